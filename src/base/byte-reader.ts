@@ -1,0 +1,101 @@
+// Reads what ByteWriter wrote. Our own stored and sent data: damage is reported as DelosError CORRUPT, never skipped.
+
+import { DelosError } from './delos-error.ts'
+
+const POWER_32 = 0x1_0000_0000
+
+/** Reads sequentially out of one byte array; slices are views, not copies. */
+export class ByteReader {
+  private readonly buffer: Buffer
+  private offset: number
+  private readonly end: number
+
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.offset = start
+    this.end = end
+  }
+
+  get position(): number {
+    return this.offset
+  }
+
+  get remaining(): number {
+    return this.end - this.offset
+  }
+
+  u8(): number {
+    this.need(1)
+    return this.buffer[this.offset++] as number
+  }
+
+  u32(): number {
+    this.need(4)
+    const value = this.buffer.readUInt32BE(this.offset)
+    this.offset += 4
+    return value
+  }
+
+  i32(): number {
+    this.need(4)
+    const value = this.buffer.readInt32BE(this.offset)
+    this.offset += 4
+    return value
+  }
+
+  u64(): number {
+    this.need(8)
+    const value = this.buffer.readUInt32BE(this.offset) * POWER_32 + this.buffer.readUInt32BE(this.offset + 4)
+    if (!Number.isSafeInteger(value)) throw new DelosError('CORRUPT', `integer out of range at byte ${this.offset}`)
+    this.offset += 8
+    return value
+  }
+
+  f64(): number {
+    this.need(8)
+    const value = this.buffer.readDoubleBE(this.offset)
+    this.offset += 8
+    return value
+  }
+
+  varint(): number {
+    let value = 0
+    let scale = 1
+    for (;;) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 0x80
+      if (scale > Number.MAX_SAFE_INTEGER) throw new DelosError('CORRUPT', `varint too long at byte ${this.offset}`)
+    }
+    if (value > Number.MAX_SAFE_INTEGER) throw new DelosError('CORRUPT', `varint out of range at byte ${this.offset}`)
+    return value
+  }
+
+  /** A view of a length-prefixed byte string. */
+  bytes(): Buffer {
+    return this.raw(this.varint())
+  }
+
+  /** A view of the next `length` bytes. */
+  raw(length: number): Buffer {
+    this.need(length)
+    const start = this.offset
+    this.offset += length
+    return this.buffer.subarray(start, this.offset)
+  }
+
+  string(): string {
+    const length = this.varint()
+    this.need(length)
+    const start = this.offset
+    this.offset += length
+    return this.buffer.utf8Slice(start, this.offset)
+  }
+
+  private need(bytes: number): void {
+    if (bytes > this.end - this.offset) {
+      throw new DelosError('CORRUPT', `${bytes} bytes expected at byte ${this.offset}, ${this.end - this.offset} left`)
+    }
+  }
+}
