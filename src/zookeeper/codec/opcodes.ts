@@ -1,0 +1,58 @@
+// Every operation code of ZooKeeper 3.9, and the transaction ids with a meaning of their own. Which of them a server answers
+// is the server's business.
+
+/** Operation codes by name, as in the type field of a request header. */
+export const OP = {
+  notification: 0,
+  create: 1,
+  delete: 2,
+  exists: 3,
+  getData: 4,
+  setData: 5,
+  getAcl: 6,
+  setAcl: 7,
+  getChildren: 8,
+  sync: 9,
+  ping: 11,
+  getChildren2: 12,
+  check: 13,
+  multi: 14,
+  create2: 15,
+  reconfig: 16,
+  checkWatches: 17,
+  removeWatches: 18,
+  createContainer: 19,
+  deleteContainer: 20,
+  createTtl: 21,
+  multiRead: 22,
+  auth: 100,
+  setWatches: 101,
+  sasl: 102,
+  getEphemerals: 103,
+  getAllChildrenNumber: 104,
+  setWatches2: 105,
+  addWatch: 106,
+  whoAmI: 107,
+  createSession: -10,
+  closeSession: -11,
+  /** Only as the type of a result in a multi reply. */
+  error: -1,
+} as const
+
+export type OpName = keyof typeof OP
+export type Opcode = (typeof OP)[OpName]
+
+const NAMES: ReadonlyMap<number, OpName> = new Map(Object.entries(OP).map(([name, code]) => [code, name as OpName]))
+
+/** The name of an operation code, for logs and metric labels: one of a closed set, `unknown` for all others. */
+export function opName(code: number): OpName | 'unknown' {
+  return NAMES.get(code) ?? 'unknown'
+}
+
+/** The xids that clients do not count: they mark what the message is. */
+export const XID = {
+  notification: -1,
+  ping: -2,
+  auth: -4,
+  setWatches: -8,
+} as const

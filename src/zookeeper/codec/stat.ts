@@ -1,0 +1,67 @@
+// The Stat record and the ACL record as replies carry them.
+
+import type { JuteReader } from './jute-reader.ts'
+import type { JuteWriter } from './jute-writer.ts'
+
+/** What a server tells of a node. Zxids, times (ms) and the owner's session id are safe integers. */
+export interface Stat {
+  readonly czxid: number
+  readonly mzxid: number
+  readonly ctime: number
+  readonly mtime: number
+  readonly version: number
+  readonly cversion: number
+  readonly aversion: number
+  readonly ephemeralOwner: number
+  readonly dataLength: number
+  readonly numChildren: number
+  readonly pzxid: number
+}
+
+/** Bytes of a Stat on the wire. */
+export const STAT_BYTES = 68
+
+/** One entry of an access control list: permission bits for one identity. */
+export interface Acl {
+  readonly perms: number
+  readonly scheme: string
+  readonly id: string
+}
+
+/** Bytes of the shortest ACL entry: permissions and two lengths. */
+const ACL_BYTES_MIN = 12
+
+export function writeStat(to: JuteWriter, stat: Stat): void {
+  to.int64(stat.czxid)
+  to.int64(stat.mzxid)
+  to.int64(stat.ctime)
+  to.int64(stat.mtime)
+  to.int32(stat.version)
+  to.int32(stat.cversion)
+  to.int32(stat.aversion)
+  to.int64(stat.ephemeralOwner)
+  to.int32(stat.dataLength)
+  to.int32(stat.numChildren)
+  to.int64(stat.pzxid)
+}
+
+/** An ACL; null is taken as empty, and null names as empty names: the database refuses both alike (invalidAcl). */
+export function readAcl(from: JuteReader): Acl[] {
+  const acl: Acl[] = []
+  for (let left = from.count(ACL_BYTES_MIN); left > 0; left--) {
+    const perms = from.int32()
+    const scheme = from.nullableString() ?? ''
+    const id = from.nullableString() ?? ''
+    acl.push({ perms, scheme, id })
+  }
+  return acl
+}
+
+export function writeAcl(to: JuteWriter, acl: readonly Acl[]): void {
+  to.int32(acl.length)
+  for (const entry of acl) {
+    to.int32(entry.perms)
+    to.string(entry.scheme)
+    to.string(entry.id)
+  }
+}
