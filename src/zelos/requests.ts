@@ -1,0 +1,84 @@
+// Update requests and their results: what goes through the log. The codec beside it (request-codec.ts) is a stored format.
+
+import type { Acl, Identity, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
+
+/** Create modes, as bits: ZooKeeper's flags 0 to 3. Others (containers, TTL) are refused before they get here. */
+export const CREATE_EPHEMERAL = 1
+export const CREATE_SEQUENTIAL = 2
+
+export type UpdateOperation =
+  | {
+      readonly op: 'create'
+      readonly path: string
+      readonly data: Uint8Array | null
+      readonly acl: readonly Acl[]
+      readonly flags: number
+    }
+  | { readonly op: 'delete'; readonly path: string; readonly version: number }
+  | { readonly op: 'setData'; readonly path: string; readonly data: Uint8Array | null; readonly version: number }
+  | { readonly op: 'setAcl'; readonly path: string; readonly acl: readonly Acl[]; readonly version: number }
+  /** Only inside multi. */
+  | { readonly op: 'check'; readonly path: string; readonly version: number }
+
+/** Who asks: stamped into every entry, checked in apply, never from local state. */
+export interface Requester {
+  readonly session: SessionId
+  /** Which move of the session this server owns; a write of an older owner is refused with SESSION_MOVED. */
+  readonly ownerEpoch: number
+  /** The client's address, an implicit `ip` identity. */
+  readonly address: string
+  /** Identities from `auth` requests; `world:anyone` is implicit. */
+  readonly identities: readonly Identity[]
+}
+
+export type Update =
+  | { readonly kind: 'write'; readonly requester: Requester; readonly operation: UpdateOperation }
+  | { readonly kind: 'multi'; readonly requester: Requester; readonly operations: readonly UpdateOperation[] }
+  /** password: 16 bytes drawn by the proposer; stored, so that every server can check it. */
+  | {
+      readonly kind: 'createSession'
+      readonly password: Uint8Array
+      readonly timeoutMs: number
+      readonly address: string
+    }
+  /** A client came back to (or moved to) the proposing server: a new owner epoch and a renewed timeout. */
+  | {
+      readonly kind: 'moveSession'
+      readonly session: SessionId
+      readonly password: Uint8Array
+      readonly timeoutMs: number
+      readonly address: string
+    }
+  | { readonly kind: 'closeSession'; readonly requester: Requester }
+  /** Void if the session was renewed or moved at a later position than `heardAt` (log position of the last sign of life known to the proposer). */
+  | { readonly kind: 'expireSession'; readonly session: SessionId; readonly heardAt: number }
+
+/** What one operation of a request did. `node` is the node after the operation (create, setData, setAcl). */
+export interface OperationResult {
+  readonly err: ZCode
+  /** create: the path with the sequence suffix. */
+  readonly path?: string
+  readonly node?: ZNode
+}
+
+/** The result of an update, made by apply, the same on every server. */
+export interface UpdateResult {
+  /** The zxid that the request took; failed ones take one too. */
+  readonly zxid: Zxid
+  readonly err: ZCode
+  readonly path?: string
+  readonly node?: ZNode
+  /** multi: one per operation; on failure those before the failing one have err 0, those after RUNTIME_INCONSISTENCY. */
+  readonly results?: readonly OperationResult[]
+  /** createSession, moveSession: the session as stored now. */
+  readonly session?: SessionRecord
+}
+
+export interface SessionRecord {
+  readonly id: SessionId
+  readonly password: Uint8Array
+  readonly timeoutMs: number
+  readonly ownerEpoch: number
+  /** Log position of its creation, last move or last logged renewal. */
+  readonly renewedAt: number
+}

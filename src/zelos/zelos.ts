@@ -1,0 +1,97 @@
+// The wrapper half of Zelos as protocol servers use it: sessions, updates, reads, watches. This file is the interface; the
+// class that implements it is in zelos-database.ts. Everything is called from the one event loop.
+
+import type { Completion } from '../engine/engine.ts'
+import type { Requester, SessionRecord, UpdateOperation, UpdateResult } from './requests.ts'
+import type { Acl, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
+
+export type WatchEventType = 'created' | 'deleted' | 'dataChanged' | 'childrenChanged'
+
+/** A connection, as the receiver of watch events. Identity matters: one event per sink and change. */
+export interface WatchSink {
+  /** Called from postApply, before any reply that shows the change. Must not throw. */
+  watchFired(type: WatchEventType, path: string, zxid: Zxid): void
+  /** Who is told: the event is delivered only if they may READ the node. */
+  readonly requester: Requester
+}
+
+/** One-shot watches to set again after a reconnect. */
+export interface WatchSet {
+  readonly relativeZxid: Zxid
+  readonly data: readonly string[]
+  readonly exist: readonly string[]
+  readonly child: readonly string[]
+}
+
+export interface ChildrenResult {
+  readonly children: readonly string[]
+  readonly node: ZNode
+}
+
+/** What a session owner is told by the session table. */
+export interface SessionOwner {
+  /** The session ended: expired, closed elsewhere, or moved to another connection or server. Close the connection. */
+  sessionEnded(reason: 'expired' | 'closed' | 'moved'): void
+}
+
+export interface ZelosReads {
+  /** Zxid of the last applied update: what reply headers carry. */
+  readonly lastZxid: Zxid
+  /** Reads see every update applied so far at this server. A number is an error code. `watch` is set as ZooKeeper does (exists: also on NO_NODE). */
+  exists(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode
+  getData(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode
+  /** LIMIT: throws DelosError LIMIT_EXCEEDED if the names alone exceed `maxBytes`. */
+  getChildren(
+    requester: Requester,
+    path: string,
+    watch: WatchSink | undefined,
+    maxBytes: number,
+  ): ChildrenResult | ZCode
+  /** Without ADMIN the digest hashes are masked. */
+  getAcl(requester: Requester, path: string): { readonly acl: readonly Acl[]; readonly node: ZNode } | ZCode
+}
+
+export interface ZelosSessions {
+  /** Logs a createSession; the session is owned by `owner` from then on. */
+  create(timeoutMs: number, address: string, owner: SessionOwner, completion: Completion<SessionRecord>): void
+  /** Reconnect: checks the password in apply. Resolves with undefined if there is no such session or the password is wrong. */
+  reattach(
+    id: SessionId,
+    password: Uint8Array,
+    timeoutMs: number,
+    address: string,
+    owner: SessionOwner,
+    completion: Completion<SessionRecord | undefined>,
+  ): void
+  /** A sign of life of the client. Cheap: no log entry. */
+  touch(id: SessionId): void
+  /** The connection is gone; the session lives on until it expires or comes back. */
+  detach(id: SessionId, owner: SessionOwner): void
+  readonly count: number
+}
+
+/** A Zelos database at one server. */
+export interface Zelos extends ZelosReads {
+  readonly sessions: ZelosSessions
+  /** One write. The completion is called after postApply, in log order. */
+  write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void
+  multi(requester: Requester, operations: readonly UpdateOperation[], completion: Completion<UpdateResult>): void
+  closeSession(requester: Requester, completion: Completion<UpdateResult>): void
+  /** A log tail check: afterwards reads see everything that completed anywhere before the call. Linearizable. */
+  sync(completion: Completion<Zxid>): void
+  /** Sets watches again; those whose change was missed fire at once (ZooKeeper's rules). */
+  setWatches(sink: WatchSink, watches: WatchSet): void
+  /** Forgets every watch of a closed connection. */
+  removeSink(sink: WatchSink): void
+  readonly stats: ZelosStats
+}
+
+export interface ZelosStats {
+  readonly nodeCount: number
+  readonly ephemeralCount: number
+  readonly watchCount: number
+  readonly watchPathCount: number
+  readonly sessionCount: number
+  readonly approximateDataBytes: number
+  readonly pendingUpdates: number
+}
