@@ -1,0 +1,215 @@
+// The server under test as a process of its own: start, kill, pause, restart on the same directory and port.
+// It is Delos, or with DELOS_TEST_PEER=zookeeper a real ZooKeeper, which proves that a test's claim is ZooKeeper's too.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { fourLetterWord } from './frame-connection.ts'
+import { peers, ZOOKEEPER_JAR } from './peers.ts'
+import { tempDir } from './temp-dir.ts'
+import { eventually, within } from './wait.ts'
+
+/** What is under test. Assertions that hold for one of them only say so with this. */
+export const serverKind: 'delos' | 'zookeeper' = process.env.DELOS_TEST_PEER === 'zookeeper' ? 'zookeeper' : 'delos'
+
+/** DELOS_TEST_MAIN names another build's main module than the one in dist. */
+const DELOS_MAIN = process.env.DELOS_TEST_MAIN ?? fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+export interface ServerOptions {
+  /** Default 2000, as in both servers. */
+  readonly tickMs?: number
+  readonly sessionTimeoutMinMs?: number
+  readonly sessionTimeoutMaxMs?: number
+}
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+export class TestServer {
+  /** Holds the server's data and its log, and outlives restarts. */
+  readonly dir: string
+  /** The client port, the same after a restart. */
+  readonly port: number
+  /** From spawn until the server said that it is ready (ZooKeeper: until it answered), of the last start. */
+  startMs = 0
+  private readonly options: ServerOptions
+  private child: ChildProcess | undefined
+
+  private constructor(dir: string, port: number, options: ServerOptions) {
+    this.dir = dir
+    this.port = port
+    this.options = options
+  }
+
+  static async start(options: ServerOptions = {}): Promise<TestServer> {
+    const server = new TestServer(tempDir('server'), await freePort(), options)
+    await server.restart()
+    return server
+  }
+
+  get pid(): number {
+    if (this.child?.pid === undefined) throw new Error('the server is not running')
+    return this.child.pid
+  }
+
+  get isRunning(): boolean {
+    return this.child !== undefined
+  }
+
+  /** Starts it on its directory and port; the previous process must have ended. */
+  async restart(): Promise<void> {
+    if (this.child !== undefined) throw new Error('the server is still running')
+    const [program, ...args] = serverCommand(this.dir, this.port, this.options)
+    const started = performance.now()
+    const log = openSync(this.logPath, 'a')
+    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', log] })
+    closeSync(log)
+    this.child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
+    const ready = serverKind === 'delos' ? readyLine(child) : answers(child, this.port)
+    try {
+      await within(ready, 30_000, 'sign of a ready server')
+    } catch (error) {
+      await this.kill()
+      throw new Error(`${(error as Error).message}\n${this.logTail()}`)
+    }
+    this.startMs = performance.now() - started
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL')
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null> {
+    return this.end('SIGTERM')
+  }
+
+  pause(): void {
+    process.kill(this.pid, 'SIGSTOP')
+  }
+
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT')
+  }
+
+  /** Resident memory as the kernel counts it. */
+  residentBytes(): number {
+    const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))
+    return Number(line?.[1]) * 1024
+  }
+
+  logTail(): string {
+    return existsSync(this.logPath) ? readFileSync(this.logPath, 'utf8').slice(-4000) : ''
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+
+  private get logPath(): string {
+    return join(this.dir, 'server.log')
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.child
+    if (child === undefined) return null
+    this.child = undefined
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit')
+      child.kill(signal)
+      await within(exited, 30_000, `end of the server after ${signal}`)
+    }
+    return child.exitCode
+  }
+}
+
+/** Program and arguments that start a server in the foreground; ZooKeeper's configuration is written into `dir`. */
+export function serverCommand(dir: string, port: number | string, options: ServerOptions = {}): string[] {
+  return serverKind === 'delos' ? delosCommand(dir, port, options) : zookeeperCommand(dir, port, options)
+}
+
+function delosCommand(dir: string, port: number | string, options: ServerOptions): string[] {
+  if (!existsSync(DELOS_MAIN)) throw new Error(`${DELOS_MAIN} is missing: npm run build`)
+  const command = [process.execPath, DELOS_MAIN, 'serve', '--json', '--data-dir', join(dir, 'data')]
+  command.push('--zookeeper-port', String(port), '--metrics-port', 'off', '--api-port', 'off')
+  if (options.tickMs !== undefined) command.push('--tick-ms', String(options.tickMs))
+  if (options.sessionTimeoutMinMs !== undefined)
+    command.push('--session-timeout-min-ms', String(options.sessionTimeoutMinMs))
+  if (options.sessionTimeoutMaxMs !== undefined)
+    command.push('--session-timeout-max-ms', String(options.sessionTimeoutMaxMs))
+  return command
+}
+
+function zookeeperCommand(dir: string, port: number | string, options: ServerOptions): string[] {
+  if (!peers.zookeeper.present()) throw new Error(`${peers.zookeeper.name} is missing: ${peers.zookeeper.install}`)
+  mkdirSync(dir, { recursive: true })
+  const settings = [
+    `tickTime=${options.tickMs ?? 2000}`,
+    `dataDir=${join(dir, 'data')}`,
+    `clientPort=${port}`,
+    'clientPortAddress=127.0.0.1',
+    'maxClientCnxns=0',
+    'admin.enableServer=false',
+    '4lw.commands.whitelist=*',
+    'reconfigEnabled=true',
+    'authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider',
+  ]
+  if (options.sessionTimeoutMinMs !== undefined) settings.push(`minSessionTimeout=${options.sessionTimeoutMinMs}`)
+  if (options.sessionTimeoutMaxMs !== undefined) settings.push(`maxSessionTimeout=${options.sessionTimeoutMaxMs}`)
+  const file = join(dir, 'zoo.cfg')
+  writeFileSync(file, `${settings.join('\n')}\n`)
+  const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
+  return ['/usr/bin/java', '-Xmx512m', '-Dfile.encoding=UTF-8', '-cp', ZOOKEEPER_JAR, main, file]
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const listener = createServer()
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const address = listener.address()
+  await new Promise((resolve) => listener.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+interface ReadyMessage {
+  readonly ready: boolean
+  readonly version: string
+  readonly addresses: { readonly zookeeper: string }
+}
+
+function readyLine(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    child.once('exit', (code, signal) =>
+      reject(new Error(`the server ended with ${code ?? signal} before it was ready`)),
+    )
+    child.once('error', reject)
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8')
+      if (!text.includes('\n')) return
+      const message = JSON.parse(text.slice(0, text.indexOf('\n'))) as ReadyMessage
+      if (message.ready) resolve()
+      else reject(new Error(`first line on stdout: ${text}`))
+    })
+  })
+}
+
+async function answers(child: ChildProcess, port: number): Promise<void> {
+  child.stdout?.resume()
+  const probe = async (): Promise<true | undefined> => {
+    if (child.exitCode !== null) throw new Error(`ZooKeeper ended with ${child.exitCode}`)
+    const srvr = await fourLetterWord(port, 'srvr', 500).catch(() => '')
+    return srvr.includes('Mode: standalone') ? true : undefined
+  }
+  await eventually(probe, 30_000, 'a ZooKeeper that answers')
+}
