@@ -19,12 +19,12 @@ const DRAINED: SplitOutcome = { kind: 'drained' }
 const STOPPED: SplitOutcome = { kind: 'stopped' }
 const EMPTY = Buffer.alloc(0)
 const LENGTH_BYTES = 4
-const PARTIAL_BYTES_MIN = 4 * 1024
+const PARTIAL_BYTES_MIN = 256
 
 /**
  * Holds what came after the last complete frame. A frame that lies within one chunk is handed over in place; of a frame that
  * spans chunks each byte is copied at most twice on average, however small the chunks are. Memory held is at most twice what
- * was received of one frame (and 4 KiB), whatever length it announces. Views that a handler keeps stay valid.
+ * was received of one frame (and 256 bytes), whatever length it announces. Views that a handler keeps stay valid.
  */
 export class FrameSplitter {
   private readonly frameBytesMax: number
@@ -46,8 +46,12 @@ export class FrameSplitter {
     return this.partialBytes + this.chunk.length - this.offset
   }
 
-  /** Takes a chunk, which must not change any more, and hands over every frame that it completes. */
+  /**
+   * Takes a chunk, which must not change any more, and hands over every frame that it completes. After a stop the chunk is
+   * appended to what is left: so the caller should have paused the socket. Not to be called by the handler.
+   */
   push(chunk: Buffer, onFrame: FrameHandler): SplitOutcome {
+    if (this.failure !== undefined) return this.failure
     this.chunk = this.offset < this.chunk.length ? Buffer.concat([this.chunk.subarray(this.offset), chunk]) : chunk
     this.offset = 0
     return this.resume(onFrame)
@@ -109,7 +113,7 @@ export class FrameSplitter {
   // Doubling follows what was really received, so that announcing a megabyte and sending nothing costs the sender more
   // than it costs the server.
   private growPartial(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, PARTIAL_BYTES_MIN, this.partial.length * 2))
+    const grown = Buffer.allocUnsafe(Math.max(needed, PARTIAL_BYTES_MIN, this.partial.length * 2))
     this.partial.copy(grown, 0, 0, this.partialBytes)
     this.partial = grown
   }

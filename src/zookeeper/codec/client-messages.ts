@@ -1,0 +1,244 @@
+// The client's side of the protocol: encodes requests and decodes replies. For tests and clients; not written for speed.
+
+import { unreachable } from '../../base/assert.ts'
+import type { JuteReader } from './jute-reader.ts'
+import type { JuteWriter } from './jute-writer.ts'
+import { BAD_MULTI } from './marshalling-error.ts'
+import { OP } from './opcodes.ts'
+import type { MultiResult } from './replies.ts'
+import type { MultiOperation, WireRequest } from './requests.ts'
+import { type Acl, readAcl, type Stat, writeAcl } from './stat.ts'
+
+/** A connect request to any ZooKeeper server, whose session ids need all 64 bits. */
+export interface ClientConnect {
+  readonly lastZxidSeen: number
+  readonly timeoutMs: number
+  readonly sessionId: bigint
+  readonly password: Uint8Array
+  /** Undefined leaves the field out, as clients up to 3.3 do. */
+  readonly readOnly?: boolean
+}
+
+/** A server's answer to it. A `timeoutMs` of 0 says that the session is gone. */
+export interface ClientConnected {
+  readonly timeoutMs: number
+  readonly sessionId: bigint
+  readonly password: Buffer | null
+  readonly readOnly: boolean | undefined
+}
+
+export interface ReplyHeader {
+  readonly xid: number
+  readonly zxid: number
+  readonly err: number
+}
+
+/** A watch notification, whose reply header has the xid of a notification. */
+export interface WatcherEvent {
+  readonly type: number
+  readonly state: number
+  readonly path: string
+}
+
+/** What the body of a reply holds, as far as the operation has it. */
+export interface ReplyBody {
+  readonly path?: string | null
+  readonly data?: Buffer | null
+  readonly stat?: Stat
+  readonly children?: string[]
+  readonly acl?: Acl[]
+  readonly results?: MultiResult[]
+}
+
+export function writeConnectRequest(to: JuteWriter, connect: ClientConnect): void {
+  to.beginFrame()
+  to.int32(0)
+  to.int64(connect.lastZxidSeen)
+  to.int32(connect.timeoutMs)
+  to.bigint64(connect.sessionId)
+  to.bytes(connect.password)
+  if (connect.readOnly !== undefined) to.bool(connect.readOnly)
+  to.endFrame()
+}
+
+export function readConnectResponse(from: JuteReader): ClientConnected {
+  from.int32()
+  const timeoutMs = from.int32()
+  const sessionId = from.bigint64()
+  const password = from.bytes()
+  return { timeoutMs, sessionId, password, readOnly: from.remaining > 0 ? from.bool() : undefined }
+}
+
+/** Writes a request as one frame. Use the xids of `XID` for ping, auth and setWatches. */
+export function writeRequest(to: JuteWriter, xid: number, request: WireRequest): void {
+  to.beginFrame()
+  to.int32(xid)
+  to.int32(request.op)
+  writeRequestRecord(to, request)
+  to.endFrame()
+}
+
+export function readReplyHeader(from: JuteReader): ReplyHeader {
+  return { xid: from.int32(), zxid: from.int64(), err: from.int32() }
+}
+
+export function readWatcherEvent(from: JuteReader): WatcherEvent {
+  return { type: from.int32(), state: from.int32(), path: from.string() }
+}
+
+/** The body that follows a reply header without an error, for the operation that was asked. Throws MarshallingError. */
+export function readReplyBody(op: WireRequest['op'], from: JuteReader): ReplyBody {
+  switch (op) {
+    case OP.create:
+    case OP.sync:
+      return { path: from.nullableString() }
+    case OP.create2:
+    case OP.createContainer:
+    case OP.createTtl:
+      return { path: from.nullableString(), stat: readStat(from) }
+    case OP.exists:
+    case OP.setData:
+    case OP.setAcl:
+      return { stat: readStat(from) }
+    case OP.getData:
+      return { data: from.bytes(), stat: readStat(from) }
+    case OP.getChildren:
+      return { children: from.strings() }
+    case OP.getChildren2:
+      return { children: from.strings(), stat: readStat(from) }
+    case OP.getAcl:
+      return { acl: readAcl(from), stat: readStat(from) }
+    case OP.multi:
+      return { results: readMultiResults(from) }
+    case OP.delete:
+    case OP.ping:
+    case OP.auth:
+    case OP.setWatches:
+    case OP.closeSession:
+      return {}
+    default:
+      return unreachable(op)
+  }
+}
+
+/** A Stat. An owner that is not a safe integer (other servers have such session ids) is rounded. */
+export function readStat(from: JuteReader): Stat {
+  return {
+    czxid: from.int64(),
+    mzxid: from.int64(),
+    ctime: from.int64(),
+    mtime: from.int64(),
+    version: from.int32(),
+    cversion: from.int32(),
+    aversion: from.int32(),
+    ephemeralOwner: from.int64(),
+    dataLength: from.int32(),
+    numChildren: from.int32(),
+    pzxid: from.int64(),
+  }
+}
+
+function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
+  switch (request.op) {
+    case OP.exists:
+    case OP.getData:
+    case OP.getChildren:
+    case OP.getChildren2:
+      to.string(request.path)
+      return to.bool(request.watch)
+    case OP.create:
+    case OP.create2:
+    case OP.createContainer:
+    case OP.createTtl:
+    case OP.delete:
+    case OP.setData:
+      return writeOperation(to, request)
+    case OP.getAcl:
+    case OP.sync:
+      return to.string(request.path)
+    case OP.setAcl:
+      to.string(request.path)
+      writeAcl(to, request.acl)
+      return to.int32(request.version)
+    case OP.multi:
+      return writeMultiOperations(to, request.operations)
+    case OP.auth:
+      to.int32(0)
+      to.string(request.scheme)
+      return to.bytes(request.credential)
+    case OP.setWatches:
+      to.int64(request.relativeZxid)
+      to.strings(request.dataWatches)
+      to.strings(request.existWatches)
+      return to.strings(request.childWatches)
+    case OP.ping:
+    case OP.closeSession:
+      return
+    default:
+      unreachable(request)
+  }
+}
+
+function writeOperation(to: JuteWriter, operation: MultiOperation): void {
+  to.string(operation.path)
+  switch (operation.op) {
+    case OP.delete:
+    case OP.check:
+      return to.int32(operation.version)
+    case OP.setData:
+      to.bytes(operation.data)
+      return to.int32(operation.version)
+    case OP.create:
+    case OP.create2:
+    case OP.createContainer:
+    case OP.createTtl:
+      to.bytes(operation.data)
+      writeAcl(to, operation.acl)
+      to.int32(operation.flags)
+      if (operation.op === OP.createTtl) to.int64(operation.ttlMs)
+      return
+    default:
+      unreachable(operation)
+  }
+}
+
+function writeMultiOperations(to: JuteWriter, operations: readonly MultiOperation[]): void {
+  for (const operation of operations) {
+    to.int32(operation.op)
+    to.bool(false)
+    to.int32(-1)
+    writeOperation(to, operation)
+  }
+  to.int32(-1)
+  to.bool(true)
+  to.int32(-1)
+}
+
+function readMultiResults(from: JuteReader): MultiResult[] {
+  const results: MultiResult[] = []
+  for (;;) {
+    const op = from.int32()
+    const done = from.bool()
+    from.int32()
+    if (done) return results
+    results.push(readMultiResult(op, from))
+  }
+}
+
+function readMultiResult(op: number, from: JuteReader): MultiResult {
+  switch (op) {
+    case OP.create:
+      return { op, path: from.string() }
+    case OP.create2:
+      return { op, path: from.string(), stat: readStat(from) }
+    case OP.setData:
+      return { op, stat: readStat(from) }
+    case OP.delete:
+    case OP.check:
+      return { op }
+    case OP.error:
+      return { op, err: from.int32() }
+    default:
+      throw BAD_MULTI
+  }
+}
