@@ -40,14 +40,19 @@ export interface WatcherEvent {
   readonly path: string
 }
 
+/** A Stat from any ZooKeeper server, whose session ids need all 64 bits. Zxids past 2^53 are rounded. */
+export interface ClientStat extends Omit<Stat, 'ephemeralOwner'> {
+  readonly ephemeralOwner: bigint
+}
+
 /** What the body of a reply holds, as far as the operation has it. */
 export interface ReplyBody {
   readonly path?: string | null
   readonly data?: Buffer | null
-  readonly stat?: Stat
+  readonly stat?: ClientStat
   readonly children?: string[]
   readonly acl?: Acl[]
-  readonly results?: MultiResult[]
+  readonly results?: MultiResult<ClientStat>[]
 }
 
 export function writeConnectRequest(to: JuteWriter, connect: ClientConnect): void {
@@ -121,8 +126,7 @@ export function readReplyBody(op: WireRequest['op'], from: JuteReader): ReplyBod
   }
 }
 
-/** A Stat. An owner that is not a safe integer (other servers have such session ids) is rounded. */
-export function readStat(from: JuteReader): Stat {
+export function readStat(from: JuteReader): ClientStat {
   return {
     czxid: from.int64(),
     mzxid: from.int64(),
@@ -131,7 +135,7 @@ export function readStat(from: JuteReader): Stat {
     version: from.int32(),
     cversion: from.int32(),
     aversion: from.int32(),
-    ephemeralOwner: from.int64(),
+    ephemeralOwner: from.bigint64(),
     dataLength: from.int32(),
     numChildren: from.int32(),
     pzxid: from.int64(),
@@ -145,35 +149,42 @@ function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
     case OP.getChildren:
     case OP.getChildren2:
       to.string(request.path)
-      return to.bool(request.watch)
+      to.bool(request.watch)
+      break
     case OP.create:
     case OP.create2:
     case OP.createContainer:
     case OP.createTtl:
     case OP.delete:
     case OP.setData:
-      return writeOperation(to, request)
+      writeOperation(to, request)
+      break
     case OP.getAcl:
     case OP.sync:
-      return to.string(request.path)
+      to.string(request.path)
+      break
     case OP.setAcl:
       to.string(request.path)
       writeAcl(to, request.acl)
-      return to.int32(request.version)
+      to.int32(request.version)
+      break
     case OP.multi:
-      return writeMultiOperations(to, request.operations)
+      writeMultiOperations(to, request.operations)
+      break
     case OP.auth:
       to.int32(0)
       to.string(request.scheme)
-      return to.bytes(request.credential)
+      to.bytes(request.credential)
+      break
     case OP.setWatches:
       to.int64(request.relativeZxid)
       to.strings(request.dataWatches)
       to.strings(request.existWatches)
-      return to.strings(request.childWatches)
+      to.strings(request.childWatches)
+      break
     case OP.ping:
     case OP.closeSession:
-      return
+      break
     default:
       unreachable(request)
   }
@@ -184,10 +195,12 @@ function writeOperation(to: JuteWriter, operation: MultiOperation): void {
   switch (operation.op) {
     case OP.delete:
     case OP.check:
-      return to.int32(operation.version)
+      to.int32(operation.version)
+      break
     case OP.setData:
       to.bytes(operation.data)
-      return to.int32(operation.version)
+      to.int32(operation.version)
+      break
     case OP.create:
     case OP.create2:
     case OP.createContainer:
@@ -196,7 +209,7 @@ function writeOperation(to: JuteWriter, operation: MultiOperation): void {
       writeAcl(to, operation.acl)
       to.int32(operation.flags)
       if (operation.op === OP.createTtl) to.int64(operation.ttlMs)
-      return
+      break
     default:
       unreachable(operation)
   }
@@ -214,8 +227,8 @@ function writeMultiOperations(to: JuteWriter, operations: readonly MultiOperatio
   to.int32(-1)
 }
 
-function readMultiResults(from: JuteReader): MultiResult[] {
-  const results: MultiResult[] = []
+function readMultiResults(from: JuteReader): MultiResult<ClientStat>[] {
+  const results: MultiResult<ClientStat>[] = []
   for (;;) {
     const op = from.int32()
     const done = from.bool()
@@ -225,7 +238,7 @@ function readMultiResults(from: JuteReader): MultiResult[] {
   }
 }
 
-function readMultiResult(op: number, from: JuteReader): MultiResult {
+function readMultiResult(op: number, from: JuteReader): MultiResult<ClientStat> {
   switch (op) {
     case OP.create:
       return { op, path: from.string() }

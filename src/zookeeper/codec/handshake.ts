@@ -2,6 +2,7 @@
 
 import type { JuteReader } from './jute-reader.ts'
 import type { JuteWriter } from './jute-writer.ts'
+import { readSessionId, writeSessionId } from './session-id.ts'
 
 /** Bytes of a session password. */
 export const PASSWORD_BYTES = 16
@@ -14,7 +15,7 @@ export interface ConnectRequest {
   /** The newest zxid that the client has seen. Rounded if it is not a safe integer, and then larger than any of ours. */
   readonly lastZxidSeen: number
   readonly timeoutMs: number
-  /** 0 asks for a new session. Rounded if it is not a safe integer, and then equal to none of ours. */
+  /** 0 asks for a new session; FOREIGN_SESSION can only be refused. */
   readonly sessionId: number
   /** A view of the frame. */
   readonly password: Buffer | null
@@ -23,8 +24,9 @@ export interface ConnectRequest {
   readonly hasReadOnly: boolean
 }
 
-/** What answers a session that was created or renewed. Ids of ours are safe integers. */
+/** What answers a session that was created or renewed. */
 export interface ConnectResponse {
+  /** The negotiated session timeout. */
   readonly timeoutMs: number
   readonly sessionId: number
   /** PASSWORD_BYTES long. */
@@ -36,7 +38,7 @@ export function readConnectRequest(from: JuteReader): ConnectRequest {
   const protocolVersion = from.int32()
   const lastZxidSeen = from.int64()
   const timeoutMs = from.int32()
-  const sessionId = from.int64()
+  const sessionId = readSessionId(from)
   const password = from.bytes()
   const hasReadOnly = from.remaining > 0
   const readOnly = hasReadOnly && from.bool()
@@ -48,7 +50,7 @@ export function writeConnectResponse(to: JuteWriter, request: ConnectRequest, re
   to.beginFrame()
   to.int32(0)
   to.int32(response.timeoutMs)
-  to.int64(response.sessionId)
+  writeSessionId(to, response.sessionId)
   to.bytes(response.password)
   if (request.hasReadOnly) to.bool(false)
   to.endFrame()

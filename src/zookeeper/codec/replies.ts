@@ -9,10 +9,10 @@ import { type Acl, type Stat, writeAcl, writeStat } from './stat.ts'
 import { type EventType, KEEPER_STATE } from './watch-codes.ts'
 
 /** The result of one operation of a multi. Of a multi that failed, every result is of type error. */
-export type MultiResult =
+export type MultiResult<S = Stat> =
   | { readonly op: typeof OP.create; readonly path: string }
-  | { readonly op: typeof OP.create2; readonly path: string; readonly stat: Stat }
-  | { readonly op: typeof OP.setData; readonly stat: Stat }
+  | { readonly op: typeof OP.create2; readonly path: string; readonly stat: S }
+  | { readonly op: typeof OP.setData; readonly stat: S }
   | { readonly op: typeof OP.delete | typeof OP.check }
   | { readonly op: typeof OP.error; readonly err: number }
 

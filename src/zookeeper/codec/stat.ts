@@ -2,8 +2,12 @@
 
 import type { JuteReader } from './jute-reader.ts'
 import type { JuteWriter } from './jute-writer.ts'
+import { writeSessionId } from './session-id.ts'
 
-/** What a server tells of a node. Zxids, times (ms) and the owner's session id are safe integers. */
+/**
+ * What a server tells of a node. Zxids and times (ms) are safe integers; `ephemeralOwner` is a session id as in session-id.ts,
+ * 0 if there is none. 32-bit fields wrap. Writing reads the fields at once: a server may fill one object over and over.
+ */
 export interface Stat {
   readonly czxid: number
   readonly mzxid: number
@@ -39,7 +43,7 @@ export function writeStat(to: JuteWriter, stat: Stat): void {
   to.int32(stat.version)
   to.int32(stat.cversion)
   to.int32(stat.aversion)
-  to.int64(stat.ephemeralOwner)
+  writeSessionId(to, stat.ephemeralOwner)
   to.int32(stat.dataLength)
   to.int32(stat.numChildren)
   to.int64(stat.pzxid)
