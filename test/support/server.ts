@@ -158,7 +158,7 @@ function zookeeperCommand(dir: string, port: number | string, options: ServerOpt
     'clientPortAddress=127.0.0.1',
     'maxClientCnxns=0',
     'admin.enableServer=false',
-    '4lw.commands.whitelist=*',
+    '4lw.commands.whitelist=ruok, srvr, stat, mntr, conf, cons, envi, isro',
     'reconfigEnabled=true',
     'authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider',
   ]
