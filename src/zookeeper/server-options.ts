@@ -1,0 +1,70 @@
+// What a ZooKeeper protocol server is told, and the limits of what clients may ask of it.
+
+import type { Logger } from '../runtime/logger.ts'
+
+/** Every limit, with its default. Past one the client gets what the comment says, and a counter named after it moves. */
+export interface ClientLimits {
+  /** Open connections; past it a new one is closed at once. */
+  readonly connectionsMax: number
+  /** Open connections of one address, 0 = off; past it a new one is closed at once. */
+  readonly connectionsPerIpMax: number
+  /** Bytes of a request (`jute.maxbuffer`); a longer frame closes the connection. */
+  readonly frameBytesMax: number
+  /** Requests of one connection that wait for an answer; past it the server stops reading from the connection. */
+  readonly outstandingMax: number
+  /** Bytes of replies and events that a connection has not taken; past it the connection is closed. */
+  readonly unsentBytesMax: number
+  /** Bytes of the names in one getChildren reply; past it the request fails with systemError. */
+  readonly replyBytesMax: number
+  /** Operations of one multi; past it the request fails with badArguments. */
+  readonly multiOperationsMax: number
+  /** Identities that one connection may add by `auth` requests; past it the request fails with authFailed. */
+  readonly identitiesMax: number
+  /** A connection without session is closed after this long. */
+  readonly handshakeMs: number
+}
+
+export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
+  connectionsMax: 10_000,
+  connectionsPerIpMax: 0,
+  frameBytesMax: 0xfffff,
+  outstandingMax: 1_000,
+  unsentBytesMax: 64 * 1024 * 1024,
+  replyBytesMax: 4 * 1024 * 1024,
+  multiOperationsMax: 10_000,
+  identitiesMax: 100,
+  handshakeMs: 10_000,
+}
+
+/** Names of the limits, also the label values of the counter of refusals. */
+export type ClientLimitName = keyof ClientLimits
+
+/** When the log batch that is being answered passed each layer; milliseconds of the monotonic clock. */
+export interface BatchTimes {
+  readonly proposedMs: number
+  readonly appendedMs: number
+  readonly applyStartMs: number
+  readonly applyEndMs: number
+}
+
+export interface ZooKeeperServerOptions {
+  readonly host: string
+  /** 0 picks a free port. */
+  readonly port: number
+  readonly tickMs: number
+  /** Session timeouts asked for are clamped into this range; defaults are 2 and 20 ticks. */
+  readonly sessionTimeoutMinMs?: number
+  readonly sessionTimeoutMaxMs?: number
+  readonly limits?: Partial<ClientLimits>
+  /** A request that took longer is logged with its time per layer; 0 = off. */
+  readonly slowMs: number
+  /** Times of the batch whose results are being delivered, for the slow log. */
+  readonly batchTimes?: () => BatchTimes | undefined
+  readonly logger: Logger
+  /** The product's own version, reported on a line of its own beside ZooKeeper's. */
+  readonly productVersion: string
+  /** Shown by the four-letter word `conf`. */
+  readonly dataDir: string
+  /** Shown by `envi`: lines `name=value` that only the composition root knows (runtime, operating system). */
+  readonly environment?: readonly (readonly [name: string, value: string])[]
+}
