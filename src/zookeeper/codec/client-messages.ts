@@ -51,7 +51,7 @@ export interface ReplyBody {
   readonly data?: Buffer | null
   readonly stat?: ClientStat
   readonly children?: string[]
-  readonly acl?: Acl[]
+  readonly acl?: readonly Acl[]
   readonly results?: MultiResult<ClientStat>[]
 }
 

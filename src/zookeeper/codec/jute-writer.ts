@@ -116,8 +116,7 @@ export class JuteWriter {
     const size = this.length
     if (size === 0) return EMPTY
     const taken = this.target.subarray(0, size)
-    this.firstBytes =
-      size <= FIRST_BYTES_MIN ? FIRST_BYTES_MIN : Math.min(FIRST_BYTES_MAX, 2 ** Math.ceil(Math.log2(size)))
+    this.firstBytes = size <= FIRST_BYTES_MIN ? FIRST_BYTES_MIN : Math.min(FIRST_BYTES_MAX, powerOf2AtLeast(size))
     this.target = EMPTY
     this.length = 0
     return taken
@@ -132,10 +131,12 @@ export class JuteWriter {
 
   private putInt32(at: number, value: number): void {
     const target = this.target
-    target[at] = value >>> 24
-    target[at + 1] = value >>> 16
-    target[at + 2] = value >>> 8
-    target[at + 3] = value
+    // Once, since most values come out of 64-bit fields as doubles.
+    const bits = value | 0
+    target[at] = bits >>> 24
+    target[at + 1] = bits >>> 16
+    target[at + 2] = bits >>> 8
+    target[at + 3] = bits
   }
 
   /** Writes a short string at `start` and returns its bytes. There is room for three bytes a char. */
@@ -160,4 +161,8 @@ export class JuteWriter {
     grown.set(this.length === 0 ? EMPTY : this.target.subarray(0, this.length))
     this.target = grown
   }
+}
+
+function powerOf2AtLeast(size: number): number {
+  return 2 ** (32 - Math.clz32(size - 1))
 }

@@ -1,6 +1,7 @@
 // Encodes what a server sends after the handshake: one function per shape of reply, each writing one whole frame.
 //
-// Measured on Node 20: see the table at the end of this comment.
+// Measured on Node 20 (ns a reply, the taking of the buffer included): getData of 100 bytes 185 with 100 or more replies a
+// take, 265 with 10, 350 with a single one; a Stat 115, 180, 300; a path 75, 115, 310; a list of children 57 a child.
 
 import { unreachable } from '../../base/assert.ts'
 import type { JuteWriter } from './jute-writer.ts'

@@ -21,7 +21,7 @@ export interface CreateRequest {
   readonly op: typeof OP.create | typeof OP.create2 | typeof OP.createContainer | typeof OP.createTtl
   readonly path: string
   readonly data: Buffer | null
-  readonly acl: Acl[]
+  readonly acl: readonly Acl[]
   readonly flags: number
   readonly ttlMs: number
 }
@@ -49,7 +49,7 @@ export interface GetAclRequest {
 export interface SetAclRequest {
   readonly op: typeof OP.setAcl
   readonly path: string
-  readonly acl: Acl[]
+  readonly acl: readonly Acl[]
   readonly version: number
 }
 
