@@ -1,0 +1,64 @@
+// Builds and runs the load generator (zkblast.c) against one server on the loopback interface, always bounded in time.
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { paths } from './paths.ts'
+import { BenchFailure, isNotFound, runToEnd } from './processes.ts'
+import { VALUE_BYTES, type Workload, workloadName } from './workloads.ts'
+
+export type LoadFigures = {
+  readonly opsPerSecond: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly maxUs: number
+}
+
+/** The generator keeps every latency of a run in memory; this bounds how many there can be. */
+export const SECONDS_MAX = 20
+
+const COMPILE_MS_MAX = 60_000
+/** For laying out the keys before, and for the generator's own wait for late answers (20 s) after the counted seconds. */
+const OUTSIDE_COUNTED_MS_MAX = 60_000
+
+/** Compiles the generator if there is none yet, or an older one. Returns its path. */
+export async function buildGenerator(): Promise<string> {
+  const binary = join(paths.build, 'bench/zkblast')
+  if (existsSync(binary) && statSync(binary).mtimeMs >= statSync(paths.generatorSource).mtimeMs) return binary
+  mkdirSync(join(paths.build, 'bench'), { recursive: true })
+  const compiled = await runToEnd('cc', ['-O2', '-o', binary, paths.generatorSource], COMPILE_MS_MAX).catch((error) => {
+    if (isNotFound(error))
+      throw new BenchFailure('no C compiler: `cc` is needed for the load generator (Debian: gcc, libc6-dev)')
+    throw error
+  })
+  if (compiled.code !== 0) throw new BenchFailure(`cc failed on zkblast.c: ${compiled.stderr.trim()}`)
+  return binary
+}
+
+export type Load = {
+  readonly workload: Workload
+  /** Counted; one more second goes before it uncounted. */
+  readonly seconds: number
+  readonly keys: number
+}
+
+/** Rejects with a BenchFailure if the server drops a connection, an answer never comes, or any request is refused. */
+export async function runLoad(generator: string, address: string, load: Load): Promise<LoadFigures> {
+  const { workload, seconds, keys } = load
+  if (!/^127\.\d+\.\d+\.\d+:\d+$/.test(address)) throw new BenchFailure(`not a loopback address: ${address}`)
+  const args = [address, workload.operation, seconds, workload.connections, workload.window, VALUE_BYTES, keys].map(
+    String,
+  )
+  const run = await runToEnd(generator, args, seconds * 1000 + OUTSIDE_COUNTED_MS_MAX)
+  const complaint = run.stderr.trim()
+  if (run.code !== 0 || complaint !== '') {
+    throw new BenchFailure(
+      `${workloadName(workload)}: the load generator says: ${complaint || `exit code ${run.code}`}`,
+    )
+  }
+  return figuresFrom(run.stdout, workload)
+}
+
+function figuresFrom(line: string, workload: Workload): LoadFigures {
+  const figures = JSON.parse(line) as Record<'ops_per_s' | 'p50_us' | 'p99_us' | 'max_us' | 'errors', number>
+  if (figures.errors > 0) throw new BenchFailure(`${workloadName(workload)}: ${figures.errors} requests were refused`)
+  return { opsPerSecond: figures.ops_per_s, p50Us: figures.p50_us, p99Us: figures.p99_us, maxUs: figures.max_us }
+}
