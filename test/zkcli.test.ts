@@ -1,0 +1,209 @@
+// ZooKeeper's own command line, unmodified, as a person would type into it: what each command prints.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeWith, peers, ZKCLI } from './support/peers.ts'
+import { TestServer } from './support/server.ts'
+import { eventually, within } from './support/wait.ts'
+import { Err, ZkClient } from './support/zk-client.ts'
+
+/** One running zkCli.sh; its stdout and stderr are read as one text. */
+class ZkCli {
+  private readonly child: ChildProcess
+  private text = ''
+  private readFrom = 0
+
+  constructor(port: number) {
+    this.child = spawn(ZKCLI, ['-server', `127.0.0.1:${port}`], { stdio: ['pipe', 'pipe', 'pipe'] })
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.text += chunk.toString('utf8')
+      })
+    }
+  }
+
+  /** What the command printed: `version` behind it marks its end. Watch events are left out. */
+  async run(command: string): Promise<string> {
+    this.child.stdin?.write(`${command}\nversion\n`)
+    const marker = /^ZooKeeper CLI version: .*\n/m
+    const found = await eventually(
+      () => marker.exec(this.text.slice(this.readFrom)) ?? undefined,
+      20_000,
+      `the end of ${command}`,
+    )
+    const output = this.text.slice(this.readFrom, this.readFrom + found.index)
+    this.readFrom += found.index + found[0].length
+    return output.replace(/\nWATCHER::\n\nWatchedEvent .*\n/g, '').trim()
+  }
+
+  /** The WatchedEvent lines so far. */
+  get watchedEvents(): string[] {
+    return this.text.match(/^WatchedEvent .*$/gm) ?? []
+  }
+
+  event(line: string): Promise<true> {
+    return eventually(() => (this.watchedEvents.includes(line) ? true : undefined), 5000, line)
+  }
+
+  async quit(): Promise<number | null> {
+    const ended = once(this.child, 'exit')
+    this.child.stdin?.write('quit\n')
+    await within(ended, 10_000, 'end of zkCli.sh')
+    return this.child.exitCode
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL')
+  }
+}
+
+const event = (type: string, path: string): string => `WatchedEvent state:SyncConnected type:${type} path:${path}`
+
+/** The lines of a stat without zxids and times, which differ from run to run. */
+function statOf(output: string): Record<string, string> {
+  const fields = [...output.matchAll(/^(\w+) = (.*)$/gm)].map(
+    ([, name, value]) => [name as string, value as string] as const,
+  )
+  return Object.fromEntries(fields.filter(([name]) => !/^(.Zxid|.time)$/.test(name)))
+}
+
+const plainStat = {
+  cversion: '0',
+  dataVersion: '0',
+  aclVersion: '0',
+  ephemeralOwner: '0x0',
+  dataLength: '0',
+  numChildren: '0',
+}
+
+describeWith(peers.zookeeper, 'zkCli.sh 3.8', () => {
+  let server: TestServer
+  let cli: ZkCli
+  beforeAll(async () => {
+    server = await TestServer.start()
+    cli = new ZkCli(server.port)
+    await cli.event('WatchedEvent state:SyncConnected type:None path:null')
+    await cli.run('')
+  })
+  afterAll(async () => {
+    cli?.kill()
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  it('creates nodes of every mode', async () => {
+    expect(await cli.run('create /cli "hello world"')).toBe('Created /cli')
+    expect(await cli.run('create -e /cli/eph e')).toBe('Created /cli/eph')
+    expect(await cli.run('create -s /cli/seq- s')).toBe('Created /cli/seq-0000000001')
+    expect(await cli.run('create -s -e /cli/both- es')).toBe('Created /cli/both-0000000002')
+    expect(await cli.run('create /cli/empty')).toBe('Created /cli/empty')
+    expect(await cli.run('create /cli/closed x world:anyone:r')).toBe('Created /cli/closed')
+  })
+
+  it('refuses what can not be created', async () => {
+    expect(await cli.run('create /cli x')).toBe('Node already exists: /cli')
+    expect(await cli.run('create /no/parent x')).toBe('Node does not exist: /no/parent')
+    expect(await cli.run('create /cli/eph/child x')).toBe('Ephemerals cannot have children: /cli/eph/child')
+    expect(await cli.run('create /cli/closed/child x')).toContain('Insufficient permission : /cli/closed/child')
+    expect(await cli.run('create relative x')).toContain('Path must start with / character')
+  })
+
+  it('lists: plain, recursive, with stat', async () => {
+    expect(await cli.run('ls /cli')).toBe('[both-0000000002, closed, empty, eph, seq-0000000001]')
+    const tree = ['/cli', '/cli/both-0000000002', '/cli/closed', '/cli/empty', '/cli/eph', '/cli/seq-0000000001']
+    expect((await cli.run('ls -R /cli')).split('\n')).toEqual(tree)
+    const listed = await cli.run('ls -s /cli')
+    expect(listed.split('\n')[0]).toBe('[both-0000000002, closed, empty, eph, seq-0000000001]')
+    expect(statOf(listed)).toEqual({ ...plainStat, cversion: '5', dataLength: '11', numChildren: '5' })
+    expect(await cli.run('ls /nope')).toBe('Node does not exist: /nope')
+    expect(await cli.run('ls /')).toBe('[cli, zookeeper]')
+  })
+
+  it('reads and writes data, with and without a version', async () => {
+    expect(await cli.run('get /cli')).toBe('hello world')
+    const read = await cli.run('get -s /cli')
+    expect(read.split('\n')[0]).toBe('hello world')
+    expect(statOf(read)).toMatchObject({ dataVersion: '0', dataLength: '11' })
+    expect(await cli.run('set /cli v1')).toBe('')
+    expect(statOf(await cli.run('set -s /cli v2'))).toMatchObject({ dataVersion: '2', dataLength: '2' })
+    expect(await cli.run('set -v 2 /cli v3')).toBe('')
+    expect(await cli.run('set -v 2 /cli v4')).toBe('version No is not valid : /cli')
+    expect(await cli.run('get /cli')).toBe('v3')
+    expect(await cli.run('get /cli/empty')).toBe('null')
+    expect(await cli.run('get /nope')).toBe('Node does not exist: /nope')
+    expect(await cli.run('set /nope x')).toBe('Node does not exist: /nope')
+  })
+
+  it('shows a stat, also the owner of an ephemeral', async () => {
+    expect(statOf(await cli.run('stat /cli/closed'))).toEqual({ ...plainStat, dataLength: '1' })
+    expect(statOf(await cli.run('stat /cli/eph')).ephemeralOwner).toMatch(/^0x[0-9a-f]{3,16}$/)
+    expect(await cli.run('stat /nope')).toBe('Node does not exist: /nope')
+  })
+
+  it('prints the events of its watches', async () => {
+    await cli.run('create /w x')
+    await cli.run('ls -w /w')
+    await cli.run('create /w/child x')
+    await cli.event(event('NodeChildrenChanged', '/w'))
+    await cli.run('get -w /w')
+    await cli.run('set /w y')
+    await cli.event(event('NodeDataChanged', '/w'))
+    await cli.run('stat -w /w/child')
+    await cli.run('delete /w/child')
+    await cli.event(event('NodeDeleted', '/w/child'))
+  })
+
+  it('sees changes of another client, also as an event', async () => {
+    await cli.run('get -w /w')
+    const other = await ZkClient.connect(server.port)
+    expect((await other.delete('/w')).err).toBe(Err.ok)
+    await other.close()
+    await cli.event(event('NodeDeleted', '/w'))
+    expect(await cli.run('sync /')).toBe('Sync is OK')
+    expect(await cli.run('get /w')).toBe('Node does not exist: /w')
+  })
+
+  it('handles ACLs and identities', async () => {
+    expect(await cli.run('getAcl /cli')).toBe("'world,'anyone\n: cdrwa")
+    expect(await cli.run('getAcl /cli/closed')).toBe("'world,'anyone\n: r")
+    expect(await cli.run('set /cli/closed x')).toContain('Insufficient permission : /cli/closed')
+    expect(await cli.run('setAcl /cli auth::cdrwa')).toContain('Acl is not valid : /cli')
+    expect(await cli.run('addauth digest ann:secret')).toBe('')
+    expect(await cli.run('create /ann x auth::cdrwa')).toBe('Created /ann')
+    expect(await cli.run('getAcl /ann')).toBe("'digest,'ann:7RJfAeIvrl4zdj6sS2fXrQHDvHM=\n: cdrwa")
+    expect(await cli.run('setAcl /cli/empty world:anyone:rwa')).toBe('')
+    expect(statOf(await cli.run('getAcl -s /cli/empty'))).toMatchObject({ aclVersion: '1', dataVersion: '0' })
+    expect(await cli.run('setAcl -v 0 /cli/empty world:anyone:cdrwa')).toBe('version No is not valid : /cli/empty')
+    const other = await ZkClient.connect(server.port)
+    expect((await other.getData('/ann')).err).toBe(Err.noAuth)
+    await other.close()
+  })
+
+  it('deletes nodes, trees, and refuses what can not be deleted', async () => {
+    expect(await cli.run('delete /cli')).toBe('Node not empty: /cli')
+    expect(await cli.run('delete -v 7 /cli/empty')).toBe('version No is not valid : /cli/empty')
+    expect(await cli.run('delete -v 0 /cli/empty')).toBe('')
+    expect(await cli.run('delete /cli/empty')).toBe('Node does not exist: /cli/empty')
+    await cli.run('create /cli/seq-0000000001/below x')
+    await cli.run('create /cli/seq-0000000001/below/deep x')
+    expect(await cli.run('deleteall /cli')).toBe('')
+    expect(await cli.run('ls /cli')).toBe('Node does not exist: /cli')
+  })
+
+  it('quits, and its ephemerals go with it', async () => {
+    expect(await cli.run('create -e /last x')).toBe('Created /last')
+    expect(await cli.quit()).toBe(0)
+    expect(cli.watchedEvents.at(-1)).toBe('WatchedEvent state:Closed type:None path:null')
+    const other = await ZkClient.connect(server.port)
+    expect((await other.exists('/last')).err).toBe(Err.noNode)
+    await other.close()
+  })
+
+  it('does one command from the shell, with an exit code', async () => {
+    const one = (...command: string[]) =>
+      promisify(execFile)(ZKCLI, ['-server', `127.0.0.1:${server.port}`, ...command], { timeout: 20_000 })
+    expect((await one('ls', '/')).stdout).toContain('[ann, zookeeper]')
+    await expect(one('get', '/nope')).rejects.toMatchObject({ code: 1 })
+  })
+})
