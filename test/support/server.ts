@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { fourLetterWord } from './frame-connection.ts'
 import { peers, ZOOKEEPER_JAR } from './peers.ts'
 import { tempDir } from './temp-dir.ts'
-import { eventually, within } from './wait.ts'
+import { delay, eventually, within } from './wait.ts'
 
 /** What is under test. Assertions that hold for one of them only say so with this. */
 export const serverKind: 'delos' | 'zookeeper' = process.env.DELOS_TEST_PEER === 'zookeeper' ? 'zookeeper' : 'delos'
@@ -63,15 +63,8 @@ export class TestServer {
 
   /** Starts it on its directory and port; the previous process must have ended. */
   async restart(): Promise<void> {
-    if (this.child !== undefined) throw new Error('the server is still running')
-    const [program, ...args] = serverCommand(this.dir, this.port, this.options)
     const started = performance.now()
-    const log = openSync(this.logPath, 'a')
-    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', log] })
-    closeSync(log)
-    this.child = child
-    running.add(child)
-    child.once('exit', () => running.delete(child))
+    const child = this.spawn()
     const ready = serverKind === 'delos' ? readyLine(child) : answers(child, this.port)
     try {
       await within(ready, 30_000, 'sign of a ready server')
@@ -80,6 +73,13 @@ export class TestServer {
       throw new Error(`${(error as Error).message}\n${this.logTail()}`)
     }
     this.startMs = performance.now() - started
+  }
+
+  /** Starts it and kills it `afterMs` later, ready or not. */
+  async startAndKill(afterMs: number): Promise<void> {
+    this.spawn()
+    await delay(afterMs)
+    await this.kill()
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -116,6 +116,18 @@ export class TestServer {
 
   private get logPath(): string {
     return join(this.dir, 'server.log')
+  }
+
+  private spawn(): ChildProcess {
+    if (this.child !== undefined) throw new Error('the server is still running')
+    const [program, ...args] = serverCommand(this.dir, this.port, this.options)
+    const log = openSync(this.logPath, 'a')
+    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', log] })
+    closeSync(log)
+    this.child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
+    return child
   }
 
   private async end(signal: NodeJS.Signals): Promise<number | null> {
