@@ -1,0 +1,15 @@
+// A promise that somebody else settles. Holds no policy.
+
+/** Settling twice has no effect, as with every promise. */
+export class Deferred<T> {
+  readonly promise: Promise<T>
+  resolve!: (value: T) => void
+  reject!: (reason: unknown) => void
+
+  constructor() {
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}

@@ -1,0 +1,43 @@
+// The public entry `delos/store`: an ordered byte map with transactions, in memory or on RocksDB.
+
+export { DelosError, type ErrorCode } from '../base/delos-error.ts'
+export {
+  type Key,
+  keyAfterPrefix,
+  keyOfBytes,
+  keyText,
+  keyToBytes,
+  keyUint,
+  packTuple,
+  type TupleField,
+  textOfKey,
+  uintOfKey,
+  unpackTuple,
+} from '../base/key.ts'
+export type {
+  KeyRange,
+  LocalRange,
+  LocalStore,
+  ReadTx,
+  ReadWriteTx,
+  ReplaceHook,
+  Row,
+  Savepoint,
+  ScanOptions,
+  StoreStats,
+  StoreView,
+  Transaction,
+} from './local-store.ts'
+export {
+  MemoryBackend,
+  type MemoryBackendOptions,
+  type MemoryStore,
+  type MemoryStoreOptions,
+  type MemoryStoreRuntime,
+  openMemoryStore,
+} from './memory-store.ts'
+export { openRocksStore, type RocksStoreOptions, type RocksStoreRuntime } from './rocks-store.ts'
+export type { BackendReads, BackendSnapshot, RangeChunk, StoreBackend, WriteBatch } from './store-backend.ts'
+export type { StoreOptions } from './store-core.ts'
+export { rangeOfPrefix, subStorePrefix } from './sub-store.ts'
+export type { Written } from './write-table.ts'

@@ -1,0 +1,256 @@
+// RocksDB as a StoreBackend: reads on the calling thread, writes encoded in slices and handed to the worker thread. Opening
+// and the choice of options are rocks-store.ts's.
+//
+// Keys are stored as the UTF-8 of their code units: the order stays, ASCII stays as it is, and scans get keys as strings
+// from the native side without a copy through a buffer. Code units end at U+00FF, so what starts above is free for our own.
+
+import { Worker } from 'node:worker_threads'
+import { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
+import type { Timers } from '../runtime/runtime.ts'
+import { Deferred } from './deferred.ts'
+import { type RocksDb, type RocksIterator, type RocksModule, rocksError, rocksModulePath } from './rocks-binding.ts'
+import { type RocksWorkerData, type RocksWrite, type RocksWritten, rocksWorkerSource } from './rocks-worker.ts'
+import type { BackendSnapshot, RangeChunk, StoreBackend, WriteBatch } from './store-backend.ts'
+import type { Written } from './write-table.ts'
+
+/** Above every replicated key. */
+const END_OF_KEYS = '\u0100'
+const LOCAL_PREFIX = '\u0101'
+/** Where the format version of the store is. */
+export const META_FORMAT_KEY = '\u0102format'
+
+/** A slice of a batch ends with the row that passes either: about 0.3 ms of the event loop. */
+const SLICE_BYTES = 128 * 1024
+const SLICE_ROWS = 1024
+const CHUNK_BYTES_MAX = 1024 * 1024
+
+export class RocksBackend implements StoreBackend {
+  private readonly rocks: RocksModule
+  private readonly db: RocksDb
+  private readonly timers: Timers
+  private readonly worker: Worker
+  private readonly one: Buffer[] = [Buffer.alloc(0)]
+  private answer: Deferred<void> | undefined
+  private dead: DelosError | undefined
+  private closed = false
+
+  /** Takes over an open database and starts the thread. */
+  constructor(rocks: RocksModule, db: RocksDb, timers: Timers) {
+    this.rocks = rocks
+    this.db = db
+    this.timers = timers
+    const workerData: RocksWorkerData = { modulePath: rocksModulePath(), handle: rocks.db_get_handle(db) }
+    this.worker = new Worker(rocksWorkerSource(), { eval: true, workerData, execArgv: [] })
+    this.worker.unref()
+    this.worker.on('message', (message: RocksWritten) => this.answered(message))
+    this.worker.on('error', (error) => this.workerEnded(error))
+    this.worker.on('exit', () => this.workerEnded(new Error('the writing thread ended')))
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    this.check()
+    this.one[0] = Buffer.from(key, 'utf8')
+    return this.rocks.db_get_many_sync(this.db, this.one, undefined)[0]
+  }
+
+  getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
+    this.check()
+    const encoded = keys.map((key) => Buffer.from(key, 'utf8'))
+    return this.rocks.db_get_many_sync(this.db, encoded, undefined)
+  }
+
+  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number): RangeChunk {
+    this.check()
+    const { rocks } = this
+    const iterator = rocks.iterator_init(this.db, {
+      gte: from,
+      lt: to ?? END_OF_KEYS,
+      reverse,
+      keyEncoding: 'utf8',
+      valueEncoding: 'buffer',
+      highWaterMarkBytes: CHUNK_BYTES_MAX,
+      fillCache: true,
+    })
+    try {
+      const { rows, finished } = rocks.iterator_nextv_sync(iterator, rowsMax)
+      return { rows, done: finished }
+    } finally {
+      rocks.iterator_close(iterator)
+    }
+  }
+
+  getLocal(key: Key): Uint8Array | undefined {
+    return this.get(LOCAL_PREFIX + key)
+  }
+
+  openSnapshot(): BackendSnapshot {
+    this.check()
+    return new RocksSnapshot(this.rocks, this.db)
+  }
+
+  /** Encodes the batch slice by slice between turns of the event loop; the thread writes it as one. */
+  write(batch: WriteBatch, sync: boolean): Promise<void> {
+    if (this.dead) return Promise.reject(this.dead)
+    const answer = new Deferred<void>()
+    this.answer = answer
+    this.worker.ref()
+    const rows = batch.rows()[Symbol.iterator]()
+    const slice = new SliceWriter()
+    for (const [key, value] of batch.local) slice.add(LOCAL_PREFIX + key, value)
+    const step = (): void => {
+      if (this.answer !== answer) return
+      for (;;) {
+        const next = rows.next()
+        if (next.done) {
+          this.post(slice, true, sync)
+          return
+        }
+        slice.add(next.value[0], next.value[1])
+        if (slice.full) break
+      }
+      this.post(slice, false, sync)
+      this.timers.soon(step)
+    }
+    step()
+    return answer.promise
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.dead ??= new DelosError('CLOSED', 'the store is closed')
+    await this.worker.terminate()
+    const closed = new Deferred<void>()
+    this.rocks.db_close(this.db, (error) => {
+      if (error) closed.reject(rocksError(error, 'RocksDB did not close'))
+      else closed.resolve()
+    })
+    await closed.promise
+  }
+
+  private post(slice: SliceWriter, last: boolean, sync: boolean): void {
+    const message = slice.take(last, sync)
+    this.worker.postMessage(message, [message.bytes.buffer])
+  }
+
+  private answered(message: RocksWritten): void {
+    const { answer } = this
+    this.answer = undefined
+    this.worker.unref()
+    if (message.kind === 'written') {
+      answer?.resolve()
+      return
+    }
+    const failure = Object.assign(new Error(message.message), { code: message.code })
+    this.dead = rocksError(failure, 'RocksDB could not write')
+    answer?.reject(this.dead)
+  }
+
+  private workerEnded(error: unknown): void {
+    this.dead ??= DelosError.from(error, 'IO_ERROR', 'the writing thread of RocksDB is gone')
+    this.answer?.reject(this.dead)
+    this.answer = undefined
+  }
+
+  // A call into a closed database would end the process.
+  private check(): void {
+    if (this.closed) throw new DelosError('CLOSED', 'the store is closed')
+  }
+}
+
+/** One pinned state: an iterator for each direction, made in the same synchronous section while nothing is written. */
+class RocksSnapshot implements BackendSnapshot {
+  private readonly rocks: RocksModule
+  private readonly forward: RocksIterator
+  private readonly backward: RocksIterator
+  private closed = false
+
+  constructor(rocks: RocksModule, db: RocksDb) {
+    this.rocks = rocks
+    const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', highWaterMarkBytes: CHUNK_BYTES_MAX } as const
+    this.forward = rocks.iterator_init(db, { ...options, lt: END_OF_KEYS, reverse: false, fillCache: false })
+    // Without an upper bound: the native seek finds nothing when its target is at or past the bound.
+    this.backward = rocks.iterator_init(db, { ...options, reverse: true, fillCache: false })
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    this.rocks.iterator_seek(this.forward, key)
+    const { rows } = this.rocks.iterator_nextv_sync(this.forward, 1)
+    return rows[0] === key ? (rows[1] as Buffer) : undefined
+  }
+
+  getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
+    return keys.map((key) => this.get(key))
+  }
+
+  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number): RangeChunk {
+    if (!reverse) {
+      this.rocks.iterator_seek(this.forward, from)
+      const { rows, finished } = this.rocks.iterator_nextv_sync(this.forward, rowsMax)
+      return clip(rows, finished, (key) => to !== undefined && key >= to)
+    }
+    // Seeking backwards lands at or below the target, and the end of the range is exclusive: ask for one row more.
+    this.rocks.iterator_seek(this.backward, to ?? END_OF_KEYS)
+    const { rows, finished } = this.rocks.iterator_nextv_sync(this.backward, rowsMax + 1)
+    if (rows[0] === to) rows.splice(0, 2)
+    const cut = rows.length > rowsMax * 2
+    if (cut) rows.length = rowsMax * 2
+    return clip(rows, finished && !cut, (key) => key < from)
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.rocks.iterator_close(this.forward)
+    this.rocks.iterator_close(this.backward)
+  }
+}
+
+/** Cuts rows off from the first that is `outside`. */
+function clip(rows: (Key | Uint8Array)[], finished: boolean, outside: (key: Key) => boolean): RangeChunk {
+  for (let i = rows.length - 2; i >= 0; i -= 2) {
+    if (outside(rows[i] as Key)) continue
+    if (i === rows.length - 2) return { rows, done: finished }
+    return { rows: rows.slice(0, i + 2), done: true }
+  }
+  return { rows: [], done: rows.length > 0 || finished }
+}
+
+/** Encodes rows into a buffer that is then handed over to the thread; see RocksWrite for the layout. */
+class SliceWriter {
+  private bytes = Buffer.allocUnsafeSlow(SLICE_BYTES)
+  private length = 0
+  private rows = 0
+
+  get full(): boolean {
+    return this.length >= SLICE_BYTES - 1024 || this.rows >= SLICE_ROWS
+  }
+
+  add(key: string, value: Written): void {
+    const valueLength = value === null ? 0 : value.length
+    const at = this.length
+    this.reserve(8 + key.length * 2 + valueLength)
+    const keyLength = this.bytes.utf8Write(key, at + 8)
+    this.bytes.writeUInt32LE(keyLength * 2 + (value === null ? 1 : 0), at)
+    this.bytes.writeUInt32LE(valueLength, at + 4)
+    if (value !== null) this.bytes.set(value, at + 8 + keyLength)
+    this.length = at + 8 + keyLength + valueLength
+    this.rows++
+  }
+
+  take(last: boolean, sync: boolean): RocksWrite {
+    const write = { bytes: this.bytes.subarray(0, this.length), rows: this.rows, last, sync }
+    this.bytes = Buffer.allocUnsafeSlow(last ? 0 : SLICE_BYTES)
+    this.length = 0
+    this.rows = 0
+    return write
+  }
+
+  private reserve(more: number): void {
+    const needed = this.length + more
+    if (needed <= this.bytes.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
+    this.bytes.copy(grown, 0, 0, this.length)
+    this.bytes = grown
+  }
+}
