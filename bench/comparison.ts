@@ -12,6 +12,8 @@ export type Sample = { readonly workload: Workload; readonly peer: PeerName; rea
 
 export type Summary = Readonly<Record<Figure, Spread>> & {
   readonly cores: number
+  /** Of the noisiest round. */
+  readonly foreignShare: number
   /** By the server's own counters; absent if it does not offer them. */
   readonly logSyncs?: number
   readonly requestsPerLogSync?: number
@@ -52,6 +54,7 @@ function summarize(rounds: readonly Measurement[]): Summary {
     p50Us: spread('p50Us'),
     p99Us: spread('p99Us'),
     cores: median(rounds.map((round) => round.cores)),
+    foreignShare: Math.max(...rounds.map((round) => round.foreignShare)),
     ...summarizeSyncs(rounds),
   }
 }

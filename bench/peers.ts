@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { paths } from './paths.ts'
-import { BenchFailure, hasEnded, startServer, stopProcess } from './processes.ts'
+import { BenchFailure, discard, hasEnded, scratchDirectory, startServer, stopProcess } from './processes.ts'
 
 export const PEER_NAMES = ['delos', 'zookeeper'] as const
 export type PeerName = (typeof PEER_NAMES)[number]
@@ -47,7 +47,9 @@ export type PeerOptions = {
   readonly zookeeperClasspath: string
 }
 
-export type Peers = Readonly<Record<PeerName, (options: StartOptions) => Promise<Server>>>
+export type StartServer = (options: StartOptions) => Promise<Server>
+
+export type Peers = Readonly<Record<PeerName, StartServer>>
 
 export function createPeers(options: PeerOptions): Peers {
   return {
@@ -70,6 +72,32 @@ function logFile(options: StartOptions): string {
   return join(options.directory, 'server.log')
 }
 
+function endOfLog(options: StartOptions): string {
+  return `the end of its log:\n${readFileSync(logFile(options), 'utf8').trimEnd().slice(-2000)}`
+}
+
+/**
+ * Starts a server on a new directory below `parent`, lends it out, stops it and removes the directory. A failure while it
+ * is lent out is reported with the end of the server's log.
+ */
+export async function useServer(
+  start: StartServer,
+  options: { readonly parent: string; readonly wrapper: readonly string[] },
+  use: (server: Server) => Promise<void>,
+): Promise<void> {
+  const lent: StartOptions = { directory: scratchDirectory(options.parent, 'server'), wrapper: options.wrapper }
+  const server = await start(lent)
+  try {
+    await use(server)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new BenchFailure(`${message}\n${server.version}: ${endOfLog(lent)}`, { cause: error })
+  } finally {
+    await server.stop()
+    discard(lent.directory)
+  }
+}
+
 /** Runs `ready`, but gives up when the server ends first or the deadline passes; then with the end of its log. */
 async function whenReady<T>(name: string, child: ChildProcess, options: StartOptions, ready: Promise<T>): Promise<T> {
   const giveUp = new AbortController()
@@ -88,7 +116,8 @@ async function whenReady<T>(name: string, child: ChildProcess, options: StartOpt
     )
   })
   try {
-    return await Promise.race([ready, problem])
+    const value = await Promise.race([ready, problem])
+    return hasEnded(child) ? await problem : value
   } catch (error) {
     child.kill('SIGKILL')
     throw error
@@ -138,11 +167,19 @@ async function readyMessage(child: ChildProcess): Promise<DelosAddresses> {
   if (child.stdout === null) throw new Error('stdout is not piped')
   const lines = createInterface({ input: child.stdout })
   const line = await new Promise<string>((resolve) => lines.once('line', resolve))
-  const message = JSON.parse(line) as { ready?: boolean; addresses?: Partial<DelosAddresses> }
+  const message = parsedOr(line, {}) as { ready?: boolean; addresses?: Partial<DelosAddresses> }
   const zookeeper = message.addresses?.zookeeper
   if (message.ready !== true || zookeeper === undefined)
     throw new BenchFailure(`delos: unexpected start-up message: ${line}`)
   return { ...message.addresses, zookeeper }
+}
+
+function parsedOr(text: string, otherwise: unknown): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return otherwise // told by the caller, with the text
+  }
 }
 
 async function startZookeeper(classpath: string, options: StartOptions): Promise<Server> {

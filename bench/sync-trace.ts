@@ -4,9 +4,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Load, runLoad } from './load.ts'
-import { type Counters, countedSince, type PeerName, type Server, type StartOptions } from './peers.ts'
+import { type Counters, countedSince, type PeerName, type StartServer, useServer } from './peers.ts'
 import { discard, isNotFound, runToEnd, scratchDirectory } from './processes.ts'
-import { keysFor, WORKLOADS, type Workload } from './workloads.ts'
+import { keysFor, type Workload } from './workloads.ts'
 
 export type TracedSyncs = {
   readonly workload: Workload
@@ -62,34 +62,26 @@ export async function whyNotTraceable(parent: string): Promise<string | undefine
 
 const WARM_UP: Load = { workload: { operation: 'set', connections: 10, window: 100 }, seconds: 4, keys: 1000 }
 
-/** One second of every write workload, on a server that is started for it below `parent` and stopped again. */
+/** One second of every chosen write workload, on a server that is started for it below `parent` and stopped again. */
 export async function traceSyncs(
   peer: PeerName,
-  start: (options: StartOptions) => Promise<Server>,
+  start: StartServer,
   generator: string,
   parent: string,
   chosen: readonly Workload[],
 ): Promise<readonly TracedSyncs[]> {
-  const directory = scratchDirectory(parent, `${peer}-traced`)
+  const directory = scratchDirectory(parent, 'trace')
   const output = join(directory, 'calls')
-  const server = await start({ directory, wrapper: tracerCommand(output) })
   const results: TracedSyncs[] = []
-  try {
+  await useServer(start, { parent, wrapper: tracerCommand(output) }, async (server) => {
     await runLoad(generator, server.address, WARM_UP)
-    for (const workload of WORKLOADS.filter((w) => w.operation !== 'get' && chosen.includes(w))) {
+    for (const workload of chosen.filter(({ operation }) => operation !== 'get')) {
       const before = { calls: callsIn(output), counters: await server.counters() }
       await runLoad(generator, server.address, { workload, seconds: 1, keys: keysFor(workload, WARM_UP.keys) })
-      const counters = await server.counters()
-      results.push({
-        workload,
-        peer,
-        syncCalls: callsIn(output) - before.calls,
-        counted: countedSince(before.counters, counters),
-      })
+      const counted = countedSince(before.counters, await server.counters())
+      results.push({ workload, peer, syncCalls: callsIn(output) - before.calls, counted })
     }
-  } finally {
-    await server.stop()
-    discard(directory)
-  }
+  })
+  discard(directory)
   return results
 }

@@ -24,7 +24,7 @@ export type ZookeeperOptions = PeerOptions & {
 export const USAGE = `npm run bench -- zookeeper [flags]
 
   --check              exit 1 if a stated floor does not hold
-  --quick              1 round of 4 s instead of 3 of 5 s: under 4 minutes instead of under 15
+  --quick              1 round of 3 s instead of 3 of 5 s: under 4 minutes instead of under 15
   --rounds N           rounds; in each, both servers are started, warmed, measured and stopped
   --seconds N          counted seconds per workload (at most ${SECONDS_MAX})
   --warm-seconds N     load before the first measurement of a round (15)
@@ -49,7 +49,7 @@ export function parseOptions(args: readonly string[]): ZookeeperOptions {
     throw new UsageError('--write needs a complete run: no --only, no --peers')
   return {
     rounds: whole('rounds', values.rounds, values.quick ? 1 : 3, 100),
-    seconds: whole('seconds', values.seconds, values.quick ? 4 : 5, SECONDS_MAX),
+    seconds: whole('seconds', values.seconds, values.quick ? 3 : 5, SECONDS_MAX),
     warmSeconds: whole('warm-seconds', values['warm-seconds'], 15, 600),
     keys: whole('keys', values.keys, 10_000, 10_000_000),
     workloads: workloadsFrom(values.only),

@@ -9,7 +9,7 @@ import { buildGenerator, runLoad } from './load.ts'
 import { describeMachine, isInMemory } from './machine.ts'
 import { type Measurement, measure } from './measure.ts'
 import { paths } from './paths.ts'
-import { createPeers, type PeerName, type Peers, type Server } from './peers.ts'
+import { createPeers, type PeerName, type Peers, type Server, useServer } from './peers.ts'
 import { BenchFailure, discard, scratchDirectory } from './processes.ts'
 import { forPeople, forPrograms, forTheRepository, type Report } from './report.ts'
 import { type TracedSyncs, traceSyncs, whyNotTraceable } from './sync-trace.ts'
@@ -71,7 +71,7 @@ async function measureAll(run: Run): Promise<Report> {
     // Whoever went first goes second in the next round, so that a drift of the machine favours neither.
     const order = round % 2 === 0 ? options.peers : [...options.peers].reverse()
     for (const peer of order) {
-      await withServer(run, peer, async (server) => {
+      await useServer(run.peers[peer], { parent: run.directory, wrapper: [] }, async (server) => {
         versions[peer] = server.version
         samples.push(...(await measureRound(run, peer, server, round)))
       })
@@ -88,17 +88,6 @@ async function measureAll(run: Run): Promise<Report> {
     tracedSyncs: await countSyncs(run),
     floors: checkFloors(comparisons),
     foreignShareMax: Math.max(...samples.map(({ measurement }) => measurement.foreignShare)),
-  }
-}
-
-async function withServer(run: Run, peer: PeerName, use: (server: Server) => Promise<void>): Promise<void> {
-  const directory = scratchDirectory(run.directory, peer)
-  const server = await run.peers[peer]({ directory, wrapper: [] })
-  try {
-    await use(server)
-  } finally {
-    await server.stop()
-    discard(directory)
   }
 }
 
