@@ -19,7 +19,7 @@ import { MarshallingError } from './codec/marshalling-error.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { FOREIGN_SESSION, sessionHex } from './codec/session-id.ts'
 import { EVENT_TYPE } from './codec/watch-codes.ts'
-import { fourLetterWordOf } from './four-letter-words.ts'
+import { answerFourLetterWord } from './four-letter-words.ts'
 import { type PendingRequest, RequestQueue } from './pending-request.ts'
 import { RequestHandler } from './request-handler.ts'
 import { type CloseReason, LatencyStats } from './server-stats.ts'
@@ -55,7 +55,6 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
   private state: State = 'connecting'
   private handshake: ConnectRequest | undefined
   private chunkMs = 0
-  private firstBytes: Buffer | undefined
   private paused = false
   private flushScheduled = false
   private closeReason: CloseReason = 'client'
@@ -89,25 +88,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
     if (this.state === 'closing' || this.state === 'closed') return
     this.chunkMs = this.server.runtime.clock.monotonicMs()
     this.server.stats.bytesReceived += chunk.length
-    if (this.state === 'connecting' && this.answersFourLetterWord(chunk)) return
-    const bytes = this.firstBytes === undefined ? chunk : Buffer.concat([this.firstBytes, chunk])
-    this.firstBytes = undefined
-    this.afterSplit(this.splitter.push(bytes, this.frameArrived))
-  }
-
-  /** The first four bytes of a connection may be a four-letter word instead of a length. */
-  private answersFourLetterWord(chunk: Buffer): boolean {
-    if (this.splitter.pendingBytes > 0) return false
-    const start = this.firstBytes === undefined ? chunk : Buffer.concat([this.firstBytes, chunk])
-    if (start.length < 4) {
-      this.firstBytes = start
-      return true
-    }
-    const answer = fourLetterWordOf(start, this.server)
-    if (answer === undefined) return false
-    this.connection.write(Buffer.from(answer))
-    this.end('four-letter-word')
-    return true
+    this.afterSplit(this.splitter.push(chunk, this.frameArrived))
   }
 
   private readonly frameArrived = (source: Buffer, start: number, end: number): boolean => {
@@ -132,6 +113,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
 
   private afterSplit(outcome: SplitOutcome): void {
     if (outcome.kind === 'negative' || outcome.kind === 'too-long') {
+      if (this.state === 'connecting' && this.answersFourLetterWord(outcome.length)) return
       this.server.stats.limitHit('frameBytesMax')
       this.warn(
         { length: outcome.length, frameBytesMax: this.server.limits.frameBytesMax },
@@ -142,6 +124,15 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
       this.paused = true
       this.connection.pause()
     }
+  }
+
+  /** The first four bytes of a connection may be a word, which as a length is always out of range. */
+  private answersFourLetterWord(length: number): boolean {
+    const answer = answerFourLetterWord(length, this.server)
+    if (answer === undefined) return false
+    this.connection.write(Buffer.from(answer))
+    this.end('four-letter-word')
+    return true
   }
 
   /** Goes on reading after the session was opened, or the queue or the socket has room again. */
@@ -329,7 +320,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
     this.server.logger.warn(
       {
         client: `${this.connection.remoteAddress}:${this.connection.remotePort}`,
-        session: this.session?.id,
+        ...(this.session && { session: sessionHex(this.session.id) }),
         ...fields,
       },
       message,

@@ -21,11 +21,10 @@ const ANSWERS: Partial<Record<FourLetterWord, Answer>> = {
   envi: (server) => environment(server),
 }
 
-/** The answer to the word that a connection's first bytes are, or undefined if they are none (a frame length then). */
-export function fourLetterWordOf(bytes: Buffer, server: ServerContext): string | undefined {
-  const first = bytes.readInt32BE(0)
-  if (first === TELNET_CLOSE) return ''
-  const word = fourLetterWord(first)
+/** The answer to the word that these first four bytes of a connection are, or undefined if they are none. */
+export function answerFourLetterWord(firstInt32: number, server: ServerContext): string | undefined {
+  if (firstInt32 === TELNET_CLOSE) return ''
+  const word = fourLetterWord(firstInt32)
   if (word === undefined) return undefined
   const answer = ANSWERS[word]
   return answer === undefined ? `${word} is not executed because it is not in the whitelist.\n` : answer(server)

@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+// The command line. `serve` runs a server in this process; every other command is a client of a running server's HTTP API.
+
+import { Command, CommanderError } from 'commander'
+import { DelosError } from '../base/delos-error.ts'
+import { productVersion } from '../node/version.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { addServeCommand } from './serve-command.ts'
+import { addStatusCommand } from './status-command.ts'
+import { addVersionCommand } from './version-command.ts'
+
+function program(): Command {
+  const root = new Command('delos')
+    .description('a replicated, strongly consistent store on a virtual shared log')
+    .version(productVersion())
+    .showHelpAfterError('(delos COMMAND --help shows what there is)')
+    .exitOverride()
+  addServeCommand(root)
+  addStatusCommand(root)
+  addVersionCommand(root)
+  return root
+}
+
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync()
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help and version end here too, with 0; the rest was already explained on stderr.
+      process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage
+      return
+    }
+    process.stderr.write(`delos: ${error instanceof DelosError ? error.message : ((error as Error).stack ?? error)}\n`)
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+await main()

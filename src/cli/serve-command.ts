@@ -1,0 +1,138 @@
+// `delos serve`: settings from flags and file, one server in this process, signals, the start-up message and exit codes.
+
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { parse } from 'yaml'
+import { DelosError } from '../base/delos-error.ts'
+import { createLogger } from '../node/create-logger.ts'
+import { openServer, type Server } from '../node/open-server.ts'
+import { type RawSettings, type ResolvedSettings, resolveSettings, SETTING_KEYS, SETTINGS } from '../node/settings.ts'
+import { productVersion } from '../node/version.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+
+interface ServeFlags {
+  readonly config?: string
+  readonly printConfig?: boolean
+  readonly json?: boolean
+  readonly [flag: string]: unknown
+}
+
+export function addServeCommand(root: Command): void {
+  const command = root
+    .command('serve')
+    .description('run a server')
+    .option('--config <file>', 'YAML file with the same names as the flags')
+    .option('--print-config', 'print every setting with its value and where it came from, then exit')
+    .option('--json', 'print the start-up message as one line of JSON')
+  for (const key of SETTING_KEYS) {
+    const { name, help, unit, fallback } = SETTINGS[key]
+    const shown = fallback === undefined ? '' : ` (default ${String(fallback)})`
+    command.option(`--${name} <value>`, `${help} [${unit}]${shown}`)
+  }
+  command.action((flags: ServeFlags) => serve(flags))
+}
+
+async function serve(flags: ServeFlags): Promise<void> {
+  const settings = resolveSettings(await readConfig(flags.config), flagValues(flags))
+  if (flags.printConfig) return printConfig(settings, flags.json === true)
+  const { values, origins } = settings
+  const logger = createLogger(values.logLevel, values.logFormat)
+  const server = await openServer({
+    dataDir: values.dataDir,
+    databases: values.databases,
+    host: values.host,
+    zookeeper: {
+      port: values.zookeeperPort,
+      tickMs: values.tickMs,
+      ...(values.sessionTimeoutMinMs !== undefined && { sessionTimeoutMinMs: values.sessionTimeoutMinMs }),
+      ...(values.sessionTimeoutMaxMs !== undefined && { sessionTimeoutMaxMs: values.sessionTimeoutMaxMs }),
+      limits: { connectionsMax: values.maxConnections, connectionsPerIpMax: values.maxConnectionsPerIp },
+      slowMs: values.slowMs,
+    },
+    metrics: { port: values.metricsPort, fallback: origins.metricsPort === 'default' },
+    api: { port: values.apiPort, fallback: origins.apiPort === 'default' },
+    log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
+    drainMs: values.drainMs,
+    logger,
+  })
+  process.stdout.write(flags.json ? startUpJson(server) : startUpText(server, values.dataDir))
+  await untilEnd(server)
+}
+
+async function readConfig(file: string | undefined): Promise<RawSettings> {
+  if (file === undefined) return {}
+  let content: unknown
+  try {
+    content = parse(await readFile(file, 'utf8'))
+  } catch (error) {
+    throw DelosError.from(error, 'INVALID_ARGUMENT', `can't read ${file}`)
+  }
+  if (content === null) return {}
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new DelosError('INVALID_ARGUMENT', `${file}: a map of setting names to values is expected`)
+  }
+  return content as RawSettings
+}
+
+/** Commander's camel-cased options back to setting names, given ones only. */
+function flagValues(flags: ServeFlags): RawSettings {
+  const values: Record<string, unknown> = {}
+  for (const key of SETTING_KEYS) {
+    const { name } = SETTINGS[key]
+    const given = flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
+    if (given !== undefined) values[name] = given
+  }
+  return values
+}
+
+function printConfig(settings: ResolvedSettings, json: boolean): void {
+  const rows = SETTING_KEYS.map((key) => ({
+    name: SETTINGS[key].name,
+    value: settings.values[key] ?? null,
+    origin: settings.origins[key],
+  }))
+  if (json) process.stdout.write(`${JSON.stringify(rows)}\n`)
+  else for (const row of rows) process.stdout.write(`${row.name}: ${show(row.value)} # ${row.origin}\n`)
+}
+
+function show(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : value === null ? '' : String(value)
+}
+
+function startUpJson(server: Server): string {
+  return `${JSON.stringify({ ready: true, version: productVersion(), addresses: server.addresses })}\n`
+}
+
+function startUpText(server: Server, dataDir: string): string {
+  const { zookeeper, metrics, api } = server.addresses
+  const lines = [
+    `delos ${productVersion()} is ready, data in ${dataDir}`,
+    zookeeper === undefined ? '' : `  ZooKeeper clients  ${zookeeper}   (try: zkCli.sh -server ${zookeeper})`,
+    metrics === undefined ? '' : `  Prometheus         http://${metrics}/metrics`,
+    api === undefined ? '' : `  HTTP API           http://${api}/v1/status`,
+  ]
+  return `${lines.filter((line) => line !== '').join('\n')}\n`
+}
+
+/**
+ * Waits for a signal, then drains and closes; a second signal ends at once. A database that stopped keeps the process up, so
+ * that its status can be read; the exit code tells of it at the end.
+ */
+async function untilEnd(server: Server): Promise<void> {
+  let failure: unknown
+  void server.failed.then((error) => {
+    failure = error
+  })
+  await signalled()
+  process.once('SIGTERM', () => process.exit(EXIT.failed))
+  process.once('SIGINT', () => process.exit(EXIT.failed))
+  await server.close()
+  process.exitCode = failure === undefined ? EXIT.done : exitCodeOf(failure)
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}

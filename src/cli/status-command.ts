@@ -1,0 +1,54 @@
+// `delos status`: what a running server says of itself, over its HTTP API.
+
+import type { Command } from 'commander'
+import type { ServerStatus } from '../node/server-status.ts'
+import { EXIT } from './exit-codes.ts'
+
+const REQUEST_MS = 5_000
+
+export function addStatusCommand(root: Command): void {
+  root
+    .command('status')
+    .description('show the status of a running server')
+    .option('--api <address>', 'HOST:PORT of its HTTP API', '127.0.0.1:7800')
+    .option('--json', 'as one line of JSON')
+    .action(async (options: { api: string; json?: boolean }) => {
+      const status = await fetchStatus(options.api)
+      if (status === undefined) return
+      process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : describe(status))
+      if (!status.ready) process.exitCode = EXIT.failed
+    })
+}
+
+async function fetchStatus(api: string): Promise<ServerStatus | undefined> {
+  try {
+    const response = await fetch(`http://${api}/v1/status`, { signal: AbortSignal.timeout(REQUEST_MS) })
+    if (response.ok) return (await response.json()) as ServerStatus
+    process.stderr.write(`delos: ${api} answered ${response.status}\n`)
+    process.exitCode = EXIT.failed
+  } catch (error) {
+    const cause = (error as Error).cause ?? error
+    process.stderr.write(
+      `delos: no server reachable at ${api} (${(cause as Error).message}); --api names another address\n`,
+    )
+    process.exitCode = EXIT.inUse
+  }
+  return undefined
+}
+
+function describe(status: ServerStatus): string {
+  const lines = [
+    `delos ${status.version}, ${status.ready ? 'ready' : 'not ready'}, up ${Math.round(status.uptimeMs / 1000)} s`,
+    ...Object.entries(status.addresses).map(([name, address]) => `  ${name.padEnd(10)} ${address}`),
+  ]
+  for (const [name, database] of Object.entries(status.databases)) {
+    lines.push(
+      `${name}: ${database.state}`,
+      `  applied    ${database.appliedPos} of ${database.tail}, durable ${database.durablePos}`,
+      `  oldest     position ${database.oldestPos}${database.oldestAt === undefined ? '' : `, since ${database.oldestAt}`}`,
+      `  history    ${database.historyId}`,
+    )
+    if (database.failure !== undefined) lines.push(`  stopped    ${database.failure}`)
+  }
+  return `${lines.join('\n')}\n`
+}

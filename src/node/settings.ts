@@ -1,0 +1,204 @@
+// Every setting of `delos serve`: one list feeds the flags, the YAML file, --print-config and docs/configuration.md.
+
+import { z } from 'zod'
+import { DelosError } from '../base/delos-error.ts'
+
+/** A TCP port: a number, 0 = any free one, `off` = none. */
+const port = z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)])
+const milliseconds = (min: number) =>
+  z.coerce
+    .number()
+    .int()
+    .min(min)
+    .max(2 ** 31 - 1)
+const count = (min: number) => z.coerce.number().int().min(min).max(Number.MAX_SAFE_INTEGER)
+
+/** Databases that a server can run. */
+export const DATABASES = ['zelos'] as const
+export type DatabaseName = (typeof DATABASES)[number]
+
+const names = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
+  z.array(z.enum(DATABASES)).min(1),
+)
+
+interface Setting {
+  /** As a flag (`--data-dir`) and in the file (`data-dir:`). */
+  readonly name: string
+  readonly schema: z.ZodType
+  readonly fallback: unknown
+  readonly unit: string
+  readonly help: string
+}
+
+/** In the order in which they are documented. */
+export const SETTINGS = {
+  dataDir: {
+    name: 'data-dir',
+    schema: z.string().min(1),
+    fallback: './data',
+    unit: 'path',
+    help: 'where everything is stored; one running process at a time',
+  },
+  databases: {
+    name: 'databases',
+    schema: names,
+    fallback: ['zelos'],
+    unit: 'names',
+    help: 'databases to serve, separated by commas',
+  },
+  host: {
+    name: 'host',
+    schema: z.string().min(1),
+    fallback: '127.0.0.1',
+    unit: 'address',
+    help: 'address to listen on',
+  },
+  zookeeperPort: {
+    name: 'zookeeper-port',
+    schema: port,
+    fallback: 2181,
+    unit: 'port',
+    help: 'for ZooKeeper clients; 0 = any free one, off = none',
+  },
+  metricsPort: {
+    name: 'metrics-port',
+    schema: port,
+    fallback: 7000,
+    unit: 'port',
+    help: 'for Prometheus, path /metrics; 0 = any free one, off = none',
+  },
+  apiPort: {
+    name: 'api-port',
+    schema: port,
+    fallback: 7800,
+    unit: 'port',
+    help: 'for the HTTP API and the command line; 0 = any free one, off = none',
+  },
+  tickMs: {
+    name: 'tick-ms',
+    schema: milliseconds(10),
+    fallback: 2000,
+    unit: 'ms',
+    help: "ZooKeeper's tickTime: the unit of session timeouts",
+  },
+  sessionTimeoutMinMs: {
+    name: 'session-timeout-min-ms',
+    schema: milliseconds(1).optional(),
+    fallback: undefined,
+    unit: 'ms',
+    help: 'shortest session timeout granted; 2 ticks if not set',
+  },
+  sessionTimeoutMaxMs: {
+    name: 'session-timeout-max-ms',
+    schema: milliseconds(1).optional(),
+    fallback: undefined,
+    unit: 'ms',
+    help: 'longest session timeout granted; 20 ticks if not set',
+  },
+  maxConnections: {
+    name: 'max-connections',
+    schema: count(1),
+    fallback: 10_000,
+    unit: 'connections',
+    help: 'open ZooKeeper connections; one more is closed at once',
+  },
+  maxConnectionsPerIp: {
+    name: 'max-connections-per-ip',
+    schema: count(0),
+    fallback: 0,
+    unit: 'connections',
+    help: 'the same for one client address; 0 = off',
+  },
+  logRetentionHours: {
+    name: 'log-retention-hours',
+    schema: z.coerce.number().min(0).max(87_600),
+    fallback: 24,
+    unit: 'hours',
+    help: 'how long log entries are kept after they are no longer needed',
+  },
+  logRetentionBytes: {
+    name: 'log-retention-bytes',
+    schema: count(0),
+    fallback: 4 * 1024 ** 3,
+    unit: 'bytes',
+    help: 'how much of the log is kept at most after it is no longer needed',
+  },
+  drainMs: {
+    name: 'drain-ms',
+    schema: milliseconds(0),
+    fallback: 5000,
+    unit: 'ms',
+    help: 'how long SIGTERM waits for requests that are under way',
+  },
+  slowMs: {
+    name: 'slow-ms',
+    schema: milliseconds(0),
+    fallback: 1000,
+    unit: 'ms',
+    help: 'a request that takes longer is logged with its time per layer; 0 = off',
+  },
+  logLevel: {
+    name: 'log-level',
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    fallback: 'info',
+    unit: 'debug, info, warn, error, silent',
+    help: 'what is logged, on stderr',
+  },
+  logFormat: {
+    name: 'log-format',
+    schema: z.enum(['json', 'text']),
+    fallback: 'text',
+    unit: 'json, text',
+    help: 'how it is logged',
+  },
+} as const satisfies Record<string, Setting>
+
+export type SettingKey = keyof typeof SETTINGS
+
+/** All settings with their values. */
+export type Settings = { readonly [K in SettingKey]: z.infer<(typeof SETTINGS)[K]['schema']> }
+
+/** Where a value came from; a later one wins. */
+export type Origin = 'default' | 'file' | 'flag'
+
+/** Settings and the origin of each. */
+export interface ResolvedSettings {
+  readonly values: Settings
+  readonly origins: Readonly<Record<SettingKey, Origin>>
+}
+
+export const SETTING_KEYS = Object.keys(SETTINGS) as SettingKey[]
+
+/** Values by setting name, as they came from a file or from flags; not checked yet. */
+export type RawSettings = Readonly<Record<string, unknown>>
+
+/**
+ * Merges defaults, file and flags, and checks every value. Throws INVALID_ARGUMENT with all that is wrong, unknown names
+ * included.
+ */
+export function resolveSettings(file: RawSettings, flags: RawSettings): ResolvedSettings {
+  const complaints: string[] = []
+  const values: Record<string, unknown> = {}
+  const origins: Record<string, Origin> = {}
+  for (const key of SETTING_KEYS) {
+    const setting: Setting = SETTINGS[key]
+    const origin = setting.name in flags ? 'flag' : setting.name in file ? 'file' : 'default'
+    const raw = origin === 'flag' ? flags[setting.name] : origin === 'file' ? file[setting.name] : setting.fallback
+    const parsed = setting.schema.safeParse(raw)
+    if (parsed.success) values[key] = parsed.data
+    else complaints.push(`${setting.name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`)
+    origins[key] = origin
+  }
+  const known = new Set<string>(SETTING_KEYS.map((key) => SETTINGS[key].name))
+  for (const name of Object.keys(file)) if (!known.has(name)) complaints.push(`${name}: no such setting`)
+  if (complaints.length === 0) complaints.push(...checkTogether(values as unknown as Settings))
+  if (complaints.length > 0) throw new DelosError('INVALID_ARGUMENT', complaints.join('\n'))
+  return { values: values as unknown as Settings, origins: origins as Record<SettingKey, Origin> }
+}
+
+function checkTogether(values: Settings): string[] {
+  const min = values.sessionTimeoutMinMs ?? 2 * values.tickMs
+  const max = values.sessionTimeoutMaxMs ?? 20 * values.tickMs
+  return min > max ? [`session-timeout-min-ms (${min}) is above session-timeout-max-ms (${max})`] : []
+}
