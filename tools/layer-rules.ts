@@ -77,7 +77,7 @@ function implementationHome(path: string): string | undefined {
   const layer = layerOf(path)
   if (layer?.folder === 'plural') {
     const [implementation, inside] = path.slice(`src/${layer.name}/`.length).split('/')
-    return inside === undefined ? undefined : `src/${layer.name}/${implementation}/`
+    return inside === undefined ? `src/${layer.name}/` : `src/${layer.name}/${implementation}/`
   }
   return IMPLEMENTATION_MODULES.some((pattern) => pattern.test(path)) ? `src/${layer?.name}/` : undefined
 }

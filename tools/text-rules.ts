@@ -11,7 +11,7 @@ const TEST_LINES_MAX = 800
 /** The one module that a tool wants to have a default export. */
 const DEFAULT_EXPORT_ALLOWED = 'vitest.config.ts'
 
-const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|slow\.test|conformance|config))?\.ts$/
+const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|slow\.test|conformance|program|config))?\.ts$/
 
 /** Names that say "the start of this folder" and so may appear in several. */
 const REPEATED_NAMES = new Set(['index.ts', 'main.ts'])
@@ -59,7 +59,7 @@ export function badNames(files: readonly SourceFile[]): string[] {
 export function tooLong(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => {
     const lines = file.text.split('\n').length - 1
-    const max = file.path.endsWith('.test.ts') ? TEST_LINES_MAX : MODULE_LINES_MAX
+    const max = /\.(test|conformance)\.ts$/.test(file.path) ? TEST_LINES_MAX : MODULE_LINES_MAX
     return lines > max ? [`${file.path}: ${lines} lines, at most ${max}`] : []
   })
 }
