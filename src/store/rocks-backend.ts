@@ -50,14 +50,13 @@ export class RocksBackend implements StoreBackend {
 
   get(key: Key): Uint8Array | undefined {
     this.check()
-    this.one[0] = Buffer.from(key, 'utf8')
+    this.one[0] = encoded(key)
     return this.rocks.db_get_many_sync(this.db, this.one, undefined)[0]
   }
 
   getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
     this.check()
-    const encoded = keys.map((key) => Buffer.from(key, 'utf8'))
-    return this.rocks.db_get_many_sync(this.db, encoded, undefined)
+    return this.rocks.db_get_many_sync(this.db, keys.map(encoded), undefined)
   }
 
   readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number): RangeChunk {
@@ -204,6 +203,13 @@ class RocksSnapshot implements BackendSnapshot {
     this.rocks.iterator_close(this.forward)
     this.rocks.iterator_close(this.backward)
   }
+}
+
+// An empty buffer with memory behind it: RocksDB asserts that no slice is a null pointer.
+const EMPTY = Buffer.alloc(1).subarray(0, 0)
+
+function encoded(key: Key): Buffer {
+  return key.length === 0 ? EMPTY : Buffer.from(key, 'utf8')
 }
 
 /** Cuts rows off from the first that is `outside`. */
