@@ -20,7 +20,8 @@ const ADDRESS_ERRORS: ReadonlySet<string> = new Set([
   'ERR_SOCKET_BAD_PORT',
 ])
 
-class NodeConnection implements Connection {
+/** A socket of node:net as a Connection. */
+export class NodeConnection implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly socket: net.Socket

@@ -67,8 +67,9 @@ export class SimEndpoint implements Connection {
       this.unsentBytes += bytes.length
       this.move()
     }
-    this.wantsDrain = this.unsentBytes > this.parts.faults().highWaterBytes
-    return !this.wantsDrain
+    const full = this.unsentBytes > this.parts.faults().highWaterBytes
+    if (full) this.wantsDrain = true
+    return !full
   }
 
   pause(): void {
