@@ -1,0 +1,162 @@
+// What every engine between Base and the database has in common: both faces, passing through by default, its key range, and
+// the replicated switch with its two phases. Not here: composition and neighbours (stack.ts).
+//
+// A subclass overrides propose (to add its header), applyEntry and afterCommit (to react to it). Its behaviour in apply
+// depends on nothing but transaction, entry and `flagsInApply`.
+
+import { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
+import type { LogPos } from '../log/position.ts'
+import type { Clock, Random, Timers } from '../runtime/runtime.ts'
+import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { subStorePrefix } from '../store/sub-store.ts'
+import type { Engine } from './engine.ts'
+import {
+  applyFlagChange,
+  decodeFlagChange,
+  type EngineFlags,
+  encodeFlagChange,
+  type FlagChange,
+  type FlagOutcome,
+  isFlagHeader,
+  readFlags,
+} from './engine-flags.ts'
+import { controlEntry, type Entry, type Header } from './entry.ts'
+import type { EngineLevels, Membership } from './membership.ts'
+import { PassThrough } from './pass-through.ts'
+
+/** What an engine is built with. Clock, timers and chance are for propose and background work only, never for apply. */
+export interface EngineContext {
+  /** The layer below. */
+  readonly below: Engine<unknown>
+  readonly serverId: string
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly membership: Membership
+  /** Every engine of this stack, with the highest level this build knows: also what a must-understand header may name. */
+  readonly levels: EngineLevels
+  /** The largest entry that the log takes. */
+  readonly maxEntryBytes: number
+  /** Everything below this position is applied and durable at this server. */
+  durableCursor(): LogPos
+}
+
+/** A middle engine. One instance per stack; `name` is its header's name and its key range. */
+export abstract class EngineLayer extends PassThrough {
+  readonly name: string
+  /** All keys of this engine start with it; own keys continue with anything but a zero byte. */
+  readonly prefix: Key
+  protected readonly context: EngineContext
+  // As of the last commit (propose side), and as of the entry being applied, which may be ahead within one transaction.
+  private committed: EngineFlags = { enabled: false, level: 0 }
+  private applying: EngineFlags = this.committed
+
+  constructor(name: string, context: EngineContext) {
+    super(context.below)
+    this.name = name
+    this.prefix = subStorePrefix(name)
+    this.context = context
+  }
+
+  /** Committed flags: what propose and background work go by. */
+  get flags(): EngineFlags {
+    return this.committed
+  }
+
+  /** Flags as of the entry being applied: what apply goes by. */
+  get flagsInApply(): EngineFlags {
+    return this.applying
+  }
+
+  /** Called once before anything is applied, with the committed state: read caches here. Overriders call super. */
+  load(tx: ReadTx): void {
+    this.committed = readFlags(tx, this.name)
+    this.applying = this.committed
+    this.requireLevel(this.committed.level)
+  }
+
+  /** Called once when this server has caught up: background work may begin. */
+  serving(): void {
+    // Most engines have no background work.
+  }
+
+  /** Ends background work and rejects what waits here. The layers above have stopped, the layer below has not. */
+  async stop(): Promise<void> {
+    // Most engines hold nothing.
+  }
+
+  /** Asks for a switch through the log. Resolves with what apply decided, the same on all servers. */
+  proposeChange(change: FlagChange): Promise<FlagOutcome> {
+    return new Promise((resolve, reject: (error: DelosError) => void) => {
+      // Must-understand: a server without this engine would not write the flags and so diverge; it must stop instead.
+      this.below.propose(controlEntry(this.name, encodeFlagChange(change), true), {
+        resolve: (result) => resolve(result as FlagOutcome),
+        reject,
+      })
+    })
+  }
+
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    if (entry.headers.size === 0) return this.applyEntry(tx, entry, pos, undefined)
+    const own = entry.headers.get(this.name)
+    if (own !== undefined && isFlagHeader(own.bytes)) return this.applySwitch(tx, own)
+    return this.applyEntry(tx, entry, pos, own)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    if (entry.headers.size === 0) {
+      this.afterCommit(entry, pos, result, undefined)
+      return
+    }
+    const own = entry.headers.get(this.name)
+    if (own !== undefined && isFlagHeader(own.bytes)) {
+      this.committed = (result as FlagOutcome).flags
+      this.switched(this.committed)
+      return
+    }
+    this.afterCommit(entry, pos, result, own)
+  }
+
+  /** Apply of everything but the switch. `own` is this engine's header. The default passes the entry up. */
+  protected applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, _own: Header | undefined): unknown {
+    return this.above.apply(tx, entry, pos)
+  }
+
+  /** postApply of everything but the switch: an entry that applyEntry passed up is passed up here too. */
+  protected afterCommit(entry: Entry, pos: LogPos, result: unknown, _own: Header | undefined): void {
+    this.above.postApply(entry, pos, result)
+  }
+
+  /** After the commit of a switch. */
+  protected switched(_flags: EngineFlags): void {
+    // Most engines look at the flags when they propose.
+  }
+
+  private applySwitch(tx: ReadWriteTx, own: Header): FlagOutcome {
+    const change = decodeFlagChange(own.bytes)
+    if (change.kind === 'level') this.requireLevel(change.level)
+    const outcome = applyFlagChange(tx, this.name, this.applying, change, this.context.membership)
+    this.applying = outcome.flags
+    return outcome
+  }
+
+  // A build that does not know how to behave at a level must stop before the entry that asks for it.
+  private requireLevel(level: number): void {
+    const known = this.context.levels.get(this.name) ?? 0
+    if (level <= known) return
+    throw new DelosError('UNSUPPORTED', `engine ${this.name} is at level ${level}, this build knows level ${known}`)
+  }
+}
+
+/** Refuses an entry (a part of a batch) that carries a header which this stack lacks and must understand. */
+export function refuseUnknownHeaders(entry: Entry, known: EngineLevels): void {
+  for (const [name, header] of entry.headers) {
+    if (header.mustUnderstand && !known.has(name)) throw unknownHeader(name)
+  }
+}
+
+/** Why a database stops before an entry with such a header. */
+export function unknownHeader(name: string): DelosError {
+  return new DelosError('UNSUPPORTED', `the entry needs engine ${name}, which this server's stack does not have`)
+}

@@ -1,0 +1,228 @@
+// One slice of apply: some entries in one transaction, then their postApply calls, then the completions, as one synchronous
+// section. Not here: where entries come from, and when the next slice runs (apply-loop.ts).
+
+import { DelosError } from '../../base/delos-error.ts'
+import type { ApplyTimes, StopReport } from '../../engine/bottom-engine.ts'
+import type { Applicator } from '../../engine/engine.ts'
+import { refuseUnknownHeaders } from '../../engine/engine-layer.ts'
+import type { Entry } from '../../engine/entry.ts'
+import { decodeEntry } from '../../engine/entry-codec.ts'
+import type { EngineLevels } from '../../engine/membership.ts'
+import type { LogPos } from '../../log/position.ts'
+import type { LogEntry } from '../../log/shared-log.ts'
+import type { Clock } from '../../runtime/runtime.ts'
+import type { LocalStore, Transaction } from '../../store/local-store.ts'
+import type { CursorKeeper } from './cursor-keeper.ts'
+import type { DuplicateFilter } from './duplicate-filter.ts'
+import type { Pending, PendingProposals } from './pending-proposals.ts'
+import { BASE, type ProposalStamp, readStamp } from './proposal-stamp.ts'
+
+export interface SliceLimits {
+  /** A slice begins no further entry after this long. */
+  readonly sliceMs: number
+  /** A slice begins no further entry after this many bytes of log. */
+  readonly sliceBytes: number
+}
+
+export interface SliceParts extends SliceLimits {
+  readonly store: LocalStore
+  readonly clock: Clock
+  readonly cursor: CursorKeeper
+  readonly duplicates: DuplicateFilter
+  readonly pending: PendingProposals
+  readonly levels: EngineLevels
+  readonly applicator: Applicator<unknown>
+  /** This server, as its own stamps name it. */
+  readonly serverId: string
+  readonly incarnation: number
+}
+
+export interface SliceResult {
+  /** Entries of the input that are done with. */
+  readonly done: number
+  readonly bytes: number
+  /** The cursor after the commit. */
+  readonly cursor: LogPos
+  /** Set if the database must stop at `cursor`. */
+  readonly failure: StopReport | undefined
+}
+
+/** Cumulative. */
+export interface SliceCounts {
+  entries: number
+  bytes: number
+  transactions: number
+  duplicates: number
+  voided: number
+  applyMs: number
+}
+
+const HEX_BYTES = 64
+
+export class SliceRunner {
+  readonly counts: SliceCounts = { entries: 0, bytes: 0, transactions: 0, duplicates: 0, voided: 0, applyMs: 0 }
+  readonly times = { proposedMs: 0, appendedMs: 0, applyStartMs: 0, applyEndMs: 0 } satisfies ApplyTimes
+  private readonly parts: SliceParts
+  // What the open transaction applied, in order; kept to save allocations.
+  private readonly entries: Entry[] = []
+  private readonly positions: LogPos[] = []
+  private readonly results: unknown[] = []
+  private readonly waiting: (Pending | undefined)[] = []
+  private readonly tooLate: Pending[] = []
+
+  constructor(parts: SliceParts) {
+    this.parts = parts
+  }
+
+  /**
+   * Applies entries from index `from` on until they or the budget end. `next` is the cursor behind the last of them. If one
+   * can't be understood, what is before it is committed; if apply throws, nothing of the slice is.
+   */
+  run(entries: readonly LogEntry[], from: number, cursor: LogPos, next: LogPos): SliceResult {
+    const { clock, sliceBytes, sliceMs } = this.parts
+    const startMs = clock.monotonicMs()
+    this.times.applyStartMs = startMs
+    let tx: Transaction | undefined
+    let at = from
+    let reached = cursor
+    let bytes = 0
+    let failure: StopReport | undefined
+    try {
+      tx = this.parts.store.begin()
+      while (at < entries.length) {
+        const logged = entries[at] as LogEntry
+        const entry = logged.voided ? undefined : understand(logged, this.parts.levels)
+        if (entry instanceof DelosError) {
+          failure = report(entry, logged.pos, logged)
+          break
+        }
+        if (entry === undefined) this.counts.voided++
+        else this.applyOne(tx, entry, logged.pos)
+        bytes += logged.bytes.length
+        reached = (logged.pos + 1) as LogPos
+        at++
+        if (bytes >= sliceBytes || clock.monotonicMs() - startMs >= sliceMs) break
+      }
+      if (at === entries.length) reached = next
+      this.parts.duplicates.write(tx)
+      this.parts.cursor.save(tx, reached, this.parts.store)
+      tx.commit()
+    } catch (thrown) {
+      this.abort(tx)
+      const logged = entries[at]
+      return { done: from, bytes: 0, cursor, failure: report(thrown, logged?.pos ?? cursor, logged) }
+    }
+    failure = this.committed(reached, startMs, bytes) ?? failure
+    return { done: at, bytes, cursor: reached, failure }
+  }
+
+  private applyOne(tx: Transaction, entry: Entry, pos: LogPos): void {
+    const header = entry.headers.get(BASE)
+    let pending: Pending | undefined
+    if (header !== undefined) {
+      const stamp = readStamp(header.bytes)
+      const arrival = this.parts.duplicates.arrive(stamp, pos)
+      if (arrival !== 'new') {
+        this.counts.duplicates++
+        this.noteTooLate(stamp)
+        return
+      }
+      pending = this.isOwn(stamp) ? this.parts.pending.find(stamp.localId) : undefined
+    }
+    const result = this.parts.applicator.apply(tx, entry, pos)
+    this.entries.push(entry)
+    this.positions.push(pos)
+    this.results.push(result)
+    this.waiting.push(pending)
+  }
+
+  // Whoever still waits for an entry that is dropped: no copy of it was applied before, and none ever will be.
+  private noteTooLate(stamp: ProposalStamp): void {
+    const pending = this.isOwn(stamp) ? this.parts.pending.find(stamp.localId) : undefined
+    if (pending !== undefined && !this.waiting.includes(pending)) this.tooLate.push(pending)
+  }
+
+  private isOwn(stamp: ProposalStamp): boolean {
+    return stamp.incarnation === this.parts.incarnation && stamp.serverId === this.parts.serverId
+  }
+
+  // The part of the section behind the commit: soft state first, for all of them, then whoever waits.
+  private committed(cursor: LogPos, startMs: number, bytes: number): StopReport | undefined {
+    const { entries, positions, results, waiting } = this
+    const { applicator, clock, duplicates, pending } = this.parts
+    duplicates.committed()
+    this.counts.transactions++
+    this.counts.entries += entries.length
+    this.counts.bytes += bytes
+    let at = 0
+    let completed = 0
+    try {
+      for (; at < entries.length; at++) applicator.postApply(entries[at] as Entry, positions[at] as LogPos, results[at])
+      this.times.applyEndMs = clock.monotonicMs()
+      for (; completed < waiting.length; completed++) {
+        const proposal = waiting[completed]
+        if (proposal === undefined || pending.take(proposal.localId) === undefined) continue
+        this.times.proposedMs = proposal.proposedMs
+        this.times.appendedMs = proposal.appendedMs ?? startMs
+        proposal.completion.resolve(results[completed])
+      }
+      for (const proposal of this.tooLate) {
+        if (pending.take(proposal.localId) !== undefined) proposal.completion.reject(tooLateError())
+      }
+    } catch (thrown) {
+      // postApply and completions must not throw: a bug above. The commit stands, so the cursor does too.
+      return report(thrown, positions[Math.min(at, completed)] ?? cursor, undefined)
+    } finally {
+      this.clear()
+      this.counts.applyMs += clock.monotonicMs() - startMs
+    }
+    return undefined
+  }
+
+  private abort(tx: Transaction | undefined): void {
+    this.parts.duplicates.aborted()
+    this.clear()
+    try {
+      tx?.abort()
+    } catch {
+      // The store is closed or has failed; the database stops with the first error, which says why.
+    }
+  }
+
+  private clear(): void {
+    this.entries.length = 0
+    this.positions.length = 0
+    this.results.length = 0
+    this.waiting.length = 0
+    this.tooLate.length = 0
+  }
+}
+
+/** What is told to the operator of a database that stops. */
+export function report(thrown: unknown, position: LogPos, logged: LogEntry | undefined): StopReport {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  let stack = error.stack ?? error.message
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) stack += `\ncaused by ${cause.stack}`
+  return {
+    code: thrown instanceof DelosError ? thrown.code : 'STOPPED',
+    message: error.message,
+    position,
+    entryHex: logged === undefined ? undefined : Buffer.from(logged.bytes.subarray(0, HEX_BYTES)).toString('hex'),
+    stack,
+  }
+}
+
+// The entry, or why this server must stop before it.
+function understand(logged: LogEntry, levels: EngineLevels): Entry | DelosError {
+  try {
+    const entry = decodeEntry(logged.bytes)
+    refuseUnknownHeaders(entry, levels)
+    return entry
+  } catch (thrown) {
+    return DelosError.from(thrown, 'CORRUPT', `entry at position ${logged.pos}`)
+  }
+}
+
+function tooLateError(): DelosError {
+  return new DelosError('TIMEOUT', 'the entry reached the log after too many later ones and was dropped everywhere')
+}

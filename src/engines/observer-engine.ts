@@ -1,0 +1,216 @@
+// Observer: needs no neighbour; stands at every joint. Counts what passes and times a sample of it: propose and sync below,
+// apply and postApply above. The difference of two neighbouring observers is the engine between them. Changes nothing, leaves
+// no header unless tracing is asked for, and has no replicated state, so it may differ from server to server.
+
+import type { DelosError } from '../base/delos-error.ts'
+import type { Completion, Engine } from '../engine/engine.ts'
+import { type Entry, withHeader } from '../engine/entry.ts'
+import { PassThrough } from '../engine/pass-through.ts'
+import type { WrapJoint } from '../engine/stack.ts'
+import type { LogPos } from '../log/position.ts'
+import type { Clock, Random } from '../runtime/runtime.ts'
+import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { type HistogramSnapshot, LatencyHistogram } from './latency-histogram.ts'
+
+export const OBSERVER = 'observer'
+
+/** Trace ids: for following single proposals through layers and servers. */
+export interface TraceOptions {
+  readonly random: Random
+  /** Called in apply at every joint for an entry with a trace id. Must not throw. */
+  readonly seen: (id: string, joint: Joint, pos: LogPos) => void
+}
+
+export interface ObserverOptions {
+  readonly clock: Clock
+  /** One of so many is timed; all are counted. */
+  readonly sampleEvery?: number
+  /** Set: a timed proposal that has no trace id gets one. */
+  readonly trace?: TraceOptions | undefined
+}
+
+/** Between which two layers. */
+export interface Joint {
+  readonly below: string
+  readonly above: string
+}
+
+/** Everything cumulative. Times cover the sample; counts cover all. */
+export interface ObserverSnapshot extends Joint {
+  readonly sampleEvery: number
+  readonly proposals: number
+  readonly rejections: number
+  readonly syncs: number
+  readonly applies: number
+  /** From propose until its result came up from the layer below. */
+  readonly propose: HistogramSnapshot
+  readonly sync: HistogramSnapshot
+  /** Inside apply, and inside postApply, of the layers above. */
+  readonly apply: HistogramSnapshot
+  readonly postApply: HistogramSnapshot
+  /** Estimated time that the layers above have spent in apply and postApply; its rate is their utilisation. */
+  readonly applyMs: number
+  /** Fraction of wall time that the layers above spent in apply and postApply since the last snapshot, estimated. */
+  readonly applyUtilisation: number
+}
+
+/** All observers of one stack: gives `wrapJoint` for its options, and what they have seen. */
+export class ObserverSet {
+  private readonly options: ObserverOptions
+  private readonly observers: ObserverEngine[] = []
+
+  constructor(options: ObserverOptions) {
+    this.options = options
+  }
+
+  readonly wrapJoint: WrapJoint = (below, joint) => {
+    const observer = new ObserverEngine(below, joint, this.options)
+    this.observers.push(observer)
+    return observer
+  }
+
+  /** Bottom to top. */
+  snapshot(): ObserverSnapshot[] {
+    return this.observers.map((observer) => observer.snapshot())
+  }
+}
+
+export class ObserverEngine extends PassThrough {
+  private readonly joint: Joint
+  private readonly clock: Clock
+  private readonly sampleEvery: number
+  private readonly trace: TraceOptions | undefined
+  private readonly proposeTimes = new LatencyHistogram()
+  private readonly syncTimes = new LatencyHistogram()
+  private readonly applyTimes = new LatencyHistogram()
+  private readonly postApplyTimes = new LatencyHistogram()
+  private proposals = 0
+  private rejections = 0
+  private syncs = 0
+  private applies = 0
+  private postApplies = 0
+  // Countdowns to the next timed one.
+  private untilPropose = 1
+  private untilApply = 1
+  private untilPostApply = 1
+  private lastSnapshotMs: number
+  private lastApplyMs = 0
+
+  constructor(below: Engine<unknown>, joint: Joint, options: ObserverOptions) {
+    super(below)
+    this.joint = joint
+    this.clock = options.clock
+    this.sampleEvery = options.sampleEvery ?? 16
+    this.trace = options.trace
+    this.lastSnapshotMs = this.clock.monotonicMs()
+  }
+
+  override propose(entry: Entry, completion: Completion<unknown>): void {
+    this.proposals++
+    if (--this.untilPropose > 0) {
+      this.below.propose(entry, completion)
+      return
+    }
+    this.untilPropose = this.sampleEvery
+    const traced = this.trace === undefined ? entry : withTraceId(entry, this.trace.random)
+    this.below.propose(traced, new TimedCompletion(this, completion, this.clock.monotonicMs()))
+  }
+
+  /** A timed proposal came back, either way. */
+  proposalEnded(startMs: number, rejected: boolean): void {
+    this.proposeTimes.record(this.clock.monotonicMs() - startMs)
+    if (rejected) this.rejections++
+  }
+
+  override sync(): Promise<ReadTx> {
+    const startMs = this.clock.monotonicMs()
+    this.syncs++
+    const synced = this.below.sync()
+    const ended = (): void => this.syncTimes.record(this.clock.monotonicMs() - startMs)
+    // The caller gets the promise of the layer below itself: it handles the rejection, and gains no turn of the queue.
+    synced.then(ended, ended)
+    return synced
+  }
+
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    this.applies++
+    if (this.trace !== undefined && entry.headers.size > 0) noteTraceId(this.trace, entry, this.joint, pos)
+    if (--this.untilApply > 0) return this.above.apply(tx, entry, pos)
+    this.untilApply = this.sampleEvery
+    const startMs = this.clock.monotonicMs()
+    const result = this.above.apply(tx, entry, pos)
+    this.applyTimes.record(this.clock.monotonicMs() - startMs)
+    return result
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    this.postApplies++
+    if (--this.untilPostApply > 0) {
+      this.above.postApply(entry, pos, result)
+      return
+    }
+    this.untilPostApply = this.sampleEvery
+    const startMs = this.clock.monotonicMs()
+    this.above.postApply(entry, pos, result)
+    this.postApplyTimes.record(this.clock.monotonicMs() - startMs)
+  }
+
+  snapshot(): ObserverSnapshot {
+    const { applies, applyTimes, joint, postApplies, postApplyTimes } = this
+    const applyMs = estimate(applyTimes, applies) + estimate(postApplyTimes, postApplies)
+    const nowMs = this.clock.monotonicMs()
+    const elapsedMs = nowMs - this.lastSnapshotMs
+    const applyUtilisation = elapsedMs > 0 ? Math.min(1, Math.max(0, applyMs - this.lastApplyMs) / elapsedMs) : 0
+    this.lastSnapshotMs = nowMs
+    this.lastApplyMs = applyMs
+    return {
+      ...joint,
+      sampleEvery: this.sampleEvery,
+      proposals: this.proposals,
+      rejections: this.rejections,
+      syncs: this.syncs,
+      applies,
+      propose: this.proposeTimes.snapshot(),
+      sync: this.syncTimes.snapshot(),
+      apply: applyTimes.snapshot(),
+      postApply: postApplyTimes.snapshot(),
+      applyMs,
+      applyUtilisation,
+    }
+  }
+}
+
+class TimedCompletion implements Completion<unknown> {
+  private readonly observer: ObserverEngine
+  private readonly inner: Completion<unknown>
+  private readonly startMs: number
+
+  constructor(observer: ObserverEngine, inner: Completion<unknown>, startMs: number) {
+    this.observer = observer
+    this.inner = inner
+    this.startMs = startMs
+  }
+
+  resolve(result: unknown): void {
+    this.observer.proposalEnded(this.startMs, false)
+    this.inner.resolve(result)
+  }
+
+  reject(error: DelosError): void {
+    this.observer.proposalEnded(this.startMs, true)
+    this.inner.reject(error)
+  }
+}
+
+function estimate(sample: LatencyHistogram, count: number): number {
+  return sample.count === 0 ? 0 : (sample.sumMs / sample.count) * count
+}
+
+function withTraceId(entry: Entry, random: Random): Entry {
+  return entry.headers.has(OBSERVER) ? entry : withHeader(entry, OBSERVER, random.bytes(8))
+}
+
+function noteTraceId(trace: TraceOptions, entry: Entry, joint: Joint, pos: LogPos): void {
+  const header = entry.headers.get(OBSERVER)
+  if (header !== undefined) trace.seen(Buffer.from(header.bytes).toString('hex'), joint, pos)
+}
