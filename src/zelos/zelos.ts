@@ -2,6 +2,7 @@
 // class that implements it is in zelos-database.ts. Everything is called from the one event loop.
 
 import type { Completion } from '../engine/engine.ts'
+import type { ZelosLimitName } from './limits.ts'
 import type { Requester, SessionRecord, UpdateOperation, UpdateResult } from './requests.ts'
 import type { Acl, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
 
@@ -40,6 +41,7 @@ export interface ZelosReads {
   /** Reads see every update applied so far at this server. A number is an error code. `watch` is set as ZooKeeper does (exists: also on NO_NODE). */
   exists(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode
   getData(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode
+  // A watch above a limit (per connection, or all) makes any of the three throw DelosError LIMIT_EXCEEDED.
   /** LIMIT: throws DelosError LIMIT_EXCEEDED if the names alone exceed `maxBytes`. */
   getChildren(
     requester: Requester,
@@ -93,5 +95,12 @@ export interface ZelosStats {
   readonly watchPathCount: number
   readonly sessionCount: number
   readonly approximateDataBytes: number
+  /** Updates of this server that are in the log's hands, and their bytes. */
   readonly pendingUpdates: number
+  readonly pendingBytes: number
+  /** Decoded nodes in memory. */
+  readonly cachedNodes: number
+  readonly cachedBytes: number
+  /** How often each limit was exceeded, by its name in limits.ts. */
+  readonly limitsExceeded: Readonly<Record<ZelosLimitName, number>>
 }

@@ -1,0 +1,62 @@
+// The limits of one Zelos database: each has a number, a typed error that names it, and a count of how often it was met.
+
+import { DelosError } from '../base/delos-error.ts'
+
+export interface ZelosLimits {
+  /** Operations of one multi. Rejects with LIMIT_EXCEEDED. */
+  readonly multiOperationsMax: number
+  /** Bytes of one update as it goes into the log, a multi with all its operations. Rejects with LIMIT_EXCEEDED. */
+  readonly updateBytesMax: number
+  /** Characters of one access control list: schemes and ids. Rejects with LIMIT_EXCEEDED. */
+  readonly aclCharsMax: number
+  /** Sessions of the database. Creating one more is rejected with LIMIT_EXCEEDED. */
+  readonly sessionsMax: number
+  /** Watches at this server; a path that one connection watches for data and for children counts twice. Throws LIMIT_EXCEEDED. */
+  readonly watchesMax: number
+  /** Watches of one connection. Throws LIMIT_EXCEEDED. */
+  readonly watchesPerConnectionMax: number
+  /** Updates of this server that are in the log's hands, by count and bytes. Rejects with OVERLOADED. */
+  readonly pendingUpdatesMax: number
+  readonly pendingBytesMax: number
+}
+
+export type ZelosLimitName = keyof ZelosLimits
+
+export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
+  multiOperationsMax: 10_000,
+  updateBytesMax: 4 << 20,
+  aclCharsMax: 64 << 10,
+  sessionsMax: 100_000,
+  watchesMax: 1_000_000,
+  watchesPerConnectionMax: 100_000,
+  pendingUpdatesMax: 50_000,
+  pendingBytesMax: 64 << 20,
+}
+
+/** Holds the numbers and counts how often each was exceeded. */
+export class LimitGuard {
+  readonly limits: ZelosLimits
+  private readonly counts: Record<ZelosLimitName, number>
+
+  constructor(limits: Partial<ZelosLimits> = {}) {
+    this.limits = { ...DEFAULT_ZELOS_LIMITS, ...limits }
+    this.counts = Object.fromEntries(Object.keys(this.limits).map((name) => [name, 0])) as Record<
+      ZelosLimitName,
+      number
+    >
+  }
+
+  /** How often each limit was exceeded since the start. */
+  get exceeded(): Readonly<Record<ZelosLimitName, number>> {
+    return this.counts
+  }
+
+  /** The error, if `value` is above the limit: LIMIT_EXCEEDED, for what waits for room OVERLOADED. */
+  check(name: ZelosLimitName, value: number): DelosError | undefined {
+    const limit = this.limits[name]
+    if (value <= limit) return undefined
+    this.counts[name]++
+    const overload = name === 'pendingUpdatesMax' || name === 'pendingBytesMax'
+    return new DelosError(overload ? 'OVERLOADED' : 'LIMIT_EXCEEDED', `${name} is ${limit}, this would be ${value}`)
+  }
+}

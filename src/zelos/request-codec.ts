@@ -1,0 +1,299 @@
+// Updates as bytes: the payload of Zelos' log entries. A stored format: golden file in testdata/zelos, described in
+// docs/formats.md.
+//
+//   entry      u8 format = 1, u8 kind, u64 wall clock of the proposer in ms, then by kind
+//   write      requester, operation        (kind = that of the operation)
+//   multi      requester, varint count, (u8 kind, operation)*
+//   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
+//   setData    string path, i32 version, data          setAcl          string path, i32 version, acl
+//   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
+//   acl        u8 1 (world:anyone, all) | u8 0, varint count, (i32 perms, string scheme, string id)*
+//   data       varint 0 (null) | varint length + 1, bytes
+
+import { unreachable } from '../base/assert.ts'
+import { ByteReader } from '../base/byte-reader.ts'
+import { ByteWriter } from '../base/byte-writer.ts'
+import { DelosError } from '../base/delos-error.ts'
+import type { Requester, Update, UpdateOperation } from './requests.ts'
+import { isOpenAcl, OPEN_ACL } from './tree/acl-rules.ts'
+import type { Acl, Identity, SessionId } from './znode.ts'
+
+const FORMAT = 1
+
+const KIND = {
+  create: 1,
+  delete: 2,
+  setData: 3,
+  setAcl: 4,
+  check: 5,
+  multi: 6,
+  createSession: 7,
+  moveSession: 8,
+  closeSession: 9,
+  expireSession: 10,
+} as const
+
+/** Writes updates; one per database, its buffer is used again and again. */
+export class UpdateEncoder {
+  private readonly writer = new ByteWriter(4096)
+  // A connection's requester is one object for as long as its identities stay the same.
+  private readonly credentials = new WeakMap<Requester, Buffer>()
+
+  /** The entry's payload in a buffer of its own. `wallMs`: what nodes get as ctime and mtime. */
+  encode(update: Update, wallMs: number): Buffer {
+    if (update.kind === 'write') return this.encodeWrite(update.requester, update.operation, wallMs)
+    const { writer } = this
+    this.begin(KIND[update.kind], wallMs)
+    switch (update.kind) {
+      case 'multi':
+        this.requester(update.requester)
+        writer.varint(update.operations.length)
+        for (const operation of update.operations) {
+          writer.u8(KIND[operation.op])
+          this.operation(operation)
+        }
+        break
+      case 'createSession':
+        this.sessionTerms(update)
+        break
+      case 'moveSession':
+        writer.varint(update.session)
+        this.sessionTerms(update)
+        break
+      case 'closeSession':
+        this.requester(update.requester)
+        break
+      case 'expireSession':
+        writer.varint(update.session)
+        writer.varint(update.heardAt)
+        break
+      default:
+        unreachable(update)
+    }
+    return this.taken()
+  }
+
+  /** The same as `encode({ kind: 'write', … })`, without that object. */
+  encodeWrite(requester: Requester, operation: UpdateOperation, wallMs: number): Buffer {
+    this.begin(KIND[operation.op], wallMs)
+    this.requester(requester)
+    this.operation(operation)
+    return this.taken()
+  }
+
+  private begin(kind: number, wallMs: number): void {
+    const { writer } = this
+    writer.reset()
+    writer.u8(FORMAT)
+    writer.u8(kind)
+    writer.u64(wallMs)
+  }
+
+  private taken(): Buffer {
+    const written = this.writer.peek()
+    const payload = Buffer.allocUnsafe(written.length)
+    payload.set(written)
+    return payload
+  }
+
+  private operation(operation: UpdateOperation): void {
+    const { writer } = this
+    writer.string(operation.path)
+    switch (operation.op) {
+      case 'setData':
+        writer.i32(operation.version)
+        this.data(operation.data)
+        break
+      case 'create':
+        writer.u8(operation.flags)
+        this.acl(operation.acl)
+        this.data(operation.data)
+        break
+      case 'delete':
+      case 'check':
+        writer.i32(operation.version)
+        break
+      case 'setAcl':
+        writer.i32(operation.version)
+        this.acl(operation.acl)
+        break
+      default:
+        unreachable(operation)
+    }
+  }
+
+  private requester(requester: Requester): void {
+    const { writer } = this
+    writer.varint(requester.session)
+    writer.varint(requester.ownerEpoch)
+    writer.bytes(this.credentials.get(requester) ?? this.encodeCredentials(requester))
+  }
+
+  private encodeCredentials(requester: Requester): Buffer {
+    const writer = new ByteWriter(64)
+    writer.string(requester.address)
+    writer.varint(requester.identities.length)
+    for (const identity of requester.identities) {
+      writer.string(identity.scheme)
+      writer.string(identity.id)
+    }
+    const encoded = writer.toBytes()
+    this.credentials.set(requester, encoded)
+    return encoded
+  }
+
+  private sessionTerms(terms: { password: Uint8Array; timeoutMs: number; address: string }): void {
+    this.writer.bytes(terms.password)
+    this.writer.varint(terms.timeoutMs)
+    this.writer.string(terms.address)
+  }
+
+  private data(data: Uint8Array | null): void {
+    const { writer } = this
+    if (data === null) return writer.varint(0)
+    writer.varint(data.length + 1)
+    writer.raw(data)
+  }
+
+  private acl(acl: readonly Acl[]): void {
+    if (isOpenAcl(acl)) return this.writer.u8(1)
+    this.writer.u8(0)
+    writeAclList(this.writer, acl)
+  }
+}
+
+/** An entry's payload, read. */
+export interface DecodedUpdate {
+  readonly wallMs: number
+  readonly update: Update
+}
+
+/** Reads a payload; data and passwords are views of `bytes`. Throws DelosError CORRUPT or FORMAT. */
+export function decodeUpdate(bytes: Uint8Array): DecodedUpdate {
+  const reader = new ByteReader(bytes)
+  const format = reader.u8()
+  if (format !== FORMAT) throw new DelosError('FORMAT', `update of format ${format}`)
+  const kind = reader.u8()
+  const wallMs = reader.u64()
+  return { wallMs, update: readUpdate(reader, kind) }
+}
+
+function readUpdate(reader: ByteReader, kind: number): Update {
+  switch (kind) {
+    case KIND.multi:
+      return { kind: 'multi', requester: readRequester(reader), operations: readOperations(reader) }
+    case KIND.createSession:
+      return { kind: 'createSession', ...readSessionTerms(reader) }
+    case KIND.moveSession:
+      return { kind: 'moveSession', session: reader.varint(), ...readSessionTerms(reader) }
+    case KIND.closeSession:
+      return { kind: 'closeSession', requester: readRequester(reader) }
+    case KIND.expireSession:
+      return { kind: 'expireSession', session: reader.varint(), heardAt: reader.varint() }
+    default:
+      return { kind: 'write', requester: readRequester(reader), operation: readOperation(reader, kind) }
+  }
+}
+
+function readOperations(reader: ByteReader): UpdateOperation[] {
+  const operations: UpdateOperation[] = []
+  for (let left = reader.varint(); left > 0; left--) operations.push(readOperation(reader, reader.u8()))
+  return operations
+}
+
+function readOperation(reader: ByteReader, kind: number): UpdateOperation {
+  const path = reader.string()
+  switch (kind) {
+    case KIND.setData: {
+      const version = reader.i32()
+      return { op: 'setData', path, data: readData(reader), version }
+    }
+    case KIND.create: {
+      const flags = reader.u8()
+      const acl = readAcl(reader)
+      return { op: 'create', path, data: readData(reader), acl, flags }
+    }
+    case KIND.delete:
+      return { op: 'delete', path, version: reader.i32() }
+    case KIND.check:
+      return { op: 'check', path, version: reader.i32() }
+    case KIND.setAcl: {
+      const version = reader.i32()
+      return { op: 'setAcl', path, acl: readAcl(reader), version }
+    }
+    default:
+      throw new DelosError('FORMAT', `update of unknown kind ${kind}`)
+  }
+}
+
+function readData(reader: ByteReader): Uint8Array | null {
+  const length = reader.varint()
+  return length === 0 ? null : reader.raw(length - 1)
+}
+
+function readAcl(reader: ByteReader): readonly Acl[] {
+  return reader.u8() === 1 ? OPEN_ACL : readAclList(reader)
+}
+
+/** varint count, (i32 perms, string scheme, string id)*; also the content of a stored list. */
+export function writeAclList(writer: ByteWriter, acl: readonly Acl[]): void {
+  writer.varint(acl.length)
+  for (const entry of acl) {
+    writer.i32(entry.perms)
+    writer.string(entry.scheme)
+    writer.string(entry.id)
+  }
+}
+
+export function readAclList(reader: ByteReader): Acl[] {
+  const acl: Acl[] = []
+  for (let left = reader.varint(); left > 0; left--) {
+    acl.push({ perms: reader.i32(), scheme: reader.string(), id: reader.string() })
+  }
+  return acl
+}
+
+function readSessionTerms(reader: ByteReader): { password: Uint8Array; timeoutMs: number; address: string } {
+  return { password: reader.bytes(), timeoutMs: reader.varint(), address: reader.string() }
+}
+
+function readRequester(reader: ByteReader): Requester {
+  const session = reader.varint()
+  const ownerEpoch = reader.varint()
+  return new StoredRequester(session, ownerEpoch, reader.bytes())
+}
+
+/** Address and identities are decoded when an access list asks for them, which most never do. */
+class StoredRequester implements Requester {
+  readonly session: SessionId
+  readonly ownerEpoch: number
+  private readonly encoded: Uint8Array
+  private decoded: { readonly address: string; readonly identities: readonly Identity[] } | undefined
+
+  constructor(session: SessionId, ownerEpoch: number, encoded: Uint8Array) {
+    this.session = session
+    this.ownerEpoch = ownerEpoch
+    this.encoded = encoded
+  }
+
+  get address(): string {
+    return this.credentials().address
+  }
+
+  get identities(): readonly Identity[] {
+    return this.credentials().identities
+  }
+
+  private credentials(): { readonly address: string; readonly identities: readonly Identity[] } {
+    this.decoded ??= readCredentials(this.encoded)
+    return this.decoded
+  }
+}
+
+function readCredentials(encoded: Uint8Array): { address: string; identities: Identity[] } {
+  const reader = new ByteReader(encoded)
+  const address = reader.string()
+  const identities: Identity[] = []
+  for (let left = reader.varint(); left > 0; left--) identities.push({ scheme: reader.string(), id: reader.string() })
+  return { address, identities }
+}

@@ -1,0 +1,92 @@
+// Sessions as replicated state: created, moved and ended by updates, checked by every write. Decided from records alone,
+// never from what this server knows of connections.
+
+import type { ReadTx } from '../../store/local-store.ts'
+import type { Requester, SessionRecord, Update } from '../requests.ts'
+import type { ApplyState } from '../tree/apply-state.ts'
+import { sessionKey, sessionOfKey, sessionRange } from '../tree/key-space.ts'
+import type { CacheLimits, StagedCache } from '../tree/staged-cache.ts'
+import { type SessionId, ZCODE, type ZCode } from '../znode.ts'
+import { decodeSession, encodeSession, type StoredSession } from './session-codec.ts'
+
+const SESSION_BYTES = 250
+const FIRST_OWNER_EPOCH = 1
+
+type Terms = Extract<Update, { kind: 'createSession' }>
+type Move = Extract<Update, { kind: 'moveSession' }>
+
+export class SessionRecords {
+  private readonly state: ApplyState
+  private readonly sessions: StagedCache<SessionId, StoredSession>
+
+  constructor(state: ApplyState, limits: CacheLimits) {
+    this.state = state
+    this.sessions = state.cache(limits, () => SESSION_BYTES)
+  }
+
+  /** A session as `reader` sees it. */
+  session(reader: ReadTx, id: SessionId): StoredSession | undefined {
+    const known = this.sessions.get(id)
+    if (known !== undefined) return known ?? undefined
+    const record = id > 0 && Number.isSafeInteger(id) ? reader.get(sessionKey(id)) : undefined
+    if (record === undefined) return undefined
+    const session = decodeSession(id, record)
+    this.sessions.admit(id, session)
+    return session
+  }
+
+  /** All sessions, by id. */
+  all(reader: ReadTx): StoredSession[] {
+    const sessions: StoredSession[] = []
+    for (const [key, record] of reader.scan(sessionRange())) sessions.push(decodeSession(sessionOfKey(key), record))
+    return sessions
+  }
+
+  /**
+   * May this requester write? An ended session is answered SESSION_EXPIRED, as by an ensemble, also if it never was; one
+   * whose owner has changed SESSION_MOVED.
+   */
+  check(requester: Requester): ZCode {
+    const session = this.session(this.state.tx, requester.session)
+    if (session === undefined) return ZCODE.SESSION_EXPIRED
+    return session.ownerEpoch === requester.ownerEpoch ? ZCODE.OK : ZCODE.SESSION_MOVED
+  }
+
+  create(id: SessionId, terms: Terms, pos: number): SessionRecord {
+    const { password, timeoutMs, address } = terms
+    this.state.counters.sessions++
+    return this.write({
+      id,
+      password: new Uint8Array(password),
+      timeoutMs,
+      ownerEpoch: FIRST_OWNER_EPOCH,
+      renewedAt: pos,
+      address,
+    })
+  }
+
+  /** Undefined if there is no such session or the password is not its. */
+  move(move: Move, pos: number): SessionRecord | undefined {
+    const session = this.session(this.state.tx, move.session)
+    if (session === undefined || !isEqual(session.password, move.password)) return undefined
+    const { timeoutMs, address } = move
+    return this.write({ ...session, timeoutMs, address, ownerEpoch: session.ownerEpoch + 1, renewedAt: pos })
+  }
+
+  /** Its ephemeral nodes are removed by the caller, in the same update. */
+  end(id: SessionId): void {
+    this.state.tx.delete(sessionKey(id))
+    this.state.counters.sessions--
+    this.sessions.stage(id, null)
+  }
+
+  private write(session: StoredSession): StoredSession {
+    this.state.tx.put(sessionKey(session.id), encodeSession(session))
+    this.sessions.stage(session.id, session)
+    return session
+  }
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0
+}

@@ -1,0 +1,120 @@
+// The transaction that is being applied, as all parts of Zelos see it: counters, the caches' staged changes, attempts. It
+// finds out itself when a transaction was dropped, so that nothing uncommitted survives in memory.
+
+import { assert } from '../../base/assert.ts'
+import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import { type Counters, decodeCounters, encodeCounters, noCounters } from './counters.ts'
+import { COUNTERS_KEY } from './key-space.ts'
+import { type CacheLimits, StagedCache } from './staged-cache.ts'
+
+interface AnyCache {
+  commit(): void
+  discard(): void
+  clear(): void
+  beginAttempt(): number
+  endAttempt(mark: number, keep: boolean): void
+}
+
+export class ApplyState {
+  private readonly caches: AnyCache[] = []
+  private current: Counters | undefined
+  private open: ReadWriteTx | undefined
+  private lastPos = -1
+  private lastIndex = -1
+  private dirty = false
+
+  /** A cache that follows the transaction. */
+  cache<K, V extends object>(limits: CacheLimits, sizeOf: (value: V) => number): StagedCache<K, V> {
+    const cache = new StagedCache<K, V>(limits, sizeOf)
+    this.caches.push(cache)
+    return cache
+  }
+
+  /** The open transaction; only inside apply. */
+  get tx(): ReadWriteTx {
+    const { open } = this
+    assert(open !== undefined, 'outside of apply')
+    return open
+  }
+
+  /** As the open transaction sees them. `load` or `begin` came first. */
+  get counters(): Counters {
+    const { current } = this
+    assert(current !== undefined, 'counters before load')
+    return current
+  }
+
+  /** True if the open transaction holds updates that `commit` has not seen. */
+  get uncommitted(): boolean {
+    return this.dirty
+  }
+
+  /** Reads the counters once. */
+  load(reader: ReadTx): Counters {
+    this.current ??= readCounters(reader)
+    return this.current
+  }
+
+  /**
+   * Starts the apply of one entry. Positions ascend: if this one does not, the transaction before it was dropped and its
+   * entries come again. True if that happened.
+   */
+  begin(tx: ReadWriteTx, pos: number, index: number): boolean {
+    const again = pos < this.lastPos || (pos === this.lastPos && index <= this.lastIndex)
+    const dropped = again && this.dirty
+    if (dropped) this.drop()
+    this.load(tx)
+    this.open = tx
+    this.lastPos = pos
+    this.lastIndex = index
+    this.dirty = true
+    return dropped
+  }
+
+  /** Ends the apply of one entry: the counters go into the transaction. */
+  end(): void {
+    this.tx.put(COUNTERS_KEY, encodeCounters(this.counters))
+    this.open = undefined
+  }
+
+  /** The transaction was committed. */
+  commit(): void {
+    for (const cache of this.caches) cache.commit()
+    this.dirty = false
+  }
+
+  /** Forgets all that memory holds of the store: somebody else has changed it. */
+  forget(): void {
+    for (const cache of this.caches) cache.clear()
+    this.current = undefined
+    this.dirty = false
+  }
+
+  /** Runs `step`; unless it returns true, everything that it changed is taken back. */
+  attempt(step: () => boolean): boolean {
+    const { tx } = this
+    const savepoint = tx.savepoint()
+    const counters = { ...this.counters }
+    const marks = this.caches.map((cache) => cache.beginAttempt())
+    const kept = step()
+    if (!kept) {
+      tx.rollbackTo(savepoint)
+      this.current = counters
+    }
+    this.caches.forEach((cache, i) => {
+      cache.endAttempt(marks[i] as number, kept)
+    })
+    return kept
+  }
+
+  private drop(): void {
+    for (const cache of this.caches) cache.discard()
+    this.current = undefined
+    this.dirty = false
+  }
+}
+
+function readCounters(reader: ReadTx): Counters {
+  const bytes = reader.get(COUNTERS_KEY)
+  return bytes === undefined ? noCounters() : decodeCounters(bytes)
+}

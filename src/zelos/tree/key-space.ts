@@ -1,0 +1,88 @@
+// The keys of Zelos in the LocalStore. One letter says what a record is; docs of the values are with their codecs.
+//
+//   n path                     node: stat and small data (node-codec.ts)
+//   d path                     data too large for the node's record
+//   c parent 00 name           child index, empty value: listing is a range scan
+//   e session path             ephemeral nodes of a session, empty value
+//   s session                  session record (session-codec.ts)
+//   a acl                      interned access control list with its reference count (acl-store.ts)
+//   h list                     the id of an interned list, by its content
+//   x                          zxid of the last applied update, and counts (counters.ts)
+//   z zxid                     log position of every 1000th update, the newest 10 000 of them
+
+import { type Key, keyUint, textOfKey, uintOfKey } from '../../base/key.ts'
+import type { KeyRange } from '../../store/local-store.ts'
+import { rangeOfPrefix, subStorePrefix } from '../../store/sub-store.ts'
+import type { SessionId, Zxid } from '../znode.ts'
+import { pathKey } from './node-path.ts'
+
+/** Everything that Zelos keeps is under this prefix. */
+export const ZELOS_PREFIX = subStorePrefix('zelos')
+
+const NODE = `${ZELOS_PREFIX}n`
+const DATA = `${ZELOS_PREFIX}d`
+const CHILD = `${ZELOS_PREFIX}c`
+const EPHEMERAL = `${ZELOS_PREFIX}e`
+const SESSION = `${ZELOS_PREFIX}s`
+const ACL = `${ZELOS_PREFIX}a`
+const ACL_CONTENT = `${ZELOS_PREFIX}h`
+const POSITION = `${ZELOS_PREFIX}z`
+
+export const COUNTERS_KEY: Key = `${ZELOS_PREFIX}x`
+
+export function nodeKey(path: string): Key {
+  return NODE + pathKey(path)
+}
+
+export function dataKey(path: string): Key {
+  return DATA + pathKey(path)
+}
+
+export function childKey(parent: string, name: string): Key {
+  return `${CHILD}${pathKey(parent)}\x00${pathKey(name)}`
+}
+
+export function childRange(parent: string): KeyRange {
+  return rangeOfPrefix(`${CHILD}${pathKey(parent)}\x00`)
+}
+
+/** The name in a key of `childRange(parent)`, as a key fragment: one unit a UTF-8 byte. */
+export function childNameKey(key: Key, range: KeyRange): Key {
+  return key.slice(range.from.length)
+}
+
+export function ephemeralKey(session: SessionId, path: string): Key {
+  return EPHEMERAL + keyUint(session) + pathKey(path)
+}
+
+export function ephemeralRange(session: SessionId): KeyRange {
+  return rangeOfPrefix(EPHEMERAL + keyUint(session))
+}
+
+export function ephemeralPath(key: Key): string {
+  return textOfKey(key.slice(EPHEMERAL.length + 8))
+}
+
+export function sessionKey(session: SessionId): Key {
+  return SESSION + keyUint(session)
+}
+
+export function sessionRange(): KeyRange {
+  return rangeOfPrefix(SESSION)
+}
+
+export function sessionOfKey(key: Key): SessionId {
+  return uintOfKey(key, SESSION.length)
+}
+
+export function aclKey(aclId: number): Key {
+  return ACL + keyUint(aclId)
+}
+
+export function aclContentKey(content: Key): Key {
+  return ACL_CONTENT + content
+}
+
+export function positionKey(zxid: Zxid): Key {
+  return POSITION + keyUint(zxid)
+}

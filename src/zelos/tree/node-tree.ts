@@ -1,0 +1,162 @@
+// The tree of znodes over the LocalStore: records, child index, ephemeral index, and decoded nodes in memory. It keeps these
+// consistent with one another and knows no rule of who may do what (tree-updates.ts).
+
+import type { Key } from '../../base/key.ts'
+import { textOfKey } from '../../base/key.ts'
+import type { ReadTx } from '../../store/local-store.ts'
+import type { SessionId, ZNode, Zxid } from '../znode.ts'
+import type { ApplyState } from './apply-state.ts'
+import {
+  childKey,
+  childNameKey,
+  childRange,
+  dataKey,
+  ephemeralKey,
+  ephemeralPath,
+  ephemeralRange,
+  nodeKey,
+} from './key-space.ts'
+import { decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
+import { nameOf, parentOf } from './node-path.ts'
+import type { CacheLimits, StagedCache } from './staged-cache.ts'
+
+/** What a decoded node costs besides its data: object, map entry, path. */
+const NODE_BYTES = 300
+const EMPTY = Buffer.alloc(0)
+
+export class NodeTree {
+  private readonly state: ApplyState
+  private readonly nodes: StagedCache<string, ZNode>
+
+  constructor(state: ApplyState, limits: CacheLimits) {
+    this.state = state
+    this.nodes = state.cache(limits, (node) => NODE_BYTES + (node.data === null ? 0 : node.data.length))
+  }
+
+  // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A node as `reader` sees it: the open transaction in apply, the committed state elsewhere. */
+  node(reader: ReadTx, path: string): ZNode | undefined {
+    const known = this.nodes.get(path)
+    if (known !== undefined) return known ?? undefined
+    const record = reader.get(nodeKey(path))
+    if (record === undefined) return undefined
+    const node = decodeNode(record, () => reader.get(dataKey(path)))
+    this.nodes.admit(path, node)
+    return node
+  }
+
+  /**
+   * Names of the children in the order of their UTF-8 bytes. Undefined if they have more than `bytesMax` bytes, four a
+   * name added, as they are counted in a reply. About 1 µs a name.
+   */
+  children(reader: ReadTx, path: string, bytesMax: number): string[] | undefined {
+    const range = childRange(path)
+    const names: string[] = []
+    let bytes = 0
+    for (const [key] of reader.scan(range)) {
+      const name = childNameKey(key, range)
+      bytes += name.length + 4
+      if (bytes > bytesMax) return undefined
+      names.push(textOfKey(name))
+    }
+    return names
+  }
+
+  /** Paths of a session's ephemeral nodes, in the order of their bytes. */
+  ephemerals(reader: ReadTx, session: SessionId): string[] {
+    const paths: string[] = []
+    for (const [key] of reader.scan(ephemeralRange(session))) paths.push(ephemeralPath(key))
+    return paths
+  }
+
+  get cachedNodes(): number {
+    return this.nodes.entries
+  }
+
+  get cachedBytes(): number {
+    return this.nodes.bytes
+  }
+
+  // ── changes, inside apply ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Adds a node that is not there, and counts it at its parent, which is there. Returns it as stored. */
+  add(path: string, node: ZNode, parentPath: string, parent: ZNode): ZNode {
+    const { tx, counters } = this.state
+    const stored = this.write(path, node)
+    tx.put(childKey(parentPath, nameOf(path)), EMPTY)
+    if (node.ephemeralOwner !== 0) {
+      tx.put(ephemeralKey(node.ephemeralOwner, path), EMPTY)
+      counters.ephemerals++
+    }
+    counters.nodes++
+    counters.dataBytes += path.length + dataLength(node)
+    this.writeStat(parentPath, {
+      ...parent,
+      pzxid: node.czxid,
+      createdChildren: (parent.createdChildren + 1) | 0,
+      numChildren: parent.numChildren + 1,
+    })
+    return stored
+  }
+
+  /** Removes a node without children. */
+  remove(path: string, node: ZNode, zxid: Zxid, parentPath: string, parent: ZNode): void {
+    const { tx, counters } = this.state
+    tx.delete(nodeKey(path))
+    if (isDataApart(node.data)) tx.delete(dataKey(path))
+    tx.delete(childKey(parentPath, nameOf(path)))
+    if (node.ephemeralOwner !== 0) {
+      tx.delete(ephemeralKey(node.ephemeralOwner, path))
+      counters.ephemerals--
+    }
+    counters.nodes--
+    counters.dataBytes -= path.length + dataLength(node)
+    this.nodes.stage(path, null)
+    this.writeStat(parentPath, { ...parent, pzxid: zxid, numChildren: parent.numChildren - 1 })
+  }
+
+  /** Replaces a node by one with other data. Returns it as stored. */
+  replaceData(path: string, before: ZNode, after: ZNode): ZNode {
+    if (isDataApart(before.data) && !isDataApart(after.data)) this.state.tx.delete(dataKey(path))
+    this.state.counters.dataBytes += dataLength(after) - dataLength(before)
+    return this.write(path, after)
+  }
+
+  /** Replaces a node by one with the same data. */
+  writeStat(path: string, node: ZNode): void {
+    this.state.tx.put(nodeKey(path), encodeNode(node))
+    this.nodes.stage(path, node)
+  }
+
+  /** Writes a node without looking at its surroundings: for the first nodes of a new store. */
+  plant(path: string, node: ZNode): void {
+    const { tx, counters } = this.state
+    this.write(path, node)
+    if (path !== '/') tx.put(childKey(parentOf(path), nameOf(path)), EMPTY)
+    counters.nodes++
+    counters.dataBytes += path.length + dataLength(node)
+  }
+
+  // The data of the stored node lies in a buffer of the store, never in the log's batch that the update came in.
+  private write(path: string, node: ZNode): ZNode {
+    const { tx } = this.state
+    const key: Key = nodeKey(path)
+    const record = encodeNode(node)
+    tx.put(key, record)
+    const stored = node.data === null ? node : { ...node, data: this.storedData(path, node.data, record) }
+    this.nodes.stage(path, stored)
+    return stored
+  }
+
+  private storedData(path: string, data: Uint8Array, record: Buffer): Buffer {
+    if (!isDataApart(data)) return inlineDataOf(record)
+    const copy = Buffer.from(data)
+    this.state.tx.put(dataKey(path), copy)
+    return copy
+  }
+}
+
+function dataLength(node: ZNode): number {
+  return node.data === null ? 0 : node.data.length
+}

@@ -1,0 +1,227 @@
+// What each operation does to the tree, with ZooKeeper's checks in ZooKeeper's order (its request preparation, release
+// 3.9). Every step checks first and writes then: one that is refused has changed nothing.
+
+import { unreachable } from '../../base/assert.ts'
+import {
+  CREATE_EPHEMERAL,
+  CREATE_SEQUENTIAL,
+  type OperationResult,
+  type Requester,
+  type UpdateOperation,
+} from '../requests.ts'
+import { type Acl, PERM, type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from '../znode.ts'
+import { fixupAcl, isPermitted } from './acl-rules.ts'
+import { type AclStore, OPEN_ACL_ID } from './acl-store.ts'
+import type { ApplyState } from './apply-state.ts'
+import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
+import type { NodeTree } from './node-tree.ts'
+
+/** What watches need to know of a change. The lists are those of the moment: a deleted node's may be gone afterwards. */
+export interface TreeChange {
+  readonly type: 'created' | 'deleted' | 'dataChanged'
+  readonly path: string
+  readonly acl: readonly Acl[]
+  /** Undefined for dataChanged. */
+  readonly parentAcl: readonly Acl[] | undefined
+}
+
+/** Who changes the tree, and when: the same for all operations of an update. */
+export interface UpdateContext {
+  readonly requester: Requester
+  readonly zxid: Zxid
+  readonly wallMs: number
+  /** Changes are added in the order in which they happened. */
+  readonly changes: TreeChange[]
+}
+
+type CreateOperation = Extract<UpdateOperation, { op: 'create' }>
+type DeleteOperation = Extract<UpdateOperation, { op: 'delete' }>
+type SetDataOperation = Extract<UpdateOperation, { op: 'setData' }>
+type SetAclOperation = Extract<UpdateOperation, { op: 'setAcl' }>
+type CheckOperation = Extract<UpdateOperation, { op: 'check' }>
+
+const DONE: OperationResult = { err: ZCODE.OK }
+const ANY_VERSION = -1
+
+export class TreeUpdates {
+  private readonly state: ApplyState
+  private readonly tree: NodeTree
+  private readonly acls: AclStore
+
+  constructor(state: ApplyState, tree: NodeTree, acls: AclStore) {
+    this.state = state
+    this.tree = tree
+    this.acls = acls
+  }
+
+  /** One operation of a session that was checked. */
+  run(operation: UpdateOperation, context: UpdateContext): OperationResult {
+    switch (operation.op) {
+      case 'setData':
+        return this.setData(operation, context)
+      case 'create':
+        return this.create(operation, context)
+      case 'delete':
+        return this.delete(operation, context)
+      case 'setAcl':
+        return this.setAcl(operation, context)
+      case 'check':
+        return this.check(operation, context)
+      default:
+        return unreachable(operation)
+    }
+  }
+
+  private create(operation: CreateOperation, context: UpdateContext): OperationResult {
+    const { tree } = this
+    const parentPath = parentInRequest(operation.path)
+    if (parentPath === undefined) return refused(ZCODE.BAD_ARGUMENTS)
+    const acl = fixupAcl(operation.acl, context.requester)
+    if (acl === undefined) return refused(ZCODE.INVALID_ACL)
+    const parent = tree.node(this.state.tx, parentPath)
+    if (parent === undefined) return refused(ZCODE.NO_NODE)
+    if (!this.may(PERM.CREATE, parent, context)) return refused(ZCODE.NO_AUTH)
+    const sequential = (operation.flags & CREATE_SEQUENTIAL) !== 0
+    const path = sequential ? withSequence(operation.path, parent.createdChildren) : operation.path
+    if (!isValidPath(path)) return refused(ZCODE.BAD_ARGUMENTS)
+    if (tree.node(this.state.tx, path) !== undefined) return refused(ZCODE.NODE_EXISTS)
+    if (parent.ephemeralOwner !== 0) return refused(ZCODE.NO_CHILDREN_FOR_EPHEMERALS)
+    const owner = (operation.flags & CREATE_EPHEMERAL) !== 0 ? context.requester.session : 0
+    const fresh = this.freshNode(operation.data, acl, owner, context)
+    const node = tree.add(path, fresh, parentPath, parent)
+    context.changes.push({ type: 'created', path, acl, parentAcl: this.listOf(parent) })
+    return { err: ZCODE.OK, path, node }
+  }
+
+  private freshNode(data: Uint8Array | null, acl: readonly Acl[], owner: SessionId, context: UpdateContext): ZNode {
+    const { zxid, wallMs } = context
+    return {
+      data,
+      czxid: zxid,
+      mzxid: zxid,
+      pzxid: zxid,
+      ctime: wallMs,
+      mtime: wallMs,
+      version: 0,
+      createdChildren: 0,
+      aversion: 0,
+      ephemeralOwner: owner,
+      aclId: this.acls.take(acl),
+      numChildren: 0,
+    }
+  }
+
+  private delete(operation: DeleteOperation, context: UpdateContext): OperationResult {
+    const { path } = operation
+    const parentPath = parentInRequest(path)
+    if (parentPath === undefined || isSystemNode(path)) return refused(ZCODE.BAD_ARGUMENTS)
+    const parent = this.tree.node(this.state.tx, parentPath)
+    if (parent === undefined) return refused(ZCODE.NO_NODE)
+    if (!this.may(PERM.DELETE, parent, context)) return refused(ZCODE.NO_AUTH)
+    const node = this.tree.node(this.state.tx, path)
+    if (node === undefined) return refused(ZCODE.NO_NODE)
+    if (!isExpected(operation.version, node.version)) return refused(ZCODE.BAD_VERSION)
+    if (node.numChildren > 0) return refused(ZCODE.NOT_EMPTY)
+    this.remove(path, node, parentPath, parent, context)
+    return DONE
+  }
+
+  /** Removes what a session leaves behind: no permission, no version, as ZooKeeper does at its end. */
+  removeEphemerals(session: SessionId, context: UpdateContext): void {
+    const { tx } = this.state
+    for (const path of this.tree.ephemerals(tx, session)) {
+      const parentPath = parentInRequest(path) as string
+      const parent = this.tree.node(tx, parentPath) as ZNode
+      this.remove(path, this.tree.node(tx, path) as ZNode, parentPath, parent, context)
+    }
+  }
+
+  private remove(path: string, node: ZNode, parentPath: string, parent: ZNode, context: UpdateContext): void {
+    context.changes.push({ type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
+    this.tree.remove(path, node, context.zxid, parentPath, parent)
+    this.acls.release(node.aclId)
+  }
+
+  private setData(operation: SetDataOperation, context: UpdateContext): OperationResult {
+    const { path } = operation
+    const node = this.tree.node(this.state.tx, path)
+    if (node === undefined) return missing(path)
+    if (!this.may(PERM.WRITE, node, context)) return refused(ZCODE.NO_AUTH)
+    if (!isExpected(operation.version, node.version)) return refused(ZCODE.BAD_VERSION)
+    const changed = this.tree.replaceData(path, node, {
+      data: operation.data,
+      czxid: node.czxid,
+      mzxid: context.zxid,
+      pzxid: node.pzxid,
+      ctime: node.ctime,
+      mtime: context.wallMs,
+      version: nextVersion(node.version),
+      createdChildren: node.createdChildren,
+      aversion: node.aversion,
+      ephemeralOwner: node.ephemeralOwner,
+      aclId: node.aclId,
+      numChildren: node.numChildren,
+    })
+    context.changes.push({ type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
+    return { err: ZCODE.OK, node: changed }
+  }
+
+  private setAcl(operation: SetAclOperation, context: UpdateContext): OperationResult {
+    const { path } = operation
+    if (!isValidPath(path)) return refused(ZCODE.BAD_ARGUMENTS)
+    const acl = fixupAcl(operation.acl, context.requester)
+    if (acl === undefined) return refused(ZCODE.INVALID_ACL)
+    const node = this.tree.node(this.state.tx, path)
+    if (node === undefined) return refused(ZCODE.NO_NODE)
+    if (!this.may(PERM.ADMIN, node, context)) return refused(ZCODE.NO_AUTH)
+    if (!isExpected(operation.version, node.aversion)) return refused(ZCODE.BAD_VERSION)
+    // Taken before the old one is released: the same list must not vanish in between.
+    const aclId = this.acls.take(acl)
+    this.acls.release(node.aclId)
+    const changed: ZNode = { ...node, aversion: nextVersion(node.aversion), aclId }
+    this.tree.writeStat(path, changed)
+    return { err: ZCODE.OK, node: changed }
+  }
+
+  private check(operation: CheckOperation, context: UpdateContext): OperationResult {
+    const { path } = operation
+    const node = this.tree.node(this.state.tx, path)
+    if (node === undefined) return missing(path)
+    if (!this.may(PERM.READ, node, context)) return refused(ZCODE.NO_AUTH)
+    return isExpected(operation.version, node.version) ? DONE : refused(ZCODE.BAD_VERSION)
+  }
+
+  private may(perm: number, node: ZNode, context: UpdateContext): boolean {
+    return node.aclId === OPEN_ACL_ID || isPermitted(this.listOf(node), perm, context.requester)
+  }
+
+  private listOf(node: ZNode): readonly Acl[] {
+    return this.acls.list(this.state.tx, node.aclId)
+  }
+}
+
+function refused(err: ZCode): OperationResult {
+  return { err }
+}
+
+// ZooKeeper validates the path first; whatever is in the tree has a valid one.
+function missing(path: string): OperationResult {
+  return refused(isValidPath(path) ? ZCODE.NO_NODE : ZCODE.BAD_ARGUMENTS)
+}
+
+/** The parent that create and delete look up, before the path is validated as a whole; undefined for BAD_ARGUMENTS. */
+function parentInRequest(path: string): string | undefined {
+  const slash = path.lastIndexOf('/')
+  if (slash === -1 || path.includes('\x00')) return undefined
+  return slash === 0 ? ROOT : path.slice(0, slash)
+}
+
+function isExpected(expected: number, version: number): boolean {
+  return expected === ANY_VERSION || expected === version
+}
+
+/** int32 that wraps, and leaves out -1, which means "any version" in requests. */
+function nextVersion(version: number): number {
+  const next = (version + 1) | 0
+  return next === ANY_VERSION ? 0 : next
+}

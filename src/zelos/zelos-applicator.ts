@@ -1,0 +1,230 @@
+// The apply half of Zelos: a deterministic function of store, entry and position. What a change means to connections
+// (watches, sessions that ended) is handed to one listener after the commit.
+
+import { assert, unreachable } from '../base/assert.ts'
+import type { Applicator } from '../engine/engine.ts'
+import type { Entry } from '../engine/entry.ts'
+import type { LogPos } from '../log/position.ts'
+import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { decodeUpdate } from './request-codec.ts'
+import type { OperationResult, Requester, SessionRecord, Update, UpdateOperation, UpdateResult } from './requests.ts'
+import { SessionRecords } from './sessions/session-records.ts'
+import { AclStore } from './tree/acl-store.ts'
+import { ApplyState } from './tree/apply-state.ts'
+import type { Counters } from './tree/counters.ts'
+import { plantFirstNodes } from './tree/first-nodes.ts'
+import { positionKey } from './tree/key-space.ts'
+import { NodeTree } from './tree/node-tree.ts'
+import { type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
+import { asBuffer, readUint64, writeUint64 } from './tree/uint64.ts'
+import { type SessionId, ZCODE, type ZCode, type Zxid } from './znode.ts'
+
+/** What an update did to a session. */
+export type SessionChange =
+  | { readonly kind: 'created' | 'moved'; readonly session: SessionRecord }
+  | { readonly kind: 'closed' | 'expired'; readonly id: SessionId }
+
+/** Hears of every applied update, after its commit, in log order. */
+export interface AppliedListener {
+  treeChanged(changes: readonly TreeChange[], zxid: Zxid): void
+  sessionChanged(change: SessionChange): void
+}
+
+export interface ApplicatorOptions {
+  /** Decoded nodes in memory: at most about this many, and about this many bytes. */
+  readonly cacheNodesMax?: number
+  readonly cacheBytesMax?: number
+}
+
+const CACHE_NODES_MAX = 400_000
+const CACHE_BYTES_MAX = 128 << 20
+const ACL_CACHE = { entriesMax: 10_000, bytesMax: 16 << 20 }
+const SESSION_CACHE = { entriesMax: 200_000, bytesMax: 64 << 20 }
+
+/** Every so many updates the log position is noted, and so many notes are kept. */
+export const POSITION_EVERY = 1000
+export const POSITIONS_KEPT = 10_000
+
+const NO_CHANGES: readonly TreeChange[] = []
+
+interface Applied {
+  readonly result: UpdateResult
+  readonly changes: readonly TreeChange[]
+  readonly session: SessionChange | undefined
+}
+
+export class ZelosApplicator implements Applicator<UpdateResult> {
+  readonly tree: NodeTree
+  readonly acls: AclStore
+  readonly sessions: SessionRecords
+  private readonly state = new ApplyState()
+  private readonly updates: TreeUpdates
+  private listener: AppliedListener | undefined
+  /** Applied in the open transaction, not yet told to the listener. */
+  private applied: Applied[] = []
+
+  constructor(options: ApplicatorOptions = {}) {
+    const entriesMax = options.cacheNodesMax ?? CACHE_NODES_MAX
+    this.tree = new NodeTree(this.state, { entriesMax, bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX })
+    this.acls = new AclStore(this.state, ACL_CACHE)
+    this.sessions = new SessionRecords(this.state, SESSION_CACHE)
+    this.updates = new TreeUpdates(this.state, this.tree, this.acls)
+  }
+
+  /** At most one. */
+  listen(listener: AppliedListener): void {
+    assert(this.listener === undefined, 'a second listener')
+    this.listener = listener
+  }
+
+  /** The counters as committed; outside of apply. `reader` is asked the first time. */
+  counters(reader: ReadTx): Readonly<Counters> {
+    return this.state.load(reader)
+  }
+
+  /** A transaction that went wrong stays without effect on reads: false while changes are applied and not committed. */
+  get settled(): boolean {
+    return !this.state.uncommitted
+  }
+
+  /** Forgets what memory holds of the store, after somebody else has written to Zelos' range. */
+  forget(): void {
+    this.state.forget()
+    this.applied = []
+  }
+
+  apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): UpdateResult {
+    assert(entry.payload !== undefined, 'an entry without payload')
+    const { wallMs, update } = decodeUpdate(entry.payload)
+    const { state } = this
+    if (state.begin(tx, pos, entry.index)) this.applied = []
+    const { counters } = state
+    if (counters.zxid === 0) plantFirstNodes(this.tree, this.acls)
+    const zxid = ++counters.zxid
+    if (zxid % POSITION_EVERY === 0) this.notePosition(zxid, pos)
+    const applied = this.run(update, zxid, wallMs, pos)
+    state.end()
+    this.applied.push(applied)
+    return applied.result
+  }
+
+  /**
+   * The first call after a commit tells the listener of everything that was committed, so that no completion of an earlier
+   * update can show a later one before its watches have fired.
+   */
+  postApply(_entry: Entry, _pos: LogPos, _result: UpdateResult): void {
+    const { applied, listener } = this
+    if (applied.length === 0) return
+    this.applied = []
+    this.state.commit()
+    if (listener === undefined) return
+    for (const one of applied) {
+      if (one.changes.length > 0) listener.treeChanged(one.changes, one.result.zxid)
+      if (one.session !== undefined) listener.sessionChanged(one.session)
+    }
+  }
+
+  /** The log position of the newest noted update at or before `zxid`; undefined if none is noted that far back. */
+  positionOf(reader: ReadTx, zxid: Zxid): LogPos | undefined {
+    const record = reader.get(positionKey(zxid - (zxid % POSITION_EVERY)))
+    return record === undefined ? undefined : (readUint64(asBuffer(record), 0) as LogPos)
+  }
+
+  private run(update: Update, zxid: Zxid, wallMs: number, pos: LogPos): Applied {
+    switch (update.kind) {
+      case 'write':
+        return this.write(update.operation, { requester: update.requester, zxid, wallMs, changes: [] })
+      case 'multi':
+        return this.multi(update.operations, { requester: update.requester, zxid, wallMs, changes: [] })
+      case 'createSession': {
+        const session = this.sessions.create(zxid, update, pos)
+        return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'created', session })
+      }
+      case 'moveSession': {
+        const session = this.sessions.move(update, pos)
+        if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
+        return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'moved', session })
+      }
+      case 'closeSession':
+        return this.close({ requester: update.requester, zxid, wallMs, changes: [] })
+      case 'expireSession':
+        return this.expire(update.session, update.heardAt, zxid, wallMs)
+      default:
+        return unreachable(update)
+    }
+  }
+
+  private write(operation: UpdateOperation, context: UpdateContext): Applied {
+    const { zxid, changes } = context
+    const refusal = this.sessions.check(context.requester)
+    if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
+    const { err, path, node } = this.updates.run(operation, context)
+    if (node === undefined) return { result: { zxid, err }, changes, session: undefined }
+    const result = path === undefined ? { zxid, err, node } : { zxid, err, path, node }
+    return { result, changes, session: undefined }
+  }
+
+  /** All or nothing; later operations see earlier ones. `err` is OK also when an operation failed: see `results`. */
+  private multi(operations: readonly UpdateOperation[], context: UpdateContext): Applied {
+    const { zxid } = context
+    const refusal = this.sessions.check(context.requester)
+    if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
+    const results: OperationResult[] = []
+    const kept = this.state.attempt(() =>
+      operations.every((operation) => {
+        const result = this.updates.run(operation, context)
+        results.push(result)
+        return result.err === ZCODE.OK
+      }),
+    )
+    if (kept) return { result: { zxid, err: ZCODE.OK, results }, changes: context.changes, session: undefined }
+    return quiet({ zxid, err: ZCODE.OK, results: failedResults(operations.length, results) })
+  }
+
+  /** Of a session that is gone already: nothing to do, and no error, as in ZooKeeper. */
+  private close(context: UpdateContext): Applied {
+    const { requester, zxid, changes } = context
+    const refusal = this.sessions.check(requester)
+    if (refusal === ZCODE.SESSION_EXPIRED) return quiet({ zxid, err: ZCODE.OK })
+    if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
+    this.updates.removeEphemerals(requester.session, context)
+    this.sessions.end(requester.session)
+    return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'closed', id: requester.session } }
+  }
+
+  /** Void (SESSION_MOVED) if a sign of life was logged that the proposer had not seen. */
+  private expire(id: SessionId, heardAt: number, zxid: Zxid, wallMs: number): Applied {
+    const session = this.sessions.session(this.state.tx, id)
+    if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
+    if (session.renewedAt > heardAt) return quiet({ zxid, err: ZCODE.SESSION_MOVED })
+    const changes: TreeChange[] = []
+    this.updates.removeEphemerals(id, { requester: NOBODY, zxid, wallMs, changes })
+    this.sessions.end(id)
+    return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'expired', id } }
+  }
+
+  private notePosition(zxid: Zxid, pos: LogPos): void {
+    const { tx } = this.state
+    const record = Buffer.allocUnsafe(8)
+    writeUint64(record, 0, pos)
+    tx.put(positionKey(zxid), record)
+    const outdated = zxid - POSITIONS_KEPT * POSITION_EVERY
+    if (outdated > 0) tx.delete(positionKey(outdated))
+  }
+}
+
+const NOBODY: Requester = { session: 0, ownerEpoch: 0, address: '', identities: [] }
+
+function quiet(result: UpdateResult, session?: SessionChange): Applied {
+  return { result, changes: NO_CHANGES, session }
+}
+
+/** Those before the failing operation 0, its own code, those after it RUNTIME_INCONSISTENCY. */
+function failedResults(count: number, results: readonly OperationResult[]): OperationResult[] {
+  const failing = results.length - 1
+  const err = (results[failing] as OperationResult).err
+  return Array.from({ length: count }, (_, i): OperationResult => {
+    const code: ZCode = i < failing ? ZCODE.OK : i === failing ? err : ZCODE.RUNTIME_INCONSISTENCY
+    return { err: code }
+  })
+}

@@ -1,0 +1,322 @@
+// The wrapper half of Zelos at one server: turns requests into updates for the log, answers reads from the committed state,
+// holds watches and sessions of its connections. Everything runs on the one event loop.
+
+import { DelosError } from '../base/delos-error.ts'
+import type { Completion } from '../engine/engine.ts'
+import { type Entry, entryOf } from '../engine/entry.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { ReadTx } from '../store/local-store.ts'
+import { LimitGuard, type ZelosLimits } from './limits.ts'
+import { UpdateEncoder } from './request-codec.ts'
+import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
+import { LocalSessionExpiry, type SessionExpiry } from './sessions/session-expiry.ts'
+import { SessionTable } from './sessions/session-table.ts'
+import { isPermitted, maskAcl } from './tree/acl-rules.ts'
+import { OPEN_ACL_ID } from './tree/acl-store.ts'
+import { ROOT } from './tree/node-path.ts'
+import type { TreeChange } from './tree/tree-updates.ts'
+import { deliver, Watches } from './watches.ts'
+import type { ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
+import type { AppliedListener, SessionChange, ZelosApplicator } from './zelos-applicator.ts'
+import { type Acl, PERM, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
+
+/** The top of a stack of engines, as a database sees it. */
+export interface UpdateLog {
+  submit(entry: Entry, completion: Completion<UpdateResult>): void
+  sync(): Promise<unknown>
+}
+
+export interface ZelosDatabaseOptions {
+  readonly runtime: Pick<Runtime, 'clock' | 'timers' | 'random'>
+  /** The applicator that the stack below `log` calls. */
+  readonly applicator: ZelosApplicator
+  readonly log: UpdateLog
+  readonly store: { read(): ReadTx }
+  readonly limits?: Partial<ZelosLimits>
+  /** How often silent sessions are looked for; about how late an expiry may be. Default 250. */
+  readonly expiryTickMs?: number
+}
+
+const EXPIRY_TICK_MS = 250
+const PASSWORD_BYTES = 16
+
+export class ZelosDatabase implements Zelos, AppliedListener {
+  readonly sessions: ZelosSessions
+  private readonly runtime: ZelosDatabaseOptions['runtime']
+  private readonly applicator: ZelosApplicator
+  private readonly log: UpdateLog
+  private readonly store: { read(): ReadTx }
+  private readonly guard: LimitGuard
+  private readonly watches: Watches
+  private readonly table: SessionTable
+  private readonly expiry: SessionExpiry
+  private readonly encoder = new UpdateEncoder()
+  private pendingUpdates = 0
+  private pendingBytes = 0
+  private settledUpdates = 0
+  private settledAtTick = 0
+  private serving = false
+
+  constructor(options: ZelosDatabaseOptions) {
+    this.runtime = options.runtime
+    this.applicator = options.applicator
+    this.log = options.log
+    this.store = options.store
+    this.guard = new LimitGuard(options.limits)
+    this.watches = new Watches(this.guard)
+    this.expiry = new LocalSessionExpiry({
+      clock: options.runtime.clock,
+      timers: options.runtime.timers,
+      tickMs: options.expiryTickMs ?? EXPIRY_TICK_MS,
+      expired: (id) => this.table.expired(id),
+      alive: () => this.updatesGetThrough(),
+    })
+    this.expiry.pause()
+    this.table = new SessionTable(
+      {
+        propose: (update, completion) => this.propose(update, completion),
+        checkRoom: () => this.guard.check('sessionsMax', this.counters.sessions + 1),
+        newPassword: () => this.runtime.random.bytes(PASSWORD_BYTES),
+        sessionCount: () => this.counters.sessions,
+      },
+      this.expiry,
+    )
+    this.sessions = this.table
+    this.applicator.listen(this)
+  }
+
+  /** Clients may come: sessions that are in the store have their full timeout from now on. Call when caught up. */
+  startServing(): void {
+    if (this.serving) return
+    this.serving = true
+    this.table.load(this.applicator.sessions.all(this.store.read()))
+    this.expiry.resume()
+  }
+
+  /** No session expires any more until `startServing`: this server is behind the log, or the log is away. */
+  stopServing(): void {
+    this.serving = false
+    this.expiry.pause()
+  }
+
+  /** Ends its timers. Updates in flight are still completed by the log. */
+  close(): void {
+    this.serving = false
+    this.expiry.close()
+  }
+
+  // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get lastZxid(): Zxid {
+    return this.counters.zxid
+  }
+
+  exists(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode {
+    if (path.includes('\x00')) return ZCODE.BAD_ARGUMENTS
+    const node = this.node(path)
+    if (node !== undefined && !this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
+    if (watch !== undefined) this.watches.add('data', path, watch)
+    return node ?? ZCODE.NO_NODE
+  }
+
+  getData(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode {
+    const node = this.node(path)
+    if (node === undefined) return ZCODE.NO_NODE
+    if (!this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
+    if (watch !== undefined) this.watches.add('data', path, watch)
+    return node
+  }
+
+  getChildren(
+    requester: Requester,
+    path: string,
+    watch: WatchSink | undefined,
+    maxBytes: number,
+  ): ChildrenResult | ZCode {
+    const node = this.node(path)
+    if (node === undefined) return ZCODE.NO_NODE
+    if (!this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
+    const children = this.applicator.tree.children(this.store.read(), path === '' ? ROOT : path, maxBytes)
+    if (children === undefined) throw tooManyChildren(path, node, maxBytes)
+    if (watch !== undefined) this.watches.add('child', path, watch)
+    return { children, node }
+  }
+
+  getAcl(requester: Requester, path: string): { readonly acl: readonly Acl[]; readonly node: ZNode } | ZCode {
+    const node = this.node(path)
+    if (node === undefined) return ZCODE.NO_NODE
+    if (!this.may(PERM.READ | PERM.ADMIN, node, requester)) return ZCODE.NO_AUTH
+    const acl = this.aclOf(node)
+    return { acl: this.may(PERM.ADMIN, node, requester) ? acl : maskAcl(acl), node }
+  }
+
+  // ── updates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void {
+    const tooLarge = this.checkAcl(operation)
+    if (tooLarge !== undefined) return completion.reject(tooLarge)
+    this.submit(this.encoder.encodeWrite(requester, operation, this.wallMs()), completion)
+  }
+
+  multi(requester: Requester, operations: readonly UpdateOperation[], completion: Completion<UpdateResult>): void {
+    const tooMany = this.guard.check('multiOperationsMax', operations.length)
+    if (tooMany !== undefined) return completion.reject(tooMany)
+    for (const operation of operations) {
+      const tooLarge = this.checkAcl(operation)
+      if (tooLarge !== undefined) return completion.reject(tooLarge)
+    }
+    this.propose({ kind: 'multi', requester, operations }, completion)
+  }
+
+  closeSession(requester: Requester, completion: Completion<UpdateResult>): void {
+    this.propose({ kind: 'closeSession', requester }, completion)
+  }
+
+  sync(completion: Completion<Zxid>): void {
+    this.log.sync().then(
+      () => completion.resolve(this.lastZxid),
+      (error: unknown) => completion.reject(DelosError.from(error, 'STOPPED', 'sync')),
+    )
+  }
+
+  private propose(update: Update, completion: Completion<UpdateResult>): void {
+    this.submit(this.encoder.encode(update, this.wallMs()), completion)
+  }
+
+  private submit(payload: Buffer, completion: Completion<UpdateResult>): void {
+    const bytes = payload.length
+    const { guard } = this
+    const refused =
+      guard.check('updateBytesMax', bytes) ??
+      guard.check('pendingUpdatesMax', this.pendingUpdates + 1) ??
+      guard.check('pendingBytesMax', this.pendingBytes + bytes)
+    if (refused !== undefined) return completion.reject(refused)
+    this.pendingUpdates++
+    this.pendingBytes += bytes
+    this.log.submit(entryOf(payload), new PendingUpdate(this, bytes, completion))
+  }
+
+  /** Called by PendingUpdate alone. */
+  updateSettled(bytes: number): void {
+    this.pendingUpdates--
+    this.pendingBytes -= bytes
+    this.settledUpdates++
+  }
+
+  private checkAcl(operation: UpdateOperation): DelosError | undefined {
+    if (operation.op !== 'create' && operation.op !== 'setAcl') return undefined
+    let chars = 0
+    for (const entry of operation.acl) chars += entry.scheme.length + entry.id.length
+    return this.guard.check('aclCharsMax', chars)
+  }
+
+  private wallMs(): number {
+    return Math.max(0, Math.floor(this.runtime.clock.wallMs()))
+  }
+
+  // ── watches and sessions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  setWatches(sink: WatchSink, watches: WatchSet): void {
+    for (const path of watches.data) this.resetWatch(sink, path, 'data', watches.relativeZxid)
+    for (const path of watches.exist) this.resetWatch(sink, path, 'exist', watches.relativeZxid)
+    for (const path of watches.child) this.resetWatch(sink, path, 'child', watches.relativeZxid)
+  }
+
+  private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
+    const node = this.node(path)
+    if (node === undefined) {
+      if (kind === 'exist') this.watches.add('data', path, sink)
+      else sink.watchFired('deleted', path, this.lastZxid)
+      return
+    }
+    const missed = kind === 'exist' || (kind === 'data' ? node.mzxid : node.pzxid) > since
+    if (!missed) return this.watches.add(kind, path, sink)
+    const type = kind === 'exist' ? 'created' : kind === 'data' ? 'dataChanged' : 'childrenChanged'
+    deliver(sink, type, path, this.aclOf(node), this.lastZxid)
+  }
+
+  removeSink(sink: WatchSink): void {
+    this.watches.removeSink(sink)
+  }
+
+  treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
+    for (const change of changes) this.watches.fire(change, zxid)
+  }
+
+  sessionChanged(change: SessionChange): void {
+    this.table.sessionChanged(change)
+  }
+
+  /** False if this server's updates wait and none of them came back since the last question, one tick ago. */
+  private updatesGetThrough(): boolean {
+    const progress = this.settledUpdates !== this.settledAtTick
+    this.settledAtTick = this.settledUpdates
+    return progress || this.pendingUpdates === 0
+  }
+
+  // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get stats(): ZelosStats {
+    const { counters, watches, guard } = this
+    return {
+      nodeCount: counters.nodes,
+      ephemeralCount: counters.ephemerals,
+      watchCount: watches.count,
+      watchPathCount: watches.pathCount,
+      sessionCount: counters.sessions,
+      approximateDataBytes: counters.dataBytes,
+      pendingUpdates: this.pendingUpdates,
+      pendingBytes: this.pendingBytes,
+      cachedNodes: this.applicator.tree.cachedNodes,
+      cachedBytes: this.applicator.tree.cachedBytes,
+      limitsExceeded: guard.exceeded,
+    }
+  }
+
+  private get counters() {
+    return this.applicator.counters(this.store.read())
+  }
+
+  // ZooKeeper knows its root also by the empty path, and reads do not validate.
+  private node(path: string): ZNode | undefined {
+    return this.applicator.tree.node(this.store.read(), path === '' ? ROOT : path)
+  }
+
+  private may(perms: number, node: ZNode, requester: Requester): boolean {
+    return node.aclId === OPEN_ACL_ID || isPermitted(this.aclOf(node), perms, requester)
+  }
+
+  private aclOf(node: ZNode): readonly Acl[] {
+    return this.applicator.acls.list(this.store.read(), node.aclId)
+  }
+}
+
+/** Counts an update in flight, and hands its outcome on. */
+class PendingUpdate implements Completion<UpdateResult> {
+  private readonly database: ZelosDatabase
+  private readonly bytes: number
+  private readonly completion: Completion<UpdateResult>
+
+  constructor(database: ZelosDatabase, bytes: number, completion: Completion<UpdateResult>) {
+    this.database = database
+    this.bytes = bytes
+    this.completion = completion
+  }
+
+  resolve(result: UpdateResult): void {
+    this.database.updateSettled(this.bytes)
+    this.completion.resolve(result)
+  }
+
+  reject(error: DelosError): void {
+    this.database.updateSettled(this.bytes)
+    this.completion.reject(error)
+  }
+}
+
+function tooManyChildren(path: string, node: ZNode, maxBytes: number): DelosError {
+  return new DelosError(
+    'LIMIT_EXCEEDED',
+    `the names of the ${node.numChildren} children of ${path} have more than ${maxBytes} bytes`,
+  )
+}
