@@ -14,6 +14,8 @@ export {
   uintOfKey,
   unpackTuple,
 } from '../base/key.ts'
+export { type DatabasePaths, DataDirectory, type DataDirectoryRuntime, isDatabaseName } from './data-directory.ts'
+export { checkIdentity, drawIdentity, type Identity, readIdentity, writeIdentity } from './identity.ts'
 export type {
   KeyRange,
   LocalRange,

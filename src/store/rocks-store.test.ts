@@ -20,4 +20,4 @@ async function rocksHarness(): Promise<StoreHarness> {
   }
 }
 
-localStoreConformance('the RocksDB store', { describe, it, expect }, rocksHarness, 6)
+localStoreConformance('the RocksDB store', { describe, it, expect }, rocksHarness, 3)

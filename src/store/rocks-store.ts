@@ -5,6 +5,7 @@ import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
 import type { Clock, Timers } from '../runtime/runtime.ts'
 import { Deferred } from './deferred.ts'
+import { makeDirDurably } from './durable-file.ts'
 import type { LocalStore } from './local-store.ts'
 import { META_FORMAT_KEY, RocksBackend } from './rocks-backend.ts'
 import { loadRocks, type RocksDb, type RocksModule, type RocksOpenOptions, rocksError } from './rocks-binding.ts'
@@ -18,7 +19,7 @@ export interface RocksStoreRuntime {
 }
 
 export interface RocksStoreOptions extends StoreOptions {
-  /** Created if it does not exist; its parent must. */
+  /** Created if it does not exist. */
   readonly directory: string
   readonly runtime: RocksStoreRuntime
   /** Memory for blocks read from disk. Default 64 MiB. */
@@ -58,11 +59,7 @@ export async function openRocksStore(options: RocksStoreOptions): Promise<LocalS
 
 // A database without its CURRENT file would silently be created anew over the rest of it.
 async function checkDirectory(disk: Disk, directory: string): Promise<void> {
-  if (!(await disk.exists(directory))) {
-    await disk.makeDir(directory)
-    await disk.syncDir(parentOf(directory))
-    return
-  }
+  await makeDirDurably(disk, directory)
   const names = await disk.list(directory)
   if (names.length === 0 || names.includes('CURRENT')) return
   const foreign = names.find(
@@ -74,12 +71,6 @@ async function checkDirectory(disk: Disk, directory: string): Promise<void> {
   if (names.some((name) => /^\d+\.(sst|log)$/.test(name))) {
     throw new DelosError('CORRUPT', `the store in ${directory} has lost its CURRENT file`)
   }
-}
-
-function parentOf(directory: string): string {
-  const trimmed = directory.replace(/\/+$/, '')
-  const slash = trimmed.lastIndexOf('/')
-  return slash > 0 ? trimmed.slice(0, slash) : slash === 0 ? '/' : '.'
 }
 
 async function openDatabase(rocks: RocksModule, directory: string, options: RocksOpenOptions): Promise<RocksDb> {

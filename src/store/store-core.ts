@@ -24,7 +24,7 @@ import type { StoreBackend, WriteBatch } from './store-backend.ts'
 import { SnapshotView } from './store-view.ts'
 import { StoreTransaction, type TransactionOwner } from './transaction.ts'
 import { DEFAULT_LAYER_LIMITS, type LayerLimits, WriteBackLayer } from './write-back-layer.ts'
-import type { WriteTable, Written } from './write-table.ts'
+import { WriteTable, type Written } from './write-table.ts'
 
 /** Options of every store, whatever its backend. */
 export interface StoreOptions extends Partial<LayerLimits> {
@@ -48,6 +48,8 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private readonly layer: WriteBackLayer
 
   private transaction: StoreTransaction | undefined
+  /** The writes of the open transaction; kept between transactions, since building a table costs more than filling it. */
+  private readonly writes = new WriteTable()
   private hook: ReplaceHook | undefined
   /** Commits so far; how many of them the disk has; how many of them survive a crash. */
   private committed = 0
@@ -126,7 +128,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     this.checkOpen()
     assert(this.transaction === undefined, 'one transaction is open at a time')
     assert(!this.layer.overrun, 'transactions went on far beyond a full write-back layer')
-    this.transaction = new StoreTransaction(this)
+    this.transaction = new StoreTransaction(this, this.writes)
     return this.transaction
   }
 
@@ -141,6 +143,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
 
   ended(): void {
     this.transaction = undefined
+    this.writes.clear()
   }
 
   setReplaceHook(hook: ReplaceHook | undefined): void {
@@ -251,7 +254,6 @@ export class StoreCore implements LocalStore, TransactionOwner {
   protected abandon(): void {
     this.abandoned = true
     this.closing = Promise.resolve()
-    this.transaction = undefined
     for (const request of this.viewWaiters.splice(0)) request.abandon()
     for (const view of [...this.views]) view.close()
   }

@@ -4,7 +4,7 @@
 import { assert } from '../base/assert.ts'
 import type { Key } from '../base/key.ts'
 import type { KeyRange, ReadTx, Row, Savepoint, ScanOptions, Transaction } from './local-store.ts'
-import { WriteTable, type Written } from './write-table.ts'
+import type { WriteTable, Written } from './write-table.ts'
 
 /** What a transaction needs of its store. */
 export interface TransactionOwner extends ReadTx {
@@ -17,14 +17,16 @@ export interface TransactionOwner extends ReadTx {
 
 export class StoreTransaction implements Transaction {
   private readonly owner: TransactionOwner
-  private readonly writes = new WriteTable()
+  private readonly writes: WriteTable
   private readonly undoKeys: Key[] = []
   private readonly undoValues: (Written | undefined)[] = []
   private undoing = false
   private open = true
 
-  constructor(owner: TransactionOwner) {
+  /** `writes` is empty and this transaction's own until it has ended. */
+  constructor(owner: TransactionOwner, writes: WriteTable) {
     this.owner = owner
+    this.writes = writes
   }
 
   get(key: Key): Uint8Array | undefined {

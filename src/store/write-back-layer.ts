@@ -40,16 +40,7 @@ export class WriteBackLayer {
 
   /** Takes over every write of a transaction; values are kept, not copied. */
   absorb(writes: WriteTable): void {
-    const { active } = this
-    let { activeBytes } = this
-    writes.forEach((key, value) => {
-      const before = active.get(key)
-      if (before === undefined) activeBytes += key.length + ENTRY_OVERHEAD_BYTES
-      else if (before !== null) activeBytes -= before.length
-      if (value !== null) activeBytes += value.length
-      active.set(key, value)
-    })
-    this.activeBytes = activeBytes
+    this.activeBytes += this.active.absorb(writes, ENTRY_OVERHEAD_BYTES)
   }
 
   get keys(): number {

@@ -68,6 +68,32 @@ export class WriteTable {
     this.indexVersion++
   }
 
+  /**
+   * Takes over every entry of `writes`, without copies. Returns by how many bytes this table grew: keys and values, and
+   * `overheadBytes` for each new key. The hot end of every commit.
+   */
+  absorb(writes: WriteTable, overheadBytes: number): number {
+    const { entries, pending } = this
+    let grown = 0
+    let size = entries.size
+    writes.entries.forEach((value, key) => {
+      if (value === undefined) return
+      const before = entries.get(key)
+      if (value !== null) grown += value.length
+      if (before !== undefined && before !== null) grown -= before.length
+      entries.set(key, value)
+      if (entries.size === size) return
+      size = entries.size
+      grown += key.length + overheadBytes
+      pending.push(key)
+    })
+    if (pending.length > 0) {
+      this.indexVersion++
+      if (pending.length > PENDING_KEYS_MAX) this.fold()
+    }
+    return grown
+  }
+
   /** Every entry in the order of first writing. */
   forEach(visit: (key: Key, value: Written) => void): void {
     this.entries.forEach((value, key) => {

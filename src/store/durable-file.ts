@@ -1,0 +1,54 @@
+// Small whole files that appear completely or not at all, also across a crash. Not for anything that grows.
+
+import { DelosError } from '../base/delos-error.ts'
+import type { Disk } from '../runtime/disk.ts'
+
+/** Writes or replaces the file at `path`; its content and its name are durable when this resolves. Uses `<path>.new`. */
+export async function writeFileDurably(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.new`
+  await disk.remove(temporary)
+  const file = await disk.open(temporary, 'create')
+  try {
+    await file.write(bytes, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await disk.rename(temporary, path)
+  await disk.syncDir(parentOf(path))
+}
+
+/** The content of the file at `path`; undefined if there is none. Rejects with CORRUPT if it is longer than `bytesMax`. */
+export async function readSmallFile(disk: Disk, path: string, bytesMax = 4096): Promise<Buffer | undefined> {
+  if (!(await disk.exists(path))) return undefined
+  const file = await disk.open(path, 'read')
+  try {
+    const size = await file.size()
+    if (size > bytesMax) throw new DelosError('CORRUPT', `${path} has ${size} bytes, at most ${bytesMax} are expected`)
+    const bytes = Buffer.alloc(size)
+    return bytes.subarray(0, await file.read(bytes, 0))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Creates a directory and whatever parents it lacks, all durable. */
+export async function makeDirDurably(disk: Disk, directory: string): Promise<void> {
+  const lacking: string[] = []
+  for (let path = trimmed(directory); !(await disk.exists(path)); path = parentOf(path)) lacking.push(path)
+  if (lacking.length === 0) return
+  await disk.makeDir(directory)
+  for (const path of lacking.reverse()) await disk.syncDir(parentOf(path))
+}
+
+/** The directory that holds `path`: `/` above the topmost, `.` above a bare name. */
+export function parentOf(path: string): string {
+  const name = trimmed(path)
+  const slash = name.lastIndexOf('/')
+  if (slash < 0) return '.'
+  return slash === 0 ? '/' : name.slice(0, slash)
+}
+
+function trimmed(path: string): string {
+  return path.length > 1 ? path.replace(/(?<=.)\/+$/, '') : path
+}
