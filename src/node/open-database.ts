@@ -1,0 +1,189 @@
+// Composes one database from its parts: metastore, loglets, virtual log, store, Base, engines with Observers between them. Owns
+// their start and their end. What the database means is the applicator's.
+
+import type { Applicator } from '../engine/engine.ts'
+import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
+import { BaseEngine } from '../engines/base-engine/base-engine.ts'
+import { OBSERVER, ObserverSet, type ObserverSnapshot } from '../engines/observer-engine.ts'
+import { VirtualLog } from '../log/virtual-log.ts'
+import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
+import { FileMetaStore } from '../metastores/file/file-metastore.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { DatabasePaths } from '../store/data-directory.ts'
+import type { Identity } from '../store/identity.ts'
+import type { LocalStore } from '../store/local-store.ts'
+import { openRocksStore } from '../store/rocks-store.ts'
+import { bindStore, openIdentity } from './database-identity.ts'
+import type { DatabaseStatus } from './server-status.ts'
+
+/** How much of the log is kept after it is no longer needed. */
+export interface LogRetention {
+  readonly retentionHours: number
+  readonly retentionBytes: number
+}
+
+export interface DatabaseOptions {
+  /** Its id: names its directory, its metrics label and its key range. */
+  readonly name: string
+  readonly paths: DatabasePaths
+  readonly serverId: string
+  readonly runtime: Runtime
+  readonly retention: LogRetention
+  readonly logger: Logger
+  readonly engines: readonly EngineFactory[]
+  readonly applicator: Applicator<unknown>
+}
+
+/** The recipe of every embedded log. */
+const FILE_LOGLET = { kind: 'file', params: {} } as const
+
+/** Set in the local range once the engines of a new database were enabled. */
+const ENGINES_ENABLED = 'node/engines-enabled'
+
+/** Sums over the loglets that are open now. */
+interface LogletTotals {
+  appends: number
+  syncs: number
+  bytes: number
+  syncMs: number
+  refusedForSpace: number
+}
+
+/** One running database. */
+export class Database<R = unknown> {
+  readonly name: string
+  readonly stack: Stack<R>
+  readonly store: LocalStore
+  readonly log: VirtualLog
+  private readonly loglets: FileLogletProvider
+  private readonly observers: ObserverSet
+  private readonly identity: Identity
+  private readonly engineNames: readonly string[]
+
+  private constructor(options: DatabaseOptions, parts: Parts<R>) {
+    this.name = options.name
+    this.stack = parts.stack
+    this.store = parts.store
+    this.log = parts.log
+    this.loglets = parts.loglets
+    this.observers = parts.observers
+    this.identity = parts.identity
+    this.engineNames = options.engines.map((engine) => engine.name)
+  }
+
+  /** Opens or creates it and plays its log to the tail. Rejects with what is wrong on disk; nothing stays open then. */
+  static async open<R>(options: DatabaseOptions): Promise<Database<R>> {
+    const closers: (() => Promise<void>)[] = []
+    try {
+      const database = new Database<R>(options, await openParts<R>(options, closers))
+      await database.start()
+      return database
+    } catch (error) {
+      for (const close of closers.reverse()) await close()
+      throw error
+    }
+  }
+
+  private async start(): Promise<void> {
+    await this.stack.start()
+    await this.stack.whenServing()
+    if (this.store.local.get(ENGINES_ENABLED) === undefined) {
+      await this.stack.enableAll()
+      await this.store.local.put(ENGINES_ENABLED, new Uint8Array(0))
+    }
+  }
+
+  stackStatus(): StackStatus {
+    return this.stack.status()
+  }
+
+  joints(): readonly ObserverSnapshot[] {
+    return this.observers.snapshot()
+  }
+
+  logletStats(): LogletTotals {
+    const totals = { appends: 0, syncs: 0, bytes: 0, syncMs: 0, refusedForSpace: 0 }
+    for (const { stats } of this.loglets.loglets()) {
+      totals.appends += stats.appends
+      totals.syncs += stats.syncs
+      totals.bytes += stats.bytes
+      totals.syncMs += stats.syncMsTotal
+      totals.refusedForSpace += stats.refusedForSpace
+    }
+    return totals
+  }
+
+  status(): DatabaseStatus {
+    const { state, cursor, durableCursor, knownTail, failure } = this.stack.status()
+    const oldest = this.log.oldest()
+    return {
+      state: state === 'starting' ? 'catching up' : state,
+      appliedPos: cursor,
+      durablePos: durableCursor,
+      tail: knownTail,
+      oldestPos: oldest.pos,
+      ...(oldest.wallMs !== undefined && { oldestAt: new Date(oldest.wallMs).toISOString() }),
+      databaseId: this.identity.databaseId,
+      historyId: this.identity.historyId,
+      ...(failure !== undefined && {
+        failure: `${failure.code} at position ${failure.position}: ${failure.message}${failure.entryHex === undefined ? '' : `, entry ${failure.entryHex}`}`,
+      }),
+      stack: ['base', ...this.engineNames],
+    }
+  }
+
+  /** Makes everything durable and closes. Idempotent. */
+  async close(): Promise<void> {
+    await this.stack.stop()
+    await this.log.close()
+    await this.store.close()
+  }
+}
+
+interface Parts<R> {
+  readonly stack: Stack<R>
+  readonly store: LocalStore
+  readonly log: VirtualLog
+  readonly loglets: FileLogletProvider
+  readonly observers: ObserverSet
+  readonly identity: Identity
+}
+
+async function openParts<R>(options: DatabaseOptions, closers: (() => Promise<void>)[]): Promise<Parts<R>> {
+  const { runtime, paths, serverId } = options
+  const { clock, timers, random, disk } = runtime
+  const identity = await openIdentity(paths, disk, random)
+  const metastore = await FileMetaStore.open(paths.meta, disk)
+  closers.push(() => metastore.close())
+  const loglets = new FileLogletProvider(paths.log, disk, clock)
+  const log = await VirtualLog.open({
+    metastore,
+    providers: [loglets],
+    initial: FILE_LOGLET,
+    clock,
+    timers,
+    random,
+    retentionHours: options.retention.retentionHours,
+    retentionBytes: options.retention.retentionBytes,
+  })
+  closers.push(() => log.close())
+  const store = await openRocksStore({ directory: paths.store, runtime })
+  closers.push(() => store.close())
+  await bindStore(store, identity, paths.store)
+  const observers = new ObserverSet({ clock })
+  const stack = new Stack<R>({
+    serverId,
+    bottom: new BaseEngine({ serverId, log, store, clock, timers }),
+    engines: options.engines,
+    clock,
+    timers,
+    random,
+    database: options.name,
+    wrapJoint: observers.wrapJoint,
+    jointNames: [OBSERVER],
+  })
+  closers.push(() => stack.stop())
+  stack.attach(options.applicator as Applicator<R>)
+  return { stack, store, log, loglets, observers, identity }
+}

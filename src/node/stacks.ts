@@ -1,0 +1,11 @@
+// The production stacks, as data: which engines each database runs on, bottom to top. Base is below all of them, an Observer
+// at every joint; both are added by open-database.ts.
+
+import type { EngineFactory } from '../engine/stack.ts'
+import { batchingEngine } from '../engines/batching-engine.ts'
+
+/** What Zelos runs on. */
+export const ZELOS_STACK: readonly EngineFactory[] = [batchingEngine()]
+
+/** What a database of one's own runs on unless it says otherwise. */
+export const DEFAULT_STACK: readonly EngineFactory[] = [batchingEngine()]
