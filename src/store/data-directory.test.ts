@@ -5,7 +5,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NodeDisk } from '../runtime/node-disk.ts'
 import { NodeRandom } from '../runtime/node-random.ts'
 import { DataDirectory } from './data-directory.ts'
-import { checkIdentity, decodeIdentity, drawIdentity, encodeIdentity, readIdentity, writeIdentity } from './identity.ts'
+import {
+  checkIdentity,
+  decodeIdentity,
+  drawIdentity,
+  encodeIdentity,
+  openIdentity,
+  readIdentity,
+  writeIdentity,
+} from './identity.ts'
 
 const runtime = { disk: new NodeDisk(), random: new NodeRandom() }
 let root: string
@@ -97,6 +105,17 @@ describe('an identity', () => {
     expect(await refusal(writeIdentity(runtime.disk, root, drawIdentity(runtime.random)))).toMatch(/^CONFLICT/)
     expect(new Set(Object.values(identity)).size).toBe(3)
     expect(drawIdentity(runtime.random, identity.clusterId).clusterId).toBe(identity.clusterId)
+  })
+
+  it('is drawn for a database without anything, and missed in one that has parts', async () => {
+    const directory = await DataDirectory.open(root, runtime)
+    const paths = await directory.database('zelos')
+    const identity = await openIdentity(paths, runtime)
+    await fs.mkdir(paths.log)
+    expect(await openIdentity(paths, runtime)).toEqual(identity)
+    await fs.rm(`${paths.directory}/identity`)
+    expect(await refusal(openIdentity(paths, runtime))).toBe('CORRUPT: ROOT/zelos holds ROOT/zelos/log and no identity')
+    await directory.release()
   })
 
   it('has this stored form', () => {

@@ -4,6 +4,7 @@
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
 import type { Random } from '../runtime/runtime.ts'
+import type { DatabasePaths } from './data-directory.ts'
 import { readSmallFile, writeFileDurably } from './durable-file.ts'
 
 /** Three times 128 random bits as 32 lower-case hex digits. */
@@ -63,6 +64,24 @@ export async function writeIdentity(disk: Disk, directory: string, identity: Ide
   const path = `${directory}/${FILE_NAME}`
   if (await disk.exists(path)) throw new DelosError('CONFLICT', `${path} exists: the database was initialised before`)
   await writeFileDurably(disk, path, encodeIdentity(identity))
+}
+
+/**
+ * The identity of the database in `paths`, drawn and stored now if there is nothing of it yet. This is init: it must come
+ * before anything else of the database is made. Rejects with CORRUPT if there are parts but no identity.
+ */
+export async function openIdentity(
+  paths: DatabasePaths,
+  { disk, random }: { readonly disk: Disk; readonly random: Random },
+): Promise<Identity> {
+  const stored = await readIdentity(disk, paths.directory)
+  if (stored !== undefined) return stored
+  for (const part of [paths.meta, paths.log, paths.store]) {
+    if (await disk.exists(part)) throw new DelosError('CORRUPT', `${paths.directory} holds ${part} and no identity`)
+  }
+  const identity = drawIdentity(random)
+  await writeIdentity(disk, paths.directory, identity)
+  return identity
 }
 
 /** Throws MISMATCH unless both are the same; `where` says where `found` comes from. */

@@ -15,7 +15,7 @@ export {
   unpackTuple,
 } from '../base/key.ts'
 export { type DatabasePaths, DataDirectory, type DataDirectoryRuntime, isDatabaseName } from './data-directory.ts'
-export { checkIdentity, drawIdentity, type Identity, readIdentity, writeIdentity } from './identity.ts'
+export { checkIdentity, drawIdentity, type Identity, openIdentity, readIdentity, writeIdentity } from './identity.ts'
 export type {
   KeyRange,
   LocalRange,
