@@ -38,11 +38,11 @@ export function writePart(writer: ByteWriter, entry: Entry): void {
 
 /** The header of an entry whose payload is `count` parts. */
 export function batchMarker(count: number): Uint8Array {
-  const writer = new ByteWriter(16)
-  writer.u8(KIND_BATCH)
-  writer.u8(FORMAT)
-  writer.varint(count)
-  return writer.peek()
+  scratch.reset()
+  scratch.u8(KIND_BATCH)
+  scratch.u8(FORMAT)
+  scratch.varint(count)
+  return scratch.toBytes()
 }
 
 /** The parts of a batch, as views of `payload`; each one's index is its place. CORRUPT if header and payload disagree. */

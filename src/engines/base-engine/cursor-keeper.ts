@@ -29,11 +29,14 @@ export const CURSOR_IN_TRANSACTION: CursorKeeper = {
   },
 }
 
+// Shared: a buffer of its own for nine bytes would cost more than all the rest of a small transaction.
+const scratch = new ByteWriter(16)
+
 export function encodeCursor(cursor: LogPos): Uint8Array {
-  const writer = new ByteWriter(9)
-  writer.u8(FORMAT)
-  writer.u64(cursor)
-  return writer.peek()
+  scratch.reset()
+  scratch.u8(FORMAT)
+  scratch.u64(cursor)
+  return scratch.toBytes()
 }
 
 export function decodeCursor(stored: Uint8Array | undefined): LogPos {
