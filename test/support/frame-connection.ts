@@ -96,8 +96,10 @@ export class FrameConnection {
 
   private deliver(frame: Buffer): void {
     if (this.onFrame !== undefined) this.onFrame(frame)
-    else if (this.waiting !== undefined) this.waiting(frame)
-    else this.frames.push(frame)
+    else if (this.waiting !== undefined) {
+      this.waiting(frame)
+      this.waiting = undefined
+    } else this.frames.push(frame)
   }
 }
 

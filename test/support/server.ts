@@ -26,9 +26,12 @@ export interface ServerOptions {
 }
 
 const running = new Set<ChildProcess>()
-process.once('exit', () => {
+const killAll = (): void => {
   for (const child of running) child.kill('SIGKILL')
-})
+}
+process.once('exit', killAll)
+// The test runner may end this process without letting it exit.
+process.once('disconnect', killAll)
 
 export class TestServer {
   /** Holds the server's data and its log, and outlives restarts. */
