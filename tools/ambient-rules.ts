@@ -65,7 +65,21 @@ function isOutsideName(tokens: readonly Token[], i: number): boolean {
   if (name === 'Math') return after === '.' && tokens[i + 2]?.text === 'random'
   if (name === 'Date') return before === 'new' || after === '.' || after === '('
   if (name === 'Intl') return after === '.'
-  return Object.hasOwn(OUTSIDE_GLOBALS, name) && (OUTSIDE_GLOBALS[name] as RegExp).test(after)
+  if (!Object.hasOwn(OUTSIDE_GLOBALS, name) || !(OUTSIDE_GLOBALS[name] as RegExp).test(after)) return false
+  return after !== '(' || !declaresMethod(tokens, i)
+}
+
+/** True if `name(…)` is followed by a body or a return type: a method of that name, not a call. */
+function declaresMethod(tokens: readonly Token[], i: number): boolean {
+  let depth = 0
+  for (let at = i + 1; at < tokens.length; at++) {
+    const { kind, text } = tokens[at]!
+    if (kind !== 'punctuation') continue
+    if (text === '(') depth++
+    if (text === ')') depth--
+    if (depth === 0) return ['{', ':'].includes(tokens[at + 1]?.text ?? '')
+  }
+  return false
 }
 
 function memberAfter(tokens: readonly Token[], i: number): string {

@@ -3,10 +3,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { configurationPage, errorsPage, layerTable } from './generate-docs.ts'
+import { configurationPage, errorsPage, layerTable, limitsTable } from './generate-docs.ts'
 import { filesUnder, ROOT } from './source-tree.ts'
 
-const LAYER_TABLE = /(?<=<!-- layers: generated from tools\/layers\.ts -->\n\n)[\s\S]*?(?=\n\n<!-- end of layers -->)/
+/** What stands between `<!-- NAME: generated from … -->` and `<!-- end of NAME -->`. */
+const generatedPart = (name: string): RegExp =>
+  new RegExp(`(?<=<!-- ${name}: generated from [^>]* -->\\n\\n)[\\s\\S]*?(?=\\n\\n<!-- end of ${name} -->)`)
 
 describe('generated documents', () => {
   it('docs/configuration.md lists every setting as the code has it', () => {
@@ -18,10 +20,11 @@ describe('generated documents', () => {
   })
 
   it('the layer table of ARCHITECTURE.md is tools/layers.ts', () => {
-    agrees('ARCHITECTURE.md', (text) => {
-      expect(text).toMatch(LAYER_TABLE)
-      return text.replace(LAYER_TABLE, () => layerTable())
-    })
+    agrees('ARCHITECTURE.md', (text) => withPart(text, 'layers', layerTable()))
+  })
+
+  it('the limits of the README are those of the code', () => {
+    agrees('README.md', (text) => withPart(text, 'limits', limitsTable()))
   })
 })
 
@@ -55,6 +58,11 @@ describe('documents', () => {
     expect(listed.filter((name) => !names.includes(name))).toEqual([])
   })
 })
+
+function withPart(text: string, name: string, part: string): string {
+  expect(text).toMatch(generatedPart(name))
+  return text.replace(generatedPart(name), () => part)
+}
 
 function agrees(path: string, expected: (text: string) => string): void {
   const text = existsSync(join(ROOT, path)) ? read(path) : ''

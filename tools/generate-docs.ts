@@ -1,9 +1,10 @@
-// The generated documents as text: settings, error codes, the layer table. Whoever calls it compares or writes; see
-// docs.test.ts.
+// The generated documents as text: settings, error codes, the tables of layers and limits. Whoever calls it compares or
+// writes; see docs.test.ts.
 
 import { ERROR_CODES } from '../src/base/delos-error.ts'
 import { SETTING_KEYS, SETTINGS } from '../src/node/settings.ts'
 import { LAYERS, type Layer } from './layers.ts'
+import { limitRows } from './limits-table.ts'
 
 const GENERATED = (source: string): string => `<!-- Generated from ${source}: see CONTRIBUTING.md, Documents. -->`
 
@@ -58,6 +59,11 @@ export function errorsPage(): string {
 export function layerTable(): string {
   const rows = LAYERS.map((layer) => [`\`${layer.name}/\``, layer.purpose, importsOf(layer), worldOf(layer)])
   return table(['layer', 'what it is', 'may import', 'outside world'], rows)
+}
+
+/** The table of limits of the README, between its two markers. */
+export function limitsTable(): string {
+  return table(['limit', 'default', 'past it'], limitRows())
 }
 
 function importsOf(layer: Layer): string {

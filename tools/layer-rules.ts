@@ -102,7 +102,10 @@ export function cycles(files: readonly SourceFile[]): string[] {
   return found
 }
 
-/** Modules that no entry point reaches. A test counts as a start for what lies outside `src/` only. */
+/**
+ * Modules that no entry point reaches. A test counts as a start only for what lies outside `src/` and for what says by its
+ * name that it serves tests: `x.test-support.ts`.
+ */
 export function deadModules(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const live = reachable(
@@ -116,7 +119,7 @@ export function deadModules(files: readonly SourceFile[]): string[] {
   return files
     .map((file) => file.path)
     .filter((path) => !path.endsWith('.test.ts') && !path.startsWith('examples/'))
-    .filter((path) => !live.has(path) && !(isOuter(path) && fromTests.has(path)))
+    .filter((path) => !live.has(path) && !(servesTests(path) && fromTests.has(path)))
     .map((path) => `${path}: no entry point reaches it`)
 }
 
@@ -133,6 +136,10 @@ function reachable(byPath: ReadonlyMap<string, SourceFile>, starts: readonly str
 
 function targetsOf(file: SourceFile | undefined): string[] {
   return (file?.imports ?? []).flatMap((one) => (one.target === undefined ? [] : [one.target]))
+}
+
+function servesTests(path: string): boolean {
+  return isOuter(path) || path.endsWith('.test-support.ts')
 }
 
 function isOuter(path: string): boolean {

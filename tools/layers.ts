@@ -48,8 +48,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'log/chain',
     folder: 'singular',
     purpose: 'the chain of segments: a value and the rules by which it changes',
-    imports: ['base'],
-    types: ['log'],
+    imports: ['base', 'log'],
     ambient: 'deterministic',
   },
   {

@@ -11,7 +11,7 @@ const TEST_LINES_MAX = 800
 /** The one module that a tool wants to have a default export. */
 const DEFAULT_EXPORT_ALLOWED = 'vitest.config.ts'
 
-const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|slow\.test|conformance|program|config))?\.ts$/
+const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|slow\.test|conformance|program|test-support|config))?\.ts$/
 
 /** Names that say "the start of this folder" and so may appear in several. */
 const REPEATED_NAMES = new Set(['index.ts', 'main.ts'])

@@ -1,0 +1,78 @@
+// The limits of a server as the README shows them: numbers from the code, words from here.
+
+import { BASE_LIMITS } from '../src/engines/base-engine/base-limits.ts'
+import { BATCHING_LIMITS } from '../src/engines/batching-engine.ts'
+import { resolveLogOptions } from '../src/log/log-options.ts'
+import { DEFAULT_ZELOS_LIMITS, type ZelosLimitName } from '../src/zelos/limits.ts'
+import { type ClientLimitName, DEFAULT_CLIENT_LIMITS } from '../src/zookeeper/server-options.ts'
+
+type Row = readonly [limit: string, value: string, past: string]
+
+/** What the protocol server does past a limit of a connection. A new limit without a line does not compile. */
+const CLIENT_WORDS: Readonly<Record<ClientLimitName, readonly [limit: string, past: string]>> = {
+  connectionsMax: ['connections (`--max-connections`)', 'the new one is closed'],
+  connectionsPerIpMax: ['connections of one address (`--max-connections-per-ip`)', 'the new one is closed'],
+  frameBytesMax: ['bytes of a request', 'the connection is closed'],
+  outstandingMax: ['unanswered requests of a connection', 'the server stops reading from it'],
+  unsentBytesMax: ['unsent bytes of a connection', 'the connection is closed'],
+  replyBytesMax: ['bytes of the names in a getChildren reply', 'system error'],
+  multiOperationsMax: ['operations of a multi', 'bad arguments'],
+  identitiesMax: ['identities of a connection', 'authentication failed'],
+  handshakeMs: ['time to open a session', 'the connection is closed'],
+}
+
+const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past: string] | undefined>> = {
+  // The protocol server's own limit comes first.
+  multiOperationsMax: undefined,
+  updateBytesMax: ['bytes of an update in the log', 'bad arguments'],
+  aclCharsMax: ['characters of an access list', 'bad arguments'],
+  sessionsMax: ['sessions', 'no new one is opened'],
+  watchesMax: ['watches of a server', 'system error'],
+  watchesPerConnectionMax: ['watches of a connection', 'system error'],
+  pendingUpdatesMax: ['updates on their way through the log', 'refused for now'],
+  pendingBytesMax: ['bytes of them', 'refused for now'],
+}
+
+/** Rows of the table, in order. */
+export function limitRows(): Row[] {
+  const log = resolveLogOptions({} as Parameters<typeof resolveLogOptions>[0])
+  return [
+    ...rowsOf(DEFAULT_CLIENT_LIMITS, CLIENT_WORDS),
+    ...rowsOf(DEFAULT_ZELOS_LIMITS, ZELOS_WORDS),
+    row('batchCountMax', 'proposals in a batch', BATCHING_LIMITS.batchCountMax, 'the rest goes into the next one'),
+    row('batchBytesMax', 'bytes of a batch', BATCHING_LIMITS.batchBytesMax, 'the rest goes into the next one'),
+    row('proposalsMax', 'log entries between append and apply', BASE_LIMITS.proposalsMax, 'refused for now'),
+    row('maxEntryBytes', 'bytes of a log entry', log.maxEntryBytes, 'refused; above 4 MiB it is stored in pieces'),
+    row(
+      'retentionBytes',
+      'log kept for readers (`--log-retention-bytes`)',
+      log.retention.bytes,
+      'the oldest is trimmed',
+    ),
+  ]
+}
+
+function rowsOf<Name extends string>(
+  limits: Readonly<Record<Name, number>>,
+  words: Readonly<Record<Name, readonly [string, string] | undefined>>,
+): Row[] {
+  const names = Object.keys(words) as Name[]
+  return names.flatMap((name) => {
+    const said = words[name]
+    return said === undefined ? [] : [row(name, said[0], limits[name], said[1])]
+  })
+}
+
+function row(name: string, limit: string, value: number, past: string): Row {
+  return [limit, shown(name, value), past]
+}
+
+function shown(name: string, value: number): string {
+  if (value === 0) return 'off'
+  if (name.endsWith('Ms')) return `${value / 1000} s`
+  if (/bytes/i.test(name)) {
+    if (value % 1024 ** 3 === 0) return `${value / 1024 ** 3} GiB`
+    if (value % 1024 ** 2 === 0) return `${value / 1024 ** 2} MiB`
+  }
+  return value.toString().replace(/\B(?=(\d{3})+$)/g, ' ')
+}
