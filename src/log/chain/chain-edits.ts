@@ -1,0 +1,80 @@
+// The edits of a chain, as pure functions: chain in, next chain or the reason against it out. Whether an edit is safe to make
+// (sealed, copied, trimmed, fenced) is decided by reconfiguration.ts before.
+
+import { assert } from '../../base/assert.ts'
+import type { LogletConfig } from '../loglet.ts'
+import { LOG_START, type LogPos } from '../position.ts'
+import {
+  activeSegment,
+  brokenInvariant,
+  type Chain,
+  type ChainSegment,
+  chainNames,
+  chainStart,
+  EDITS_KEPT,
+  VOIDED_MAX,
+} from './chain.ts'
+
+/** What an edit comes to: the next chain, or why it does not fit this one. */
+export type Edited =
+  | { readonly kind: 'edited'; readonly chain: Chain }
+  | { readonly kind: 'rejected'; readonly reason: string }
+
+/** The first chain: everything from position 0 in one loglet. */
+export function firstChain(config: LogletConfig, edit: string): Chain {
+  return { version: 1, edits: [edit], segments: [{ start: LOG_START, end: undefined, config }], voided: [] }
+}
+
+/** Ends the open segment at `end` and opens `config` there. A segment that would be empty is replaced. */
+export function extendChain(chain: Chain, end: LogPos, config: LogletConfig, edit: string): Edited {
+  const active = activeSegment(chain)
+  if (end < active.start) return rejected(`end ${end} lies before the open segment, which starts at ${active.start}`)
+  if (chainNames(chain, config.nonce)) return rejected(`nonce ${config.nonce} is in the chain`)
+  const before = chain.segments.slice(0, -1)
+  const ended = end > active.start ? [{ ...active, end }] : []
+  return next(chain, edit, { segments: [...before, ...ended, { start: end, end: undefined, config }] })
+}
+
+/** Drops the segments that lie wholly below `upTo`; never the open one. */
+export function truncateChain(chain: Chain, upTo: LogPos, edit: string): Edited {
+  const kept = chain.segments.filter(({ end }) => end === undefined || end > upTo)
+  if (kept.length === chain.segments.length) return rejected(`no segment ends at or below ${upTo}`)
+  const start = (kept[0] as ChainSegment).start
+  return next(chain, edit, { segments: kept, voided: chain.voided.filter((pos) => pos >= start) })
+}
+
+/** Replaces the loglet of the sealed segment that starts at `start` by one that serves the same entries. */
+export function modifyChain(chain: Chain, start: LogPos, config: LogletConfig, edit: string): Edited {
+  const old = chain.segments.find((segment) => segment.start === start)
+  if (!old) return rejected(`no segment starts at ${start}`)
+  if (old.end === undefined) return rejected(`the segment at ${start} is open`)
+  if (chainNames(chain, config.nonce)) return rejected(`nonce ${config.nonce} is in the chain`)
+  return next(chain, edit, {
+    segments: chain.segments.map((segment) => (segment === old ? { ...old, config } : segment)),
+  })
+}
+
+/** Adds a voided position. */
+export function voidInChain(chain: Chain, pos: LogPos, edit: string): Edited {
+  if (pos < chainStart(chain)) return rejected(`position ${pos} is trimmed, the log starts at ${chainStart(chain)}`)
+  if (chain.voided.includes(pos)) return rejected(`position ${pos} is voided already`)
+  if (chain.voided.length >= VOIDED_MAX) return rejected(`${VOIDED_MAX} positions are voided, no more fit`)
+  return next(chain, edit, { voided: [...chain.voided, pos].sort((a, b) => a - b) })
+}
+
+/** Changes nothing but the version, so that every write prepared on an older version fails. */
+export function touchChain(chain: Chain, edit: string): Edited {
+  return next(chain, edit, {})
+}
+
+function next(chain: Chain, edit: string, change: Partial<Pick<Chain, 'segments' | 'voided'>>): Edited {
+  const edits = [...chain.edits, edit].slice(-EDITS_KEPT)
+  const edited = { ...chain, ...change, version: chain.version + 1, edits }
+  const broken = brokenInvariant(edited)
+  assert(broken === undefined, `an edit broke the chain: ${broken}`)
+  return { kind: 'edited', chain: edited }
+}
+
+function rejected(reason: string): Edited {
+  return { kind: 'rejected', reason }
+}

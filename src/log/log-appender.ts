@@ -1,0 +1,163 @@
+// Appending to the virtual log: across seals until the entry is in or the time is up, and in chunks what is too large for the
+// loglet. What an append is answered is decided here.
+
+import { DelosError } from '../base/delos-error.ts'
+import { type ActiveLoglet, isGone, type OpenEnd } from './active-loglet.ts'
+import {
+  CHUNK_COUNT_MAX,
+  CHUNK_OVERHEAD_BYTES,
+  CHUNK_SPAN_MAX,
+  encodeChunk,
+  escapeEntry,
+  isMarked,
+} from './chunk-codec.ts'
+import { sleep, withDeadline } from './deadline.ts'
+import type { ResolvedLogOptions } from './log-options.ts'
+import type { LogletAppendOutcome } from './loglet.ts'
+import type { LogletOffset, LogPos } from './position.ts'
+import type { AppendOutcome } from './shared-log.ts'
+
+const CHUNKS_IN_FLIGHT = 8
+const RETRY_MS = 20
+
+export class LogAppender {
+  private readonly active: ActiveLoglet
+  private readonly options: ResolvedLogOptions
+
+  constructor(active: ActiveLoglet, options: ResolvedLogOptions) {
+    this.active = active
+    this.options = options
+  }
+
+  append(bytes: Uint8Array): Promise<AppendOutcome> {
+    const { maxEntryBytes, timers, appendLimitMs } = this.options
+    if (bytes.length > maxEntryBytes) {
+      const message = `entry of ${bytes.length} bytes, maxEntryBytes is ${maxEntryBytes}`
+      return Promise.resolve(refused('LIMIT_EXCEEDED', message))
+    }
+    const stored = isMarked(bytes) ? escapeEntry(bytes) : bytes
+    return withDeadline(timers, this.appendStored(stored), appendLimitMs, () => {
+      const message = `no answer from the log within ${appendLimitMs} ms`
+      return this.indeterminate(new DelosError('INDETERMINATE', message))
+    })
+  }
+
+  private appendStored(bytes: Uint8Array): Promise<AppendOutcome> {
+    const { end } = this.active
+    // The usual append: straight into the open loglet.
+    if (end && bytes.length <= end.loglet.maxEntryBytes) {
+      return end.loglet
+        .append(bytes)
+        .then((outcome) => this.settle(end, outcome) ?? this.appendAgain(end, outcome, bytes))
+    }
+    return this.appendAcross(bytes)
+  }
+
+  private appendAgain(end: OpenEnd, outcome: LogletAppendOutcome, bytes: Uint8Array): Promise<AppendOutcome> {
+    this.options.onEvent('append retried')
+    return this.movedOn(end, outcome).then((stop) => stop ?? this.appendAcross(bytes))
+  }
+
+  /** Retries until there is an answer. Everything before that answer is definitely not in the log. */
+  private async appendAcross(bytes: Uint8Array): Promise<AppendOutcome> {
+    const endMs = this.options.clock.monotonicMs() + this.options.appendLimitMs
+    while (this.options.clock.monotonicMs() < endMs) {
+      const answer = await this.appendOnce(bytes)
+      if (answer !== 'again') return answer
+    }
+    return refused('TIMEOUT', `the log could not be appended to within ${this.options.appendLimitMs} ms`)
+  }
+
+  private async appendOnce(bytes: Uint8Array): Promise<AppendOutcome | 'again'> {
+    let end: OpenEnd
+    try {
+      end = await this.active.open()
+    } catch (error) {
+      return (await this.retryable(error)) ?? 'again'
+    }
+    if (bytes.length > end.loglet.maxEntryBytes) return this.appendChunked(end, bytes)
+    const outcome = await end.loglet.append(bytes)
+    return this.settle(end, outcome) ?? (await this.movedOn(end, outcome)) ?? 'again'
+  }
+
+  /** The answer to the caller, or undefined if the append goes on in another loglet. */
+  private settle({ segment }: OpenEnd, outcome: LogletAppendOutcome): AppendOutcome | undefined {
+    if (outcome.kind === 'appended') {
+      this.active.noteTail(segment, (outcome.offset + 1) as LogletOffset)
+      return { kind: 'appended', pos: (segment.start + outcome.offset) as LogPos }
+    }
+    if (outcome.kind === 'indeterminate') return this.indeterminate(outcome.cause)
+    return outcome.kind === 'refused' && !isGone(outcome.cause) ? outcome : undefined
+  }
+
+  /** Waits until the chain may have moved past `end`; an answer if it never will. */
+  private async movedOn(end: OpenEnd, outcome: LogletAppendOutcome): Promise<AppendOutcome | undefined> {
+    try {
+      await this.active.moveOn(end.segment)
+      if (this.active.end === end && outcome.kind === 'refused') return outcome
+      return undefined
+    } catch (error) {
+      return this.retryable(error)
+    }
+  }
+
+  /** After a pause undefined, so that the caller tries again, or a refusal if that is pointless. */
+  private async retryable(thrown: unknown): Promise<AppendOutcome | undefined> {
+    const cause = DelosError.from(thrown, 'IO_ERROR', 'append to the log')
+    if (!cause.retryable && cause.code !== 'INDETERMINATE') return { kind: 'refused', cause }
+    await sleep(this.options.timers, RETRY_MS)
+    return undefined
+  }
+
+  private indeterminate(cause: DelosError): AppendOutcome {
+    this.options.onEvent('indeterminate append')
+    return { kind: 'indeterminate', cause }
+  }
+
+  /**
+   * Appends the first chunk, then those in the middle, then the last, which names the first: only that one makes an entry.
+   * So until the last is appended, a set that fails is simply not there.
+   */
+  private async appendChunked(end: OpenEnd, bytes: Uint8Array): Promise<AppendOutcome | 'again'> {
+    const { loglet, segment } = end
+    const sizeMax = loglet.maxEntryBytes - CHUNK_OVERHEAD_BYTES
+    const count = Math.ceil(bytes.length / sizeMax)
+    if (count > CHUNK_COUNT_MAX) {
+      return refused(
+        'LIMIT_EXCEEDED',
+        `entry of ${bytes.length} bytes in chunks of ${sizeMax}, at most ${CHUNK_COUNT_MAX}`,
+      )
+    }
+    this.options.onEvent('chunked append')
+    const set = this.options.random.bytes(16)
+    const part = (i: number, first?: LogPos) =>
+      loglet.append(encodeChunk(set, i, bytes.subarray(i * sizeMax, (i + 1) * sizeMax), first))
+    const head = await part(0)
+    if (head.kind !== 'appended') return this.restartSet(end, head)
+    const first = (segment.start + head.offset) as LogPos
+    for (let i = 1; i < count - 1; i += CHUNKS_IN_FLIGHT) {
+      const width = Math.min(CHUNKS_IN_FLIGHT, count - 1 - i)
+      const outcomes = await Promise.all(Array.from({ length: width }, (_, k) => part(i + k)))
+      const failed = outcomes.find(({ kind }) => kind !== 'appended')
+      if (failed) return this.restartSet(end, failed)
+    }
+    const last = await part(count - 1, first)
+    if (last.kind === 'sealed') return this.restartSet(end, last)
+    const outcome = this.settle(end, last)
+    if (outcome?.kind === 'appended' && outcome.pos - first > CHUNK_SPAN_MAX) return this.restartSet(end, last)
+    return outcome ?? this.restartSet(end, last)
+  }
+
+  /** The set so far is nothing. Tries again from its start, unless the loglet refuses for good. */
+  private async restartSet(end: OpenEnd, outcome: LogletAppendOutcome): Promise<AppendOutcome | 'again'> {
+    if (outcome.kind === 'refused' && !isGone(outcome.cause)) return outcome
+    this.options.onEvent('chunk set restarted')
+    if (outcome.kind === 'sealed' || outcome.kind === 'refused') return (await this.movedOn(end, outcome)) ?? 'again'
+    await sleep(this.options.timers, RETRY_MS)
+    return 'again'
+  }
+}
+
+function refused(code: 'LIMIT_EXCEEDED' | 'TIMEOUT', message: string): AppendOutcome {
+  return { kind: 'refused', cause: new DelosError(code, message) }
+}

@@ -1,0 +1,141 @@
+// Reading the virtual log: routes a position to its segment, clips what a loglet holds to what the chain and the known tail
+// grant it, joins chunks, marks voided positions. Stateless but for caches.
+
+import { DelosError } from '../base/delos-error.ts'
+import { type ActiveLoglet, isGone } from './active-loglet.ts'
+import { type Chain, type ChainSegment, chainStart, segmentAt } from './chain/chain.ts'
+import type { ChainRegister } from './chain-register.ts'
+import { type ChunkAssembler, isValidSet, joinChunks } from './chunk-assembler.ts'
+import { type Chunk, decodeMarked, isChunk, isMarked } from './chunk-codec.ts'
+import type { Loglet, LogletEntry, LogletRead } from './loglet.ts'
+import type { LogletHandles } from './loglet-handles.ts'
+import type { LogletOffset, LogPos } from './position.ts'
+import type { LogEntry, LogRead } from './shared-log.ts'
+
+const REREAD_BYTES = 1024 * 1024
+
+export class LogReader {
+  private readonly register: ChainRegister
+  private readonly handles: LogletHandles
+  private readonly active: ActiveLoglet
+  private readonly assembler: ChunkAssembler
+
+  constructor(register: ChainRegister, handles: LogletHandles, active: ActiveLoglet, assembler: ChunkAssembler) {
+    this.register = register
+    this.handles = handles
+    this.active = active
+    this.assembler = assembler
+  }
+
+  readNext(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
+    const { end } = this.active
+    // The usual reader is at the end of the log.
+    if (end && from >= end.segment.start) return this.readFrom(end.segment, end.loglet, from, to, maxBytes)
+    return this.readRouted(from, to, maxBytes)
+  }
+
+  private async readRouted(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
+    for (;;) {
+      const { chain } = this.register
+      try {
+        return await this.readInChain(chain, from, to, maxBytes)
+      } catch (error) {
+        // Unknown or deleted: the chain may have replaced or dropped it.
+        if (!isGone(error)) throw error
+        const fresh = await this.register.refresh()
+        if (!fresh || fresh.version === chain.version) throw error
+      }
+    }
+  }
+
+  private async readInChain(chain: Chain, from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
+    const segment = segmentAt(chain, from)
+    if (!segment) {
+      const start = chainStart(chain)
+      return { entries: [], next: start, trimmedTo: start }
+    }
+    return this.readFrom(segment, await this.handles.open(segment.config), from, to, maxBytes)
+  }
+
+  private async readFrom(
+    segment: ChainSegment,
+    loglet: Loglet,
+    from: LogPos,
+    to: LogPos,
+    maxBytes: number,
+  ): Promise<LogRead> {
+    // What lies past the known tail of an open loglet may turn out to lie past its end.
+    const end = Math.min(to, segment.end ?? this.active.knownTail)
+    if (from >= end) return { entries: [], next: from }
+    const { start } = segment
+    let read: LogletRead
+    try {
+      read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
+    } catch (error) {
+      if (isGone(error) && segment === this.active.end?.segment)
+        return this.readAgain(segment, error, from, to, maxBytes)
+      throw error
+    }
+    const next = (start + read.next) as LogPos
+    const entries: LogEntry[] = []
+    const { voided } = this.register.chain
+    for (const stored of read.entries) {
+      const pos = (start + stored.offset) as LogPos
+      const bytes = isMarked(stored.bytes) ? await this.unmark(segment, loglet, stored, pos) : stored.bytes
+      if (bytes) entries.push({ pos, bytes, voided: voided.length > 0 && voided.includes(pos) })
+    }
+    this.assembler.noteRead(from, next)
+    if (read.trimmedTo === undefined) return { entries, next }
+    return { entries, next, trimmedTo: (start + read.trimmedTo) as LogPos }
+  }
+
+  // The active loglet went away under the reader: find out what took its place.
+  private async readAgain(
+    segment: ChainSegment,
+    error: unknown,
+    from: LogPos,
+    to: LogPos,
+    maxBytes: number,
+  ): Promise<LogRead> {
+    await this.register.refresh()
+    if (this.active.end?.segment === segment) throw error
+    return this.readRouted(from, to, maxBytes)
+  }
+
+  /** The entry behind a marked one; undefined for a chunk that ends no valid set. */
+  private async unmark(
+    segment: ChainSegment,
+    loglet: Loglet,
+    stored: LogletEntry,
+    pos: LogPos,
+  ): Promise<Uint8Array | undefined> {
+    const decoded = decodeMarked(stored.bytes)
+    if (!isChunk(decoded)) return decoded
+    if (decoded.first === undefined) {
+      this.assembler.notePart(decoded, pos)
+      return undefined
+    }
+    if (!isValidSet(decoded, pos, segment.start)) return undefined
+    return this.assembler.take(decoded) ?? (await rereadSet(loglet, segment.start, decoded, pos))
+  }
+}
+
+/** Collects the parts of a set from the log: the reader began between them, or the cache let them go. */
+async function rereadSet(loglet: Loglet, start: LogPos, last: Chunk, pos: LogPos): Promise<Uint8Array> {
+  const parts = new Map<number, Uint8Array>()
+  let at = ((last.first as LogPos) - start) as LogletOffset
+  const end = (pos - start) as LogletOffset
+  while (at < end) {
+    const read = await loglet.readNext(at, end, REREAD_BYTES)
+    if (read.trimmedTo !== undefined) throw new DelosError('TRIMMED', `a part of the entry at ${pos} was trimmed`)
+    if (read.next === at) break
+    for (const { bytes } of read.entries) {
+      const part = isMarked(bytes) ? decodeMarked(bytes) : undefined
+      if (part && isChunk(part) && part.set === last.set && !parts.has(part.index)) parts.set(part.index, part.bytes)
+    }
+    at = read.next
+  }
+  const entry = joinChunks(parts, last)
+  if (!entry) throw new DelosError('CORRUPT', `the entry at ${pos} lacks parts between ${last.first} and ${pos}`)
+  return entry
+}

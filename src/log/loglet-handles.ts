@@ -1,0 +1,92 @@
+// Open loglets of one virtual log, by nonce: each is opened once, when first needed, and closed when the chain drops it.
+
+import { DelosError } from '../base/delos-error.ts'
+import { type Chain, chainNames } from './chain/chain.ts'
+import type { Loglet, LogletConfig, LogletProvider } from './loglet.ts'
+
+export class LogletHandles {
+  private readonly providers: ReadonlyMap<string, LogletProvider>
+  private readonly handles = new Map<string, Promise<Loglet>>()
+  private readonly ready = new Map<string, Loglet>()
+  /** Created for an attempt that the chain does not name yet: `retain` leaves them alone. */
+  private readonly attempts = new Set<string>()
+
+  constructor(providers: readonly LogletProvider[]) {
+    this.providers = new Map(providers.map((provider) => [provider.kind, provider]))
+  }
+
+  /** The handle if it is open now. */
+  peek(config: LogletConfig): Loglet | undefined {
+    return this.ready.get(config.nonce)
+  }
+
+  /** Opens, or shares the open handle. Rejects with NOT_FOUND if there is no such loglet. */
+  open(config: LogletConfig): Promise<Loglet> {
+    return this.handles.get(config.nonce) ?? this.keep(config, this.provider(config.kind).open(config))
+  }
+
+  /** Creates a loglet for an attempt; `settle` ends the attempt. */
+  create(config: LogletConfig): Promise<Loglet> {
+    this.attempts.add(config.nonce)
+    return this.keep(config, this.provider(config.kind).create(config))
+  }
+
+  /** The attempt is decided: from now on the chain alone says whether the handle stays. */
+  settle(config: LogletConfig): void {
+    this.attempts.delete(config.nonce)
+  }
+
+  /** Closes the handle and removes the loglet for good. */
+  async destroy(config: LogletConfig): Promise<void> {
+    await this.close(config.nonce)
+    this.attempts.delete(config.nonce)
+    await this.provider(config.kind).destroy(config)
+  }
+
+  /** Closes every handle that the chain does not name. */
+  async retain(chain: Chain): Promise<void> {
+    const dropped = [...this.handles.keys()].filter((nonce) => !chainNames(chain, nonce) && !this.attempts.has(nonce))
+    await Promise.all(dropped.map((nonce) => this.close(nonce)))
+  }
+
+  /** Identities that exist at the providers. */
+  async list(): Promise<LogletConfig[]> {
+    const lists = await Promise.all([...this.providers.values()].map((provider) => provider.list()))
+    return lists.flat()
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.handles.keys()].map((nonce) => this.close(nonce)))
+  }
+
+  private keep(config: LogletConfig, opening: Promise<Loglet>): Promise<Loglet> {
+    const kept = opening.then(
+      (loglet) => {
+        if (this.handles.get(config.nonce) === kept) this.ready.set(config.nonce, loglet)
+        return loglet
+      },
+      (error: unknown) => {
+        // A failed attempt is not remembered: the next caller tries again.
+        this.handles.delete(config.nonce)
+        throw error
+      },
+    )
+    this.handles.set(config.nonce, kept)
+    return kept
+  }
+
+  private async close(nonce: string): Promise<void> {
+    const handle = this.handles.get(nonce)
+    this.handles.delete(nonce)
+    this.ready.delete(nonce)
+    // A handle that never opened needs no closing.
+    const loglet = await handle?.catch(() => undefined)
+    await loglet?.close()
+  }
+
+  private provider(kind: string): LogletProvider {
+    const provider = this.providers.get(kind)
+    if (!provider) throw new DelosError('UNSUPPORTED', `no provider for loglets of kind ${kind}`)
+    return provider
+  }
+}
