@@ -51,7 +51,7 @@ export interface ReadWriteTx extends ReadTx {
 
 /** A transaction with the right to end it; Base alone holds it. */
 export interface Transaction extends ReadWriteTx {
-  /** Makes all of it visible at once. Throws IO_ERROR if the layer is full and can't be pushed. */
+  /** Makes all of it visible at once. Throws IO_ERROR once the disk has failed: nothing changed then, and it is over. */
   commit(): void
   /** Drops all of it. */
   abort(): void

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { NodeRandom } from '../runtime/node-random.ts'
+import { nodeTimers } from '../runtime/node-timers.ts'
 import { localStoreConformance } from './local-store.conformance.ts'
 import { runStoreProgram, type StoreHarness } from './local-store.program.ts'
 import { ManualTime } from './manual-time.ts'
@@ -8,13 +9,13 @@ import { MemoryBackend, type MemoryStore, openMemoryStore } from './memory-store
 import type { StoreBackend } from './store-backend.ts'
 
 function memoryHarness(wrap: (backend: StoreBackend) => StoreBackend = (backend) => backend): Promise<StoreHarness> {
-  const time = new ManualTime((callback) => setImmediate(callback))
+  const time = new ManualTime(nodeTimers.soon)
   const runtime = { clock: time, timers: time, random: new NodeRandom() }
   const backend = new MemoryBackend(runtime)
   return Promise.resolve({
     open: async (options) => openMemoryStore({ ...options, runtime, backend, wrap }),
     advance: (ms) => time.advance(ms),
-    turn: () => new Promise((resolve) => setImmediate(resolve)),
+    turn: () => new Promise((resolve) => nodeTimers.soon(() => resolve())),
     crash: (store) => (store as MemoryStore).crash(),
     dispose: () => Promise.resolve(),
   })

@@ -87,9 +87,12 @@ export class StoreTransaction implements Transaction {
 
   commit(): void {
     assert(this.open, 'the transaction has ended')
-    this.owner.commit(this.writes)
     this.open = false
-    this.owner.ended()
+    try {
+      this.owner.commit(this.writes)
+    } finally {
+      this.owner.ended() // A commit that throws has changed nothing, and is over.
+    }
   }
 
   abort(): void {
