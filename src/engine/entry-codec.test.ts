@@ -32,7 +32,9 @@ const entries: fc.Arbitrary<Entry> = fc
     payload: fc.option(fc.uint8Array({ maxLength: 3000, size: 'max' }), { nil: undefined }),
   })
   .map(({ headers, payload }) => {
-    const map = new Map<string, Header>(headers.map(([name, bytes, mustUnderstand]) => [name, { bytes, mustUnderstand }]))
+    const map = new Map<string, Header>(
+      headers.map(([name, bytes, mustUnderstand]) => [name, { bytes, mustUnderstand }]),
+    )
     return { headers: map.size === 0 ? NO_HEADERS : map, payload, index: 0 }
   })
 

@@ -20,7 +20,7 @@ import type { Clock, Timers } from '../../runtime/runtime.ts'
 import type { LocalStore, ReadTx } from '../../store/local-store.ts'
 import { ApplyLoop } from './apply-loop.ts'
 import { BASE_LIMITS, type BaseLimits } from './base-limits.ts'
-import { CURSOR_IN_TRANSACTION, type CursorKeeper } from './cursor-keeper.ts'
+import { loadCursor } from './cursor.ts'
 import { DuplicateFilter } from './duplicate-filter.ts'
 import { FlushLoop } from './flush-loop.ts'
 import { nextIncarnation } from './incarnation.ts'
@@ -36,8 +36,6 @@ export interface BaseOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly limits?: Partial<BaseLimits>
-  /** Only the simulator has reason to set it. */
-  readonly cursorKeeper?: CursorKeeper
 }
 
 /** Parts that exist from start on, when the incarnation and the known engines are. */
@@ -58,7 +56,6 @@ export class BaseEngine implements BottomEngine {
   private readonly pending: PendingProposals
   private readonly flushes: FlushLoop
   private readonly syncs: SyncBus
-  private readonly cursorKeeper: CursorKeeper
   private above!: Applicator<unknown>
   private running: Running | undefined
   private state: StackState = 'starting'
@@ -75,7 +72,6 @@ export class BaseEngine implements BottomEngine {
     this.options = options
     this.limits = { ...BASE_LIMITS, ...options.limits }
     this.maxEntryBytes = options.log.maxEntryBytes
-    this.cursorKeeper = options.cursorKeeper ?? CURSOR_IN_TRANSACTION
     const { clock, log, store, timers } = options
     this.pending = new PendingProposals(this.limits, clock, timers)
     this.flushes = new FlushLoop({
@@ -126,7 +122,7 @@ export class BaseEngine implements BottomEngine {
 
   async start(levels: EngineLevels): Promise<void> {
     const { log, serverId, store } = this.options
-    const cursor = this.cursorKeeper.load(store)
+    const cursor = loadCursor(store.read())
     const duplicates = new DuplicateFilter()
     duplicates.load(store.read())
     const incarnation = await nextIncarnation(store)
@@ -140,13 +136,12 @@ export class BaseEngine implements BottomEngine {
     }
     this.flushes.startedAt(cursor)
     const { clock, timers } = this.options
-    const { cursorKeeper, limits, pending } = this
+    const { limits, pending } = this
     const applicator = this.above
     const slices = new SliceRunner({
       ...limits,
       store,
       clock,
-      cursor: cursorKeeper,
       duplicates,
       pending,
       levels,

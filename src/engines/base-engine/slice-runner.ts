@@ -12,7 +12,7 @@ import type { LogPos } from '../../log/position.ts'
 import type { LogEntry } from '../../log/shared-log.ts'
 import type { Clock } from '../../runtime/runtime.ts'
 import type { LocalStore, Transaction } from '../../store/local-store.ts'
-import type { CursorKeeper } from './cursor-keeper.ts'
+import { saveCursor } from './cursor.ts'
 import type { DuplicateFilter } from './duplicate-filter.ts'
 import type { Pending, PendingProposals } from './pending-proposals.ts'
 import { BASE, type ProposalStamp, readStamp } from './proposal-stamp.ts'
@@ -27,7 +27,6 @@ export interface SliceLimits {
 export interface SliceParts extends SliceLimits {
   readonly store: LocalStore
   readonly clock: Clock
-  readonly cursor: CursorKeeper
   readonly duplicates: DuplicateFilter
   readonly pending: PendingProposals
   readonly levels: EngineLevels
@@ -105,7 +104,7 @@ export class SliceRunner {
       }
       if (at === entries.length) reached = next
       this.parts.duplicates.write(tx)
-      this.parts.cursor.save(tx, reached, this.parts.store)
+      saveCursor(tx, reached)
       tx.commit()
     } catch (thrown) {
       this.abort(tx)
