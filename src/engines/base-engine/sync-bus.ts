@@ -33,7 +33,8 @@ export class SyncBus {
   private next: Bus | undefined
   /** Left, checking or waiting for the cursor; in order of their tails. */
   private readonly under: Set<Bus> = new Set()
-  private checking = false
+  /** Whose tail check is under way. */
+  private checking: Bus | undefined
   private ended: DelosError | undefined
   private checks = 0
 
@@ -51,7 +52,7 @@ export class SyncBus {
     if (this.next !== undefined) return this.next.promise
     this.next = this.newBus()
     // It leaves at the end of the current synchronous section, so that all syncs of the section share it.
-    if (!this.checking) queueMicrotask(() => this.depart())
+    if (this.checking === undefined) queueMicrotask(() => this.depart())
     return this.next.promise
   }
 
@@ -78,21 +79,21 @@ export class SyncBus {
 
   private depart(): void {
     const bus = this.next
-    if (bus === undefined || this.checking) return
+    if (bus === undefined || this.checking !== undefined) return
     this.next = undefined
     this.under.add(bus)
-    this.checking = true
+    this.checking = bus
     this.checks++
     this.parts.checkTail().then(
       (tail) => {
-        this.checked()
+        this.checked(bus)
         if (!this.under.has(bus)) return
         bus.tail = tail
         this.parts.tailSeen(tail)
         this.advanced(this.parts.cursor())
       },
       (thrown: unknown) => {
-        this.checked()
+        this.checked(bus)
         if (!this.under.has(bus)) return
         this.end(bus)
         bus.reject(DelosError.from(thrown, 'IO_ERROR', 'the tail of the log could not be read'))
@@ -100,8 +101,10 @@ export class SyncBus {
     )
   }
 
-  private checked(): void {
-    this.checking = false
+  // Its check is over, or has taken so long that nobody waits for it any more.
+  private checked(bus: Bus): void {
+    if (this.checking !== bus) return
+    this.checking = undefined
     this.depart()
   }
 
@@ -121,6 +124,7 @@ export class SyncBus {
     const timer = this.parts.timers.after(deadlineMs, () => {
       if (this.next === bus) this.next = undefined
       this.under.delete(bus)
+      this.checked(bus)
       bus.reject(new DelosError('TIMEOUT', `sync: the log's tail was not reached within ${deadlineMs} ms`))
     })
     const bus: Bus = { promise, resolve, reject, timer, tail: undefined }
