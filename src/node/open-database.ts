@@ -164,10 +164,13 @@ async function openParts<R>(options: DatabaseOptions, closers: (() => Promise<vo
     clock,
     timers,
     random,
-    retentionHours: options.retention.retentionHours,
-    retentionBytes: options.retention.retentionBytes,
+    retention: { hours: options.retention.retentionHours, bytes: options.retention.retentionBytes },
+    onEvent: (event) => options.logger.info({ database: options.name, event }, 'log event'),
+    onBackgroundError: (error) =>
+      options.logger.warn({ database: options.name, error: String(error) }, 'trimming the log failed'),
   })
   closers.push(() => log.close())
+  await log.sweepOrphans()
   const store = await openRocksStore({ directory: paths.store, runtime })
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
