@@ -16,7 +16,7 @@ import { plantFirstNodes } from './tree/first-nodes.ts'
 import { positionKey } from './tree/key-space.ts'
 import { NodeTree } from './tree/node-tree.ts'
 import { type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
-import { asBuffer, readUint64, writeUint64 } from './tree/uint64.ts'
+import { asBuffer, readUint64, uint64Record } from './tree/uint64.ts'
 import { type SessionId, ZCODE, type ZCode, type Zxid } from './znode.ts'
 
 /** What an update did to a session. */
@@ -205,9 +205,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
   private notePosition(zxid: Zxid, pos: LogPos): void {
     const { tx } = this.state
-    const record = Buffer.allocUnsafe(8)
-    writeUint64(record, 0, pos)
-    tx.put(positionKey(zxid), record)
+    tx.put(positionKey(zxid), uint64Record(pos))
     const outdated = zxid - POSITIONS_KEPT * POSITION_EVERY
     if (outdated > 0) tx.delete(positionKey(outdated))
   }

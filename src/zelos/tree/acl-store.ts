@@ -15,7 +15,7 @@ import { isOpenAcl, OPEN_ACL } from './acl-rules.ts'
 import type { ApplyState } from './apply-state.ts'
 import { aclContentKey, aclKey } from './key-space.ts'
 import type { CacheLimits, StagedCache } from './staged-cache.ts'
-import { asBuffer, readUint64, writeUint64 } from './uint64.ts'
+import { asBuffer, readUint64, uint64Record } from './uint64.ts'
 
 /** The id of world:anyone with all permissions. */
 export const OPEN_ACL_ID = 0
@@ -58,9 +58,7 @@ export class AclStore {
       return aclId
     }
     const aclId = counters.nextAclId++
-    const id = Buffer.allocUnsafe(8)
-    writeUint64(id, 0, aclId)
-    tx.put(contentKey, id)
+    tx.put(contentKey, uint64Record(aclId))
     tx.put(aclKey(aclId), encodeRecord(1, content))
     this.lists.stage(aclId, acl)
     return aclId
@@ -95,9 +93,5 @@ function encodeList(acl: readonly Acl[]): Buffer {
 }
 
 function encodeRecord(count: number, content: Uint8Array): Buffer {
-  const record = Buffer.allocUnsafe(HEADER_BYTES + content.length)
-  record[0] = FORMAT
-  writeUint64(record, 1, count)
-  record.set(content, HEADER_BYTES)
-  return record
+  return Buffer.concat([Buffer.of(FORMAT), uint64Record(count), content])
 }

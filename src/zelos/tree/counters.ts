@@ -7,6 +7,10 @@ import { asBuffer, readUint64, writeUint64 } from './uint64.ts'
 const FORMAT = 1
 const RECORD_BYTES = 49
 
+const scratch = new Uint8Array(RECORD_BYTES)
+const fields = new DataView(scratch.buffer)
+scratch[0] = FORMAT
+
 /** Written with every update, since every update takes a zxid. */
 export interface Counters {
   /** Of the last applied update. */
@@ -26,14 +30,14 @@ export function noCounters(): Counters {
 }
 
 export function encodeCounters(counters: Counters): Buffer {
+  writeUint64(fields, 1, counters.zxid)
+  writeUint64(fields, 9, counters.nodes)
+  writeUint64(fields, 17, counters.ephemerals)
+  writeUint64(fields, 25, counters.sessions)
+  writeUint64(fields, 33, counters.dataBytes)
+  writeUint64(fields, 41, counters.nextAclId)
   const record = Buffer.allocUnsafe(RECORD_BYTES)
-  record[0] = FORMAT
-  writeUint64(record, 1, counters.zxid)
-  writeUint64(record, 9, counters.nodes)
-  writeUint64(record, 17, counters.ephemerals)
-  writeUint64(record, 25, counters.sessions)
-  writeUint64(record, 33, counters.dataBytes)
-  writeUint64(record, 41, counters.nextAclId)
+  record.set(scratch)
   return record
 }
 

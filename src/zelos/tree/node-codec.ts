@@ -4,7 +4,7 @@
 //   0 format  1 flags  2 czxid  10 mzxid  18 pzxid  26 ctime  34 mtime  42 version  46 createdChildren  50 aversion
 //   54 ephemeralOwner  62 aclId  66 numChildren  70 data
 //
-// Written with Buffer's own primitives at fixed offsets: this runs once or twice in every update.
+// At fixed offsets, without ByteWriter: this runs once or twice in every update.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { ZNode } from '../znode.ts'
@@ -18,6 +18,9 @@ const DATA_APART = 2
 /** Data above this has a record of its own, so that a new child does not rewrite its parent's megabyte. */
 export const INLINE_DATA_BYTES_MAX = 4096
 
+const header = new Uint8Array(HEADER_BYTES)
+const fields = new DataView(header.buffer)
+
 /** True if this data does not live in the node's record. */
 export function isDataApart(data: Uint8Array | null): data is Uint8Array {
   return data !== null && data.length > INLINE_DATA_BYTES_MAX
@@ -27,20 +30,21 @@ export function isDataApart(data: Uint8Array | null): data is Uint8Array {
 export function encodeNode(node: ZNode): Buffer {
   const { data } = node
   const inline = data !== null && data.length <= INLINE_DATA_BYTES_MAX ? data : undefined
+  header[0] = FORMAT
+  header[1] = data === null ? 0 : inline === undefined ? HAS_DATA | DATA_APART : HAS_DATA
+  writeUint64(fields, 2, node.czxid)
+  writeUint64(fields, 10, node.mzxid)
+  writeUint64(fields, 18, node.pzxid)
+  writeUint64(fields, 26, node.ctime)
+  writeUint64(fields, 34, node.mtime)
+  fields.setInt32(42, node.version)
+  fields.setInt32(46, node.createdChildren)
+  fields.setInt32(50, node.aversion)
+  writeUint64(fields, 54, node.ephemeralOwner)
+  fields.setUint32(62, node.aclId)
+  fields.setUint32(66, node.numChildren)
   const record = Buffer.allocUnsafe(HEADER_BYTES + (inline === undefined ? 0 : inline.length))
-  record[0] = FORMAT
-  record[1] = data === null ? 0 : inline === undefined ? HAS_DATA | DATA_APART : HAS_DATA
-  writeUint64(record, 2, node.czxid)
-  writeUint64(record, 10, node.mzxid)
-  writeUint64(record, 18, node.pzxid)
-  writeUint64(record, 26, node.ctime)
-  writeUint64(record, 34, node.mtime)
-  record.writeInt32BE(node.version, 42)
-  record.writeInt32BE(node.createdChildren, 46)
-  record.writeInt32BE(node.aversion, 50)
-  writeUint64(record, 54, node.ephemeralOwner)
-  record.writeUInt32BE(node.aclId, 62)
-  record.writeUInt32BE(node.numChildren, 66)
+  record.set(header)
   if (inline !== undefined && inline.length > 0) record.set(inline, HEADER_BYTES)
   return record
 }

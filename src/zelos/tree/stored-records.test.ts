@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { DelosError } from '../../base/delos-error.ts'
+import { decodeSession, encodeSession } from '../sessions/session-codec.ts'
+import type { ZNode } from '../znode.ts'
+import { decodeCounters, encodeCounters } from './counters.ts'
+import { decodeNode, encodeNode, INLINE_DATA_BYTES_MAX } from './node-codec.ts'
+
+const node: ZNode = {
+  data: Buffer.from('data'),
+  czxid: 2 ** 33 + 1,
+  mzxid: 2 ** 52 + 1,
+  pzxid: 3,
+  ctime: 1_700_000_000_001,
+  mtime: 1_700_000_000_002,
+  version: -5,
+  createdChildren: -(2 ** 31),
+  aversion: -1,
+  ephemeralOwner: 2 ** 32,
+  aclId: 2 ** 32 - 1,
+  numChildren: 77,
+}
+const counters = { zxid: 2 ** 40, nodes: 5, ephemerals: 1, sessions: 2, dataBytes: 2 ** 33, nextAclId: 9 }
+const session = {
+  id: 8,
+  password: Uint8Array.from({ length: 16 }, (_, i) => i),
+  timeoutMs: 30_000,
+  ownerEpoch: 2,
+  renewedAt: 2 ** 34,
+  address: '10.0.0.1',
+}
+const none = () => undefined
+
+describe('stored records', () => {
+  it('have the stored format', async () => {
+    const lines = [
+      `node ${encodeNode(node).toString('hex')}`,
+      `node-null ${encodeNode({ ...node, data: null }).toString('hex')}`,
+      `node-empty ${encodeNode({ ...node, data: Buffer.alloc(0) }).toString('hex')}`,
+      `node-data-apart ${encodeNode({ ...node, data: Buffer.alloc(INLINE_DATA_BYTES_MAX + 1) }).toString('hex')}`,
+      `counters ${encodeCounters(counters).toString('hex')}`,
+      `session ${encodeSession(session).toString('hex')}`,
+    ]
+    await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../../../testdata/zelos/records.hex')
+  })
+
+  it('read back as they were written', () => {
+    expect(decodeNode(encodeNode(node), none)).toEqual(node)
+    expect(decodeNode(encodeNode({ ...node, data: null }), none).data).toBeNull()
+    expect(decodeNode(encodeNode({ ...node, data: Buffer.alloc(0) }), none).data).toHaveLength(0)
+    expect(decodeCounters(encodeCounters(counters))).toEqual(counters)
+    expect(decodeSession(8, encodeSession(session))).toEqual(session)
+  })
+
+  it('keep large data apart', () => {
+    const data = Buffer.alloc(INLINE_DATA_BYTES_MAX + 1, 7)
+    const record = encodeNode({ ...node, data })
+    expect(record.length).toBeLessThan(100)
+    expect(decodeNode(record, () => data).data).toBe(data)
+    expect(() => decodeNode(record, none)).toThrow(DelosError)
+    expect(encodeNode({ ...node, data: data.subarray(1) }).length).toBeGreaterThan(INLINE_DATA_BYTES_MAX)
+  })
+
+  it('of a newer format are refused, not guessed', () => {
+    for (const [record, decode] of [
+      [encodeNode(node), (bytes: Uint8Array) => decodeNode(bytes, none)],
+      [encodeCounters(counters), decodeCounters],
+      [encodeSession(session), (bytes: Uint8Array) => decodeSession(8, bytes)],
+    ] as const) {
+      record[0] = 99
+      expect(() => decode(record)).toThrow(expect.objectContaining({ code: 'FORMAT' }))
+    }
+  })
+})
