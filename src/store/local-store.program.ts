@@ -245,6 +245,11 @@ class ProgramRun {
 
   private async crash(): Promise<void> {
     if (!this.harness.crash) return
+    if (this.choose(3) > 0) {
+      // Most often with a push under way.
+      this.flushLater()
+      for (let turns = this.choose(4); turns > 0; turns--) await this.harness.turn()
+    }
     this.harness.crash(this.store)
     this.life++
     this.store = await this.harness.open(SMALL)

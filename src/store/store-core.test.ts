@@ -112,7 +112,9 @@ describe('a planted fault', () => {
 
   async function firstFailure(changes: Changes): Promise<string> {
     for (let seed = 1; seed <= 50; seed++) {
-      const backend = new MemoryBackend(runtime)
+      const uint32 = seededChoices(seed, Number.POSITIVE_INFINITY) as (below: number) => number
+      const random = { uint32: () => uint32(2 ** 32), bytes: (length: number) => new Uint8Array(length) }
+      const backend = new MemoryBackend({ timers: time, random })
       const wrap = (inner: StoreBackend): StoreBackend => changed(inner, changes)
       const harness = {
         open: async (options = {}) => openMemoryStore({ ...options, runtime, backend, wrap }),

@@ -19,6 +19,7 @@ import type {
   StoreView,
   Transaction,
 } from './local-store.ts'
+import { mergedGetMany } from './merged-get.ts'
 import { mergedScan } from './merged-scan.ts'
 import type { StoreBackend, WriteBatch } from './store-backend.ts'
 import { SnapshotView } from './store-view.ts'
@@ -90,21 +91,11 @@ export class StoreCore implements LocalStore, TransactionOwner {
   }
 
   getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
-    const values: (Uint8Array | undefined)[] = []
-    const missing: Key[] = []
-    const places: number[] = []
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i] as Key
-      const value = this.layer.get(key)
-      values.push(value === null ? undefined : value)
-      if (value !== undefined) continue
-      missing.push(key)
-      places.push(i)
-    }
-    if (missing.length === 0) return values
-    const found = this.backend.getMany(missing)
-    for (let i = 0; i < places.length; i++) values[places[i] as number] = found[i]
-    return values
+    return mergedGetMany(
+      keys,
+      (key) => this.layer.get(key),
+      (missing) => this.backend.getMany(missing),
+    )
   }
 
   scan(range: KeyRange, options?: ScanOptions): Iterable<Row> {

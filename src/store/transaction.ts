@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts'
 import type { Key } from '../base/key.ts'
 import type { KeyRange, ReadTx, Row, Savepoint, ScanOptions, Transaction } from './local-store.ts'
+import { mergedGetMany } from './merged-get.ts'
 import type { WriteTable, Written } from './write-table.ts'
 
 /** What a transaction needs of its store. */
@@ -38,22 +39,11 @@ export class StoreTransaction implements Transaction {
 
   getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
     assert(this.open, 'the transaction has ended')
-    if (this.writes.size === 0) return this.owner.getMany(keys)
-    const values: (Uint8Array | undefined)[] = []
-    const missing: Key[] = []
-    const places: number[] = []
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i] as Key
-      const own = this.writes.get(key)
-      values.push(own === null ? undefined : own)
-      if (own !== undefined) continue
-      missing.push(key)
-      places.push(i)
-    }
-    if (missing.length === 0) return values
-    const found = this.owner.getMany(missing)
-    for (let i = 0; i < places.length; i++) values[places[i] as number] = found[i]
-    return values
+    return mergedGetMany(
+      keys,
+      (key) => this.writes.get(key),
+      (missing) => this.owner.getMany(missing),
+    )
   }
 
   scan(range: KeyRange, options?: ScanOptions): Iterable<Row> {
