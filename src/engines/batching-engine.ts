@@ -123,13 +123,15 @@ export class BatchingEngine extends EngineLayer {
     // A batch is a batch also where this engine is disabled.
     if (entry.payload === undefined) throw new DelosError('CORRUPT', 'a batch without payload')
     const parts = readBatch(own.bytes, entry.payload)
-    const { above } = this
-    const { levels } = this.context
     const results = new Array<unknown>(parts.length)
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i] as Entry
-      if (part.headers.size > 0) refuseUnknownHeaders(part, levels)
-      results[i] = above.apply(tx, part, pos)
+    let i = 0
+    try {
+      for (; i < parts.length; i++) results[i] = this.applyPart(tx, parts[i] as Entry, pos)
+    } catch (thrown) {
+      // Ends the database: say which part.
+      const code = thrown instanceof DelosError ? thrown.code : 'STOPPED'
+      const reason = thrown instanceof Error ? thrown.message : String(thrown)
+      throw new DelosError(code, `part ${i} of ${parts.length}: ${reason}`, { cause: thrown })
     }
     return new BatchResult(parts, results)
   }
@@ -143,6 +145,11 @@ export class BatchingEngine extends EngineLayer {
     const { parts, results } = result
     const { above } = this
     for (let i = 0; i < parts.length; i++) above.postApply(parts[i] as Entry, pos, results[i])
+  }
+
+  private applyPart(tx: ReadWriteTx, part: Entry, pos: LogPos): unknown {
+    if (part.headers.size > 0) refuseUnknownHeaders(part, this.context.levels)
+    return this.above.apply(tx, part, pos)
   }
 
   private departAll(): void {
