@@ -95,7 +95,7 @@ export class RocksBackend implements StoreBackend {
     this.answer = answer
     this.worker.ref()
     const rows = batch.rows()[Symbol.iterator]()
-    const slice = new SliceWriter()
+    const slice = new SliceWriter(Math.min(SLICE_BYTES, 512 + batch.size * 128))
     for (const [key, value] of batch.local) slice.add(LOCAL_PREFIX + key, value)
     const step = (): void => {
       if (this.answer !== answer) return
@@ -224,9 +224,14 @@ function clip(rows: (Key | Uint8Array)[], finished: boolean, outside: (key: Key)
 
 /** Encodes rows into a buffer that is then handed over to the thread; see RocksWrite for the layout. */
 class SliceWriter {
-  private bytes = Buffer.allocUnsafeSlow(SLICE_BYTES)
+  private bytes: Buffer<ArrayBuffer>
   private length = 0
   private rows = 0
+
+  /** `firstBytes` of memory for the first slice; it grows if that is too little. */
+  constructor(firstBytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(firstBytes)
+  }
 
   get full(): boolean {
     return this.length >= SLICE_BYTES - 1024 || this.rows >= SLICE_ROWS
