@@ -66,9 +66,9 @@ itForgives(
     }
     for (const path of paths) expect([path, (await observer.exists(path)).err]).toEqual([path, Err.ok])
     for (const client of [pinging, silent, back]) {
-      expect((await client.setData('/pinging', 'on we go')).err).toBe(Err.ok)
-      await client.close()
+      expect((await client.setData('/cut', 'on we go')).err).toBe(Err.ok)
     }
+    for (const client of [pinging, silent, back]) await client.close()
   },
 )
 
