@@ -7,6 +7,9 @@ import type { Key } from '../base/key.ts'
 import { type Choices, runStoreProgram, type StoreHarness } from './local-store.program.ts'
 import type { LocalStore, ReadTx } from './local-store.ts'
 
+// What a harness needs beside its store: time that it moves itself.
+export { ManualTime } from './manual-time.ts'
+
 /** The part of a test framework that the suite needs. */
 export interface TestFramework {
   describe(name: string, body: () => void): void
