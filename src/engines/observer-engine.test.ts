@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest'
+import { DelosError } from '../base/delos-error.ts'
+import type { Applicator, Completion, Engine } from '../engine/engine.ts'
+import { type Entry, entryOf } from '../engine/entry.ts'
+import type { LogPos } from '../log/position.ts'
+import type { Clock } from '../runtime/runtime.ts'
+import { SeededRandom } from '../sim/seeded-random.ts'
+import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { LATENCY_BOUNDS_MS, LatencyHistogram } from './latency-histogram.ts'
+import { ObserverEngine, type ObserverOptions, ObserverSet } from './observer-engine.ts'
+
+const JOINT = { below: 'base', above: 'db' }
+const TX = {} as ReadWriteTx
+const POS = 7 as LogPos
+
+/** Time passes only where the test says so. */
+class FakeClock implements Clock {
+  nowMs = 1_000
+
+  monotonicMs(): number {
+    return this.nowMs
+  }
+
+  wallMs(): number {
+    return this.nowMs
+  }
+}
+
+/** Keeps what it is given. */
+class Below implements Engine<unknown> {
+  readonly proposed: { entry: Entry; completion: Completion<unknown> }[] = []
+  syncing: Promise<ReadTx> = Promise.resolve({} as ReadTx)
+  trimPrefix = 0
+
+  propose(entry: Entry, completion: Completion<unknown>): void {
+    this.proposed.push({ entry, completion })
+  }
+
+  sync(): Promise<ReadTx> {
+    return this.syncing
+  }
+
+  registerUpcall(_applicator: Applicator<unknown>): void {
+    // The test calls the observer itself.
+  }
+
+  setTrimPrefix(pos: LogPos): void {
+    this.trimPrefix = pos
+  }
+}
+
+function setUp(options: Partial<ObserverOptions> = {}) {
+  const clock = new FakeClock()
+  const below = new Below()
+  const observer = new ObserverEngine(below, JOINT, { clock, ...options })
+  const applied: Entry[] = []
+  observer.registerUpcall({
+    apply: (_tx, entry) => {
+      applied.push(entry)
+      clock.nowMs += 2
+      return 'result'
+    },
+    postApply: () => {
+      clock.nowMs += 3
+    },
+  })
+  return { clock, below, observer, applied }
+}
+
+describe('an observer', () => {
+  it('counts all proposals and times one of sampleEvery, from propose to result', () => {
+    const { clock, below, observer } = setUp({ sampleEvery: 4 })
+    const results: unknown[] = []
+    for (let i = 0; i < 10; i++)
+      observer.propose(entryOf(Buffer.alloc(0)), { resolve: (r) => results.push(r), reject: () => undefined })
+    clock.nowMs += 30
+    for (const [i, { completion }] of below.proposed.entries()) completion.resolve(i)
+    expect(results).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    const { propose, proposals } = observer.snapshot()
+    expect(proposals).toBe(10)
+    expect(propose).toMatchObject({ count: 3, sumMs: 90 })
+  })
+
+  it('hands on rejections', () => {
+    const { below, observer } = setUp({ sampleEvery: 1 })
+    const reasons: DelosError[] = []
+    observer.propose(entryOf(Buffer.alloc(0)), { resolve: () => undefined, reject: (reason) => reasons.push(reason) })
+    const error = new DelosError('OVERLOADED', 'full')
+    below.proposed[0]?.completion.reject(error)
+    expect(reasons).toEqual([error])
+    expect(observer.snapshot().rejections).toBe(1)
+  })
+
+  it('times apply and postApply above it, and estimates their share of the time that passed', () => {
+    const { clock, observer } = setUp({ sampleEvery: 5 })
+    for (let i = 0; i < 20; i++) {
+      expect(observer.apply(TX, entryOf(Buffer.alloc(0)), POS)).toBe('result')
+      observer.postApply(entryOf(Buffer.alloc(0)), POS, 'result')
+    }
+    clock.nowMs += 100
+    expect(observer.snapshot()).toMatchObject({
+      applies: 20,
+      apply: { count: 4, sumMs: 8 },
+      postApply: { count: 4, sumMs: 12 },
+      applyMs: 100,
+      applyUtilisation: 0.5,
+    })
+    clock.nowMs += 100
+    expect(observer.snapshot().applyUtilisation).toBe(0)
+  })
+
+  it('gives the caller of sync the promise of the layer below, and times it also when it fails', async () => {
+    const { below, observer } = setUp()
+    expect(observer.sync()).toBe(below.syncing)
+    below.syncing = Promise.reject(new DelosError('TIMEOUT', 'late'))
+    await expect(observer.sync()).rejects.toThrow('late')
+    expect(observer.snapshot()).toMatchObject({ syncs: 2, sync: { count: 2 } })
+  })
+
+  it('leaves entries untouched unless it traces', () => {
+    const { below, observer } = setUp({ sampleEvery: 1 })
+    const entry = entryOf(Buffer.from('x'))
+    observer.propose(entry, { resolve: () => undefined, reject: () => undefined })
+    expect(below.proposed[0]?.entry).toBe(entry)
+    observer.setTrimPrefix(9 as LogPos)
+    expect(below.trimPrefix).toBe(9)
+  })
+
+  it('gives a timed proposal a trace id and tells where it is seen in apply', () => {
+    const seen: string[] = []
+    const trace = {
+      random: new SeededRandom(1),
+      seen: (id: string, _joint: unknown, pos: LogPos) => seen.push(`${id} ${pos}`),
+    }
+    const { below, observer, applied } = setUp({ sampleEvery: 2, trace })
+    for (let i = 0; i < 4; i++)
+      observer.propose(entryOf(Buffer.from('x')), { resolve: () => undefined, reject: () => undefined })
+    for (const { entry } of below.proposed) observer.apply(TX, entry, POS)
+    expect(applied.map((entry) => entry.headers.size)).toEqual([1, 0, 1, 0])
+    expect(seen).toHaveLength(2)
+    expect(seen[0]).toMatch(/^[0-9a-f]{16} 7$/)
+    expect(seen[0]).not.toBe(seen[1])
+  })
+
+  it('is one of a set that has them bottom to top', () => {
+    const clock = new FakeClock()
+    const set = new ObserverSet({ clock })
+    const lower = set.wrapJoint(new Below(), { below: 'base', above: 'batching' })
+    set.wrapJoint(lower, { below: 'batching', above: 'db' })
+    expect(set.snapshot().map(({ above }) => above)).toEqual(['batching', 'db'])
+  })
+})
+
+describe('a latency histogram', () => {
+  it('has inclusive upper bounds and one bucket for the rest', () => {
+    const histogram = new LatencyHistogram()
+    for (const bound of LATENCY_BOUNDS_MS) histogram.record(bound)
+    histogram.record(1e9)
+    const { counts, count, boundsMs } = histogram.snapshot()
+    expect(counts).toEqual(Array.from({ length: boundsMs.length + 1 }, () => 1))
+    expect(count).toBe(boundsMs.length + 1)
+  })
+})
