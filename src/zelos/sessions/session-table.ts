@@ -20,8 +20,9 @@ export interface SessionTableHost {
 }
 
 interface KnownSession {
-  timeoutMs: number
-  renewedAt: number
+  readonly timeoutMs: number
+  readonly ownerEpoch: number
+  readonly renewedAt: number
   owner: SessionOwner | undefined
 }
 
@@ -52,8 +53,9 @@ export class SessionTable implements ZelosSessions {
       {
         resolve: (result) => {
           const session = result.session as SessionRecord
-          this.own(session.id, owner)
+          const lost = this.own(session, owner)
           completion.resolve(session)
+          if (lost !== undefined) owner.sessionEnded(lost)
         },
         reject: (error) => this.refused(error, completion),
       },
@@ -74,8 +76,9 @@ export class SessionTable implements ZelosSessions {
       { kind: 'moveSession', session, password, timeoutMs, address },
       {
         resolve: (result) => {
-          if (result.session !== undefined) this.own(session, owner)
+          const lost = result.session === undefined ? undefined : this.own(result.session, owner)
           completion.resolve(result.session)
+          if (lost !== undefined) owner.sessionEnded(lost)
         },
         reject: (error) => this.refused(error, completion),
       },
@@ -127,16 +130,18 @@ export class SessionTable implements ZelosSessions {
   }
 
   private follow(session: SessionRecord): void {
-    const { id, timeoutMs, renewedAt } = session
-    this.known.set(id, { timeoutMs, renewedAt, owner: undefined })
+    const { id, timeoutMs, ownerEpoch, renewedAt } = session
+    this.known.set(id, { timeoutMs, ownerEpoch, renewedAt, owner: undefined })
     this.expiry.start(id, timeoutMs)
   }
 
-  private own(id: SessionId, owner: SessionOwner): void {
+  /** Why the owner has lost the session already: later entries of the same batch were applied before its completion. */
+  private own({ id, ownerEpoch }: SessionRecord, owner: SessionOwner): 'expired' | 'moved' | undefined {
     const session = this.known.get(id)
-    // It may have ended in the same batch.
-    if (session === undefined) owner.sessionEnded('expired')
-    else session.owner = owner
+    if (session === undefined) return 'expired'
+    if (session.ownerEpoch !== ownerEpoch) return 'moved'
+    session.owner = owner
+    return undefined
   }
 
   private ended(id: SessionId, reason: 'closed' | 'expired'): void {

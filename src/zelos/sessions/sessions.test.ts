@@ -1,0 +1,227 @@
+// Sessions of a database from end to end: records, table and expiry together.
+
+import { describe, expect, it } from 'vitest'
+import { DelosError } from '../../base/delos-error.ts'
+import { ManualTime } from '../../store/manual-time.ts'
+import { openMemoryStore } from '../../store/memory-store.ts'
+import type { SessionRecord, UpdateResult } from '../requests.ts'
+import { Outcome, TestClient, ZelosHarness } from '../zelos-harness.ts'
+import { ZCODE } from '../znode.ts'
+
+function server(): ZelosHarness {
+  const time = new ManualTime(queueMicrotask)
+  const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
+  return new ZelosHarness(openMemoryStore({ runtime: { clock: time, timers: time, random } }), { time })
+}
+
+describe('a session', () => {
+  it('is named by the zxid that created it, and starts with the first owner epoch', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open(4000)
+    expect(session).toMatchObject({ id: 1, timeoutMs: 4000, ownerEpoch: 1, renewedAt: 10 })
+    expect(session.password).toHaveLength(16)
+    expect(harness.zelos.sessions.count).toBe(1)
+  })
+
+  it('takes its ephemeral nodes with it, all at one zxid, and leaves the others', () => {
+    const harness = server()
+    const alice = harness.client()
+    const bob = harness.client()
+    bob.create('/p')
+    for (const path of ['/p/a', '/p/b', '/e']) alice.create(path, { flags: 1 })
+    bob.create('/p/bob', { flags: 1 })
+    expect(harness.zelos.stats.ephemeralCount).toBe(4)
+    const { zxid } = alice.close()
+    expect(alice.ended).toBe('closed')
+    expect(harness.zelos.getChildren(bob.requester, '/p', undefined, 1000)).toMatchObject({
+      children: ['bob'],
+      node: { pzxid: zxid, numChildren: 1, createdChildren: 3 },
+    })
+    expect(harness.zelos.exists(bob.requester, '/e', undefined)).toBe(ZCODE.NO_NODE)
+    expect(harness.zelos.stats).toMatchObject({ ephemeralCount: 1, sessionCount: 1, nodeCount: 6 })
+  })
+
+  it('closes without error also when it is gone already', () => {
+    const harness = server()
+    const alice = harness.client()
+    expect(alice.close().err).toBe(0)
+    expect(alice.close().err).toBe(0)
+  })
+
+  it('expires when its client is silent, and not while it shows life', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    const bob = harness.client(4000)
+    alice.create('/alice', { flags: 1 })
+    harness.pass(6000, () => harness.zelos.sessions.touch(bob.requester.session))
+    expect(alice.ended).toBe('expired')
+    expect(bob.ended).toBeUndefined()
+    expect(harness.zelos.exists(bob.requester, '/alice', undefined)).toBe(ZCODE.NO_NODE)
+    expect(alice.create('/late').err).toBe(ZCODE.SESSION_EXPIRED)
+    expect(bob.create('/bob').err).toBe(0)
+  })
+
+  it('lives on without a connection until its timeout', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open(4000)
+    alice.create('/alice', { flags: 1 })
+    harness.zelos.sessions.detach(session.id, alice)
+    harness.pass(3900)
+    const again = new TestClient(harness.zelos)
+    expect(again.reattach(session)).toMatchObject({ id: session.id, ownerEpoch: 2 })
+    harness.pass(3900)
+    expect(harness.zelos.exists(again.requester, '/alice', undefined)).toMatchObject({ ephemeralOwner: session.id })
+    harness.pass(500)
+    expect(again.ended).toBe('expired')
+    expect(alice.ended).toBeUndefined()
+  })
+})
+
+describe('a move', () => {
+  it('needs the password, and a session that is there', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open()
+    const other = new TestClient(harness.zelos)
+    expect(other.reattach({ ...session, password: new Uint8Array(16).fill(99) })).toBeUndefined()
+    expect(other.reattach({ ...session, password: new Uint8Array(0) })).toBeUndefined()
+    expect(other.reattach({ ...session, id: 77 })).toBeUndefined()
+    expect(other.reattach({ ...session, id: -1 })).toBeUndefined()
+    expect(other.reattach({ ...session, id: 2 ** 60 })).toBeUndefined()
+    expect(alice.ended).toBeUndefined()
+    expect(alice.create('/still-mine').err).toBe(0)
+  })
+
+  it('tells the old connection, and refuses what it still writes', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open(4000)
+    const again = new TestClient(harness.zelos)
+    const moved = again.reattach(session, 6000) as SessionRecord
+    expect(moved).toMatchObject({ id: session.id, ownerEpoch: 2, timeoutMs: 6000, password: session.password })
+    expect(alice.ended).toBe('moved')
+    expect(alice.create('/a').err).toBe(ZCODE.SESSION_MOVED)
+    expect(alice.multi({ op: 'check', path: '/', version: -1 })).toEqual([{ err: ZCODE.SESSION_MOVED }])
+    expect(alice.close().err).toBe(ZCODE.SESSION_MOVED)
+    expect(again.create('/a').err).toBe(0)
+    expect(again.ended).toBeUndefined()
+  })
+
+  it('by two connections at once leaves the session with the later in the log', () => {
+    const harness = server()
+    const session = new TestClient(harness.zelos).open()
+    const [first, second] = [new TestClient(harness.zelos), new TestClient(harness.zelos)]
+    harness.log.held = true
+    const outcomes = [first, second].map((client) => {
+      const outcome = new Outcome<SessionRecord | undefined>()
+      harness.zelos.sessions.reattach(session.id, session.password, 4000, '', client, outcome)
+      return outcome
+    })
+    harness.log.release()
+    expect(outcomes.map(({ value }) => value?.ownerEpoch)).toEqual([2, 3])
+    harness.log.held = false
+    first.use(outcomes[0]?.value as SessionRecord)
+    second.use(outcomes[1]?.value as SessionRecord)
+    expect(first.create('/first').err).toBe(ZCODE.SESSION_MOVED)
+    expect(second.create('/second').err).toBe(0)
+    expect([first.ended, second.ended]).toEqual(['moved', undefined])
+  })
+
+  it('that is applied after the session was closed in the same batch tells the client so', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open()
+    const again = new TestClient(harness.zelos)
+    harness.log.held = true
+    const moved = new Outcome<SessionRecord | undefined>()
+    harness.zelos.sessions.reattach(session.id, session.password, 4000, '', again, moved)
+    const closed = new Outcome<UpdateResult>()
+    harness.zelos.closeSession({ ...alice.requester, ownerEpoch: 2 }, closed)
+    harness.log.release()
+    expect(moved.value?.ownerEpoch).toBe(2)
+    expect(again.ended).toBe('expired')
+  })
+})
+
+describe('an expiry', () => {
+  it('is void if the session was renewed at a later position than its proposer knew', () => {
+    const harness = server()
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open(4000)
+    harness.log.held = true
+    harness.pass(6000)
+    const again = new TestClient(harness.zelos)
+    const outcome = new Outcome<SessionRecord | undefined>()
+    harness.zelos.sessions.reattach(session.id, session.password, 4000, '', again, outcome)
+    // The move overtakes the expiry, as the log may order them.
+    reverse(harness)
+    harness.log.release()
+    harness.log.held = false
+    expect(outcome.value).toMatchObject({ ownerEpoch: 2 })
+    again.use(outcome.value as SessionRecord)
+    expect(again.create('/alive').err).toBe(0)
+    expect(again.ended).toBeUndefined()
+  })
+
+  it('that the log refuses gives every session its full timeout again', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    const bob = harness.client(6000)
+    harness.log.refuse = new DelosError('DISK_FULL', 'no space')
+    harness.pass(60_000)
+    expect([alice.ended, bob.ended]).toEqual([undefined, undefined])
+    harness.log.refuse = undefined
+    harness.pass(500)
+    expect([alice.ended, bob.ended]).toEqual([undefined, undefined])
+    harness.pass(8000)
+    expect([alice.ended, bob.ended]).toEqual(['expired', 'expired'])
+  })
+
+  it('does not happen while the log does not answer', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    const bob = harness.client(4000)
+    harness.log.held = true
+    harness.zelos.write(alice.requester, { op: 'delete', path: '/x', version: -1 }, new Outcome<UpdateResult>())
+    harness.pass(60_000)
+    harness.log.held = false
+    harness.log.release()
+    harness.pass(3000)
+    expect([alice.ended, bob.ended]).toEqual([undefined, undefined])
+    harness.pass(2000)
+    expect([alice.ended, bob.ended]).toEqual(['expired', 'expired'])
+  })
+
+  it('does not count what the process stood still', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    harness.pass(3000)
+    harness.time.advance(20_000)
+    harness.pass(3900)
+    expect(alice.ended).toBeUndefined()
+  })
+
+  it('begins anew after a restart', () => {
+    const time = new ManualTime(queueMicrotask)
+    const runtime = { clock: time, timers: time, random: { uint32: () => 7, bytes: (n: number) => new Uint8Array(n) } }
+    const store = openMemoryStore({ runtime })
+    const before = new ZelosHarness(store, { time })
+    const session = new TestClient(before.zelos).open(4000)
+    before.pass(3900)
+    before.zelos.close()
+    const after = new ZelosHarness(store, { time })
+    after.pass(3900)
+    expect(after.zelos.sessions.count).toBe(1)
+    const alice = new TestClient(after.zelos)
+    expect(alice.reattach(session)).toMatchObject({ ownerEpoch: 2 })
+    after.pass(5000)
+    expect(after.zelos.sessions.count).toBe(0)
+  })
+})
+
+/** Turns the waiting entries of a held log around. */
+function reverse(harness: ZelosHarness): void {
+  ;(harness.log as unknown as { waiting: unknown[] }).waiting.reverse()
+}
