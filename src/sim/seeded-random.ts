@@ -62,6 +62,12 @@ export class SeededRandom implements Random {
     return this.uint32() / POWER_32
   }
 
+  /** Between min and max, mostly near min: how long things take. */
+  latency(min: number, max: number): number {
+    const fraction = this.fraction()
+    return min + (max - min) * fraction * fraction * fraction
+  }
+
   /** A uniform integer in [0, bound). */
   below(bound: number): number {
     return Math.floor(this.fraction() * bound)

@@ -10,8 +10,6 @@ interface Note {
 
 /** Equal runs have equal hashes; a difference anywhere makes all later hashes differ. */
 export class Trace {
-  /** Things noted and events run. */
-  count = 0
   private low = 0x243f6a88
   private high = 0x85a308d3
   private readonly nowMs: () => number
@@ -65,7 +63,6 @@ export class Trace {
   }
 
   private mix(word: number): void {
-    this.count++
     const low = Math.imul(this.low ^ word, 0x9e3779b1)
     this.low = (low << 13) | (low >>> 19)
     const high = Math.imul((this.high + word) ^ (low >>> 16), 0x85ebca77)

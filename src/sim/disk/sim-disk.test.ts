@@ -118,6 +118,22 @@ describe('a crash of a simulated machine', () => {
     expect(new Set(renamed)).toEqual(new Set(['f: new', 'f,f.new: old']))
   })
 
+  it('keeps or loses the rename of a directory as a whole, with all that it holds', async () => {
+    const answers = await acrossSeeds(async (server) => {
+      const { disk } = server.boot()
+      await disk.makeDir('a')
+      await writeAndSync(disk, 'a/f', 'x')
+      await disk.syncDir('a')
+      await disk.syncDir('/')
+      await disk.rename('a', 'b')
+      server.crash()
+      const after = server.boot().disk
+      const [name] = await after.list('/')
+      return `${await namesOn(after)}: ${await read(after, `${name}/f`)}`
+    })
+    expect(new Set(answers)).toEqual(new Set(['a: x', 'b: x']))
+  })
+
   it('loses a whole directory whose own name was not synced, whatever was synced in it', async () => {
     const answers = await acrossSeeds(async (server) => {
       const { disk } = server.boot()

@@ -29,14 +29,14 @@ type Kind = 'read' | 'write' | 'sync' | 'names'
 /** The disk of one life. Its effects happen at the call or at the end of the operation, by chance. */
 export class SimDisk implements Disk {
   private readonly parts: SimDiskParts
-  private readonly underWay = new Set<(error: DelosError) => void>()
+  private readonly underWay = new Set<Operation>()
   private readonly locked = new Set<string>()
 
   constructor(parts: SimDiskParts) {
     this.parts = parts
     parts.life.onEnd(() => {
       const error = dead()
-      for (const reject of this.underWay) reject(error)
+      for (const operation of this.underWay) operation.fail(error)
       this.underWay.clear()
       this.locked.clear()
     })
@@ -45,34 +45,34 @@ export class SimDisk implements Disk {
   open(path: string, mode: 'read' | 'update' | 'create'): Promise<DiskFile> {
     const { fileSystem } = this.parts
     const creates = mode === 'create'
-    return this.operate('names', `open ${path}`, () => {
+    return this.operate('names', 'open', path, () => {
       const file = creates ? fileSystem.createFile(path) : fileSystem.file(path)
       return new SimHandle(this, file, path, mode !== 'read')
     })
   }
 
   list(directory: string): Promise<string[]> {
-    return this.operate('read', `list ${directory}`, () => this.parts.fileSystem.list(directory))
+    return this.operate('read', 'list', directory, () => this.parts.fileSystem.list(directory))
   }
 
   exists(path: string): Promise<boolean> {
-    return this.operate('read', `exists ${path}`, () => this.parts.fileSystem.exists(path))
+    return this.operate('read', 'exists', path, () => this.parts.fileSystem.exists(path))
   }
 
   makeDir(directory: string): Promise<void> {
-    return this.operate('names', `make ${directory}`, () => this.parts.fileSystem.makeDirectory(directory))
+    return this.operate('names', 'make', directory, () => this.parts.fileSystem.makeDirectory(directory))
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.operate('names', `rename ${from} ${to}`, () => this.parts.fileSystem.rename(from, to))
+    return this.operate('names', 'rename', `${from} ${to}`, () => this.parts.fileSystem.rename(from, to))
   }
 
   remove(path: string): Promise<void> {
-    return this.operate('names', `remove ${path}`, () => this.parts.fileSystem.remove(path))
+    return this.operate('names', 'remove', path, () => this.parts.fileSystem.remove(path))
   }
 
   syncDir(directory: string): Promise<void> {
-    return this.operate('sync', `syncDir ${directory}`, () => {
+    return this.operate('sync', 'syncDir', directory, () => {
       if (this.fails('syncFailureProbability')) {
         if (this.parts.random.chance(0.5)) this.parts.fileSystem.syncDirectory(directory)
         throw this.failure('sync', directory)
@@ -82,12 +82,12 @@ export class SimDisk implements Disk {
   }
 
   freeBytes(path: string): Promise<number> {
-    return this.operate('read', `freeBytes ${path}`, () => this.parts.fileSystem.freeBytes)
+    return this.operate('read', 'freeBytes', path, () => this.parts.fileSystem.freeBytes)
   }
 
   lock(path: string): Promise<DiskLock | undefined> {
     const { fileSystem } = this.parts
-    return this.operate('names', `lock ${path}`, () => {
+    return this.operate('names', 'lock', path, () => {
       if (this.locked.has(path)) return undefined
       if (!fileSystem.exists(path)) fileSystem.createFile(path)
       this.locked.add(path)
@@ -95,21 +95,18 @@ export class SimDisk implements Disk {
     })
   }
 
-  /** @internal One operation of this disk or of one of its files. */
-  operate<T>(kind: Kind, what: string, effect: () => T): Promise<T> {
-    const { life, queue, random, trace } = this.parts
-    if (!life.alive) return Promise.reject(dead())
+  /** @internal One operation of this disk or of one of its files; `owner` is told its end. */
+  operate<T>(kind: Kind, what: string, path: string, effect: () => T, owner?: SimHandle): Promise<T> {
+    const { life, queue, random } = this.parts
+    if (!life.alive) {
+      owner?.noteEnd()
+      return Promise.reject(dead())
+    }
     return new Promise<T>((resolve, reject) => {
-      let outcome = random.chance(0.5) ? attempt(effect) : undefined
-      this.underWay.add(reject)
-      queue.schedule(this.latencyMs(kind), () => {
-        // A crash in between has rejected it already, and its effect must not happen.
-        if (!this.underWay.delete(reject)) return
-        outcome ??= attempt(effect)
-        trace.note(what, outcome.error === undefined ? 0 : outcome.error.code)
-        if (outcome.error === undefined) resolve(outcome.value)
-        else reject(outcome.error)
-      })
+      const operation = new Operation(what, path, effect, resolve as (value: unknown) => void, reject, owner)
+      if (random.chance(0.5)) operation.takeEffect()
+      this.underWay.add(operation)
+      queue.schedule(this.latencyMs(kind), () => this.complete(operation))
     })
   }
 
@@ -145,8 +142,17 @@ export class SimDisk implements Disk {
     file.sync()
   }
 
+  private complete(operation: Operation): void {
+    // A crash in between has rejected it already, and its effect must not happen.
+    if (!this.underWay.delete(operation)) return
+    operation.takeEffect()
+    const { what, path, error } = operation
+    this.parts.trace.note(what, error === undefined ? path : `${path} ${error.code}`)
+    operation.settle()
+  }
+
   private unlock(path: string): Promise<void> {
-    return this.operate('names', `unlock ${path}`, () => {
+    return this.operate('names', 'unlock', path, () => {
       this.locked.delete(path)
       this.parts.fileSystem.remove(path)
     })
@@ -156,10 +162,9 @@ export class SimDisk implements Disk {
     const { random, faults } = this.parts
     const options = faults()
     if (random.chance(options.stallProbability)) return random.fraction() * options.stallMsMax
-    const isSync = kind === 'sync'
-    const min = isSync ? options.syncLatencyMsMin : options.latencyMsMin
-    const max = isSync ? options.syncLatencyMsMax : options.latencyMsMax
-    return min + (max - min) * random.fraction() ** 3
+    return kind === 'sync'
+      ? random.latency(options.syncLatencyMsMin, options.syncLatencyMsMax)
+      : random.latency(options.latencyMsMin, options.latencyMsMax)
   }
 
   private fails(probability: 'readFailureProbability' | 'writeFailureProbability' | 'syncFailureProbability'): boolean {
@@ -169,6 +174,58 @@ export class SimDisk implements Disk {
   private failure(operation: string, path: string): DelosError {
     this.parts.counters.bump(`${operation} failed`)
     return new DelosError('IO_ERROR', `${operation} ${path}: simulated failure`)
+  }
+}
+
+/** One call between its start and its end. */
+class Operation {
+  readonly what: string
+  readonly path: string
+  error: DelosError | undefined
+  private readonly effect: () => unknown
+  private readonly resolve: (value: unknown) => void
+  private readonly reject: (error: DelosError) => void
+  private readonly owner: SimHandle | undefined
+  private value: unknown
+  private happened = false
+
+  constructor(
+    what: string,
+    path: string,
+    effect: () => unknown,
+    resolve: (value: unknown) => void,
+    reject: (error: DelosError) => void,
+    owner: SimHandle | undefined,
+  ) {
+    this.what = what
+    this.path = path
+    this.effect = effect
+    this.resolve = resolve
+    this.reject = reject
+    this.owner = owner
+  }
+
+  /** Does what was asked, once. */
+  takeEffect(): void {
+    if (this.happened) return
+    this.happened = true
+    try {
+      this.value = this.effect()
+    } catch (error) {
+      if (!(error instanceof DelosError)) throw error
+      this.error = error
+    }
+  }
+
+  settle(): void {
+    if (this.error === undefined) this.resolve(this.value)
+    else this.reject(this.error)
+    this.owner?.noteEnd()
+  }
+
+  fail(error: DelosError): void {
+    this.reject(error)
+    this.owner?.noteEnd()
   }
 }
 
@@ -191,8 +248,9 @@ class SimHandle implements DiskFile {
   private readonly file: SimFile
   private readonly path: string
   private readonly writable: boolean
-  private readonly underWay = new Set<Promise<unknown>>()
+  private underWay = 0
   private closing: Promise<void> | undefined
+  private idle: (() => void) | undefined
 
   constructor(disk: SimDisk, file: SimFile, path: string, writable: boolean) {
     this.disk = disk
@@ -228,34 +286,27 @@ class SimHandle implements DiskFile {
   }
 
   close(): Promise<void> {
-    this.closing ??= Promise.allSettled(this.underWay).then(() => undefined)
+    this.closing ??= new Promise<void>((resolve) => {
+      if (this.underWay === 0) resolve()
+      else this.idle = resolve
+    })
     return this.closing
+  }
+
+  /** @internal */
+  noteEnd(): void {
+    this.underWay--
+    if (this.underWay === 0) this.idle?.()
   }
 
   private operate<T>(kind: Kind, what: string, effect: () => T): Promise<T> {
     if (this.closing) return Promise.reject(new DelosError('IO_ERROR', `${what} ${this.path}: the file was closed`))
-    const operation = this.disk.operate(kind, `${what} ${this.path}`, effect)
-    this.underWay.add(operation)
-    const ended = (): void => {
-      this.underWay.delete(operation)
-    }
-    operation.then(ended, ended)
-    return operation
+    this.underWay++
+    return this.disk.operate(kind, what, this.path, effect, this)
   }
 
   private requireWritable(): void {
     if (!this.writable) throw new DelosError('IO_ERROR', `write ${this.path}: opened to read`)
-  }
-}
-
-type Outcome<T> = { readonly value: T; readonly error?: undefined } | { readonly error: DelosError }
-
-function attempt<T>(effect: () => T): Outcome<T> {
-  try {
-    return { value: effect() }
-  } catch (error) {
-    if (error instanceof DelosError) return { error }
-    throw error
   }
 }
 

@@ -46,7 +46,7 @@ export class SimFile {
   write(bytes: Uint8Array, at: number): void {
     if (bytes.length === 0) return
     this.current.write(bytes, at)
-    this.changes.push({ kind: 'write', at, bytes: bytes.slice() })
+    this.changes.push({ kind: 'write', at, bytes: Buffer.from(bytes) })
   }
 
   resize(size: number): void {

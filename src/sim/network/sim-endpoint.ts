@@ -188,6 +188,6 @@ export class SimEndpoint implements Connection {
   private later(action: () => void): void {
     const { queue, random, faults } = this.parts
     const { latencyMsMin, latencyMsMax } = faults()
-    queue.schedule(latencyMsMin + (latencyMsMax - latencyMsMin) * random.fraction() ** 3, action)
+    queue.schedule(random.latency(latencyMsMin, latencyMsMax), action)
   }
 }

@@ -81,7 +81,7 @@ export class SimNetwork {
   connect(from: SimHost, to: string, port: number, eventsOf: Accept): Promise<Connection> {
     const { queue, random, faults, trace } = this.parts
     return new Promise<Connection>((resolve, reject) => {
-      queue.schedule(faults().latencyMsMin + random.fraction() * faults().latencyMsMax, () => {
+      queue.schedule(random.latency(faults().latencyMsMin, faults().latencyMsMax), () => {
         const target = this.listening.get(`${to}:${port}`)
         if (target === undefined || !target.host.alive || !from.alive || this.cuts.has(pair(from.name, to))) {
           reject(new DelosError('IO_ERROR', `connect to ${to}:${port}: refused`))

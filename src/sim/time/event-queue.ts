@@ -35,6 +35,8 @@ export class EventQueue {
   private cancelled = 0
   private scheduled = 0
   private now = 0
+  /** Events that happened. */
+  ran = 0
   /** Called when something is scheduled: how a free-running driver wakes up. */
   onScheduled: (() => void) | undefined
 
@@ -69,6 +71,7 @@ export class EventQueue {
       }
       event.callback = undefined
       this.now = event.atMs
+      this.ran++
       callback()
       return true
     }

@@ -1,0 +1,8 @@
+// Every workload by name.
+
+import type { Workload } from './workload.ts'
+import { diskWorkload } from './workloads/disk-workload.ts'
+
+const ALL: readonly Workload[] = [diskWorkload]
+
+export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))
