@@ -27,6 +27,17 @@ interface Counters {
   accepted: number
 }
 
+/** What neighbour.mjs prints. */
+interface NeighbourReport {
+  readonly operations: number
+  readonly failures: number
+  readonly unanswered: number
+  readonly over50: number
+  readonly worstMs: number
+  readonly worstWithLossMs: number
+  readonly lostMs: number
+}
+
 let server: TestServer
 let observer: ZkClient
 beforeAll(async () => {
@@ -43,7 +54,7 @@ class Neighbour {
 
   constructor() {
     const script = fileURLToPath(new URL('./support/neighbour.mjs', import.meta.url))
-    this.child = spawn(process.execPath, [script, String(server.port), '/neighbour'], {
+    this.child = spawn(process.execPath, [script, String(server.port), '/neighbour', String(server.pid)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.child.stdout?.on('data', (chunk: Buffer) => {
@@ -51,14 +62,7 @@ class Neighbour {
     })
   }
 
-  async end(): Promise<{
-    operations: number
-    failures: number
-    worstMs: number
-    over50: number
-    stalledMs: number
-    unanswered: number
-  }> {
+  async end(): Promise<NeighbourReport> {
     const closed = once(this.child, 'close')
     this.child.stdin?.end()
     await within(closed, 10_000, 'end of the neighbour')

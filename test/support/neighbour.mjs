@@ -1,20 +1,22 @@
 // A well-behaved client in a process of its own: one operation per millisecond until its stdin ends, then one line of
 // JSON with what it saw. Own process, so that the load of the test that starts it is not measured as the server's.
 //
-//   node neighbour.mjs PORT PATH
+//   node neighbour.mjs PORT PATH SERVER_PID
 
+import { closeSync, openSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 
 const port = Number(process.argv[2])
 const path = Buffer.from(process.argv[3])
+const pid = process.argv[4]
 const OP_GET_DATA = 4
 const OP_SET_DATA = 5
 const WRITE_EVERY = 10
 const TICK_MS = 1
 
-/** @type {Map<number, {sent: number, stalled: number}>} xid → when it was sent, and how long we had stood still by then */
+/** @type {Map<number, {sent: number, lost: number}>} xid → when it was sent, and how much time was lost by then */
 const inFlight = new Map()
-const report = { operations: 0, failures: 0, worstMs: 0, over50: 0, stalledMs: 0, unanswered: 0 }
+const report = { operations: 0, failures: 0, unanswered: 0, over50: 0, worstMs: 0, worstWithLossMs: 0, lostMs: 0 }
 let xid = 0
 let ended = false
 
@@ -31,40 +33,55 @@ const frame = (...parts) => {
 const socket = connect({ port, host: '127.0.0.1', noDelay: true })
 socket.write(frame(int(0), Buffer.alloc(8), int(30_000), Buffer.alloc(8), int(16), Buffer.alloc(17)))
 
+// Time that is no latency of the server's: this process itself did not run, or the server's main thread was ready to run
+// and other processes had the processor (second figure of schedstat, in nanoseconds).
+let stalledMs = 0
+const statFile = openSync(`/proc/${pid}/task/${pid}/schedstat`, 'r')
+const statText = Buffer.alloc(100)
+function starvedMs() {
+  const length = readSync(statFile, statText, 0, statText.length, 0)
+  return Number(statText.toString('latin1', 0, length).split(' ')[1]) / 1e6
+}
+const lost = () => stalledMs + starvedMs()
+
 function send() {
   xid += 1
   const write = xid % WRITE_EVERY === 0
   const rest = write ? [int(4), int(xid), int(-1)] : [Buffer.alloc(1)]
-  inFlight.set(xid, { sent: performance.now(), stalled: report.stalledMs })
+  inFlight.set(xid, { sent: performance.now(), lost: lost() })
   socket.write(frame(int(xid), int(write ? OP_SET_DATA : OP_GET_DATA), int(path.length), path, ...rest))
 }
 
-// When this process itself did not run for a while, that is no latency of the server's.
 let lastTick = performance.now()
+let lostAtStart = 0
+let timer
 function tick() {
   const now = performance.now()
-  report.stalledMs += Math.max(0, now - lastTick - 4 * TICK_MS)
+  stalledMs += Math.max(0, now - lastTick - 4 * TICK_MS)
   lastTick = now
   send()
   timer = setTimeout(tick, TICK_MS)
 }
-let timer
 
 function answered(body) {
   const request = inFlight.get(body.readInt32BE(0))
   if (request === undefined) return
   inFlight.delete(body.readInt32BE(0))
-  const ms = performance.now() - request.sent - (report.stalledMs - request.stalled)
+  const withLossMs = performance.now() - request.sent
+  const ms = withLossMs > 50 ? withLossMs - (lost() - request.lost) : withLossMs
   report.operations += 1
   if (body.readInt32BE(12) !== 0) report.failures += 1
   if (ms > 50) report.over50 += 1
   report.worstMs = Math.max(report.worstMs, ms)
+  report.worstWithLossMs = Math.max(report.worstWithLossMs, withLossMs)
   if (ended && inFlight.size === 0) finish()
 }
 
 function finish() {
   clearTimeout(timer)
   report.unanswered = inFlight.size
+  report.lostMs = Math.round(lost() - lostAtStart)
+  closeSync(statFile)
   console.log(JSON.stringify(report))
   process.exit(0)
 }
@@ -80,6 +97,7 @@ socket.on('data', (chunk) => {
     else {
       greeted = true
       lastTick = performance.now()
+      lostAtStart = lost()
       tick()
     }
   }
