@@ -9,8 +9,8 @@ class NodeTimer implements Timer {
   private readonly handle: NodeJS.Timeout
 
   constructor(delayMs: number, callback: () => void) {
-    // Node counts whole milliseconds from a time that it truncates: without one more it may fire too early.
-    this.handle = setTimeout(callback, Math.min(Math.floor(delayMs) + 1, DELAY_MS_MAX))
+    // Node counts whole milliseconds from a truncated time: without one more, a timer fires up to 1 ms early.
+    this.handle = setTimeout(callback, Math.min(Math.ceil(delayMs) + 1, DELAY_MS_MAX))
   }
 
   cancel(): void {
