@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
 import type { UpdateResult } from './requests.ts'
-import { type HarnessOptions, OPEN, Outcome, type TestClient, ZelosHarness } from './zelos-harness.ts'
+import { type HarnessOptions, OPEN, Outcome, type TestClient, ZelosHarness } from './zelos-harness.test-support.ts'
 import { type Acl, ZCODE } from './znode.ts'
 
 function server(options: HarnessOptions = {}) {

@@ -10,7 +10,7 @@ import type { Update, UpdateOperation } from './requests.ts'
 import { nodeKey } from './tree/key-space.ts'
 import { encodeNode } from './tree/node-codec.ts'
 import { POSITION_EVERY, POSITIONS_KEPT, ZelosApplicator } from './zelos-applicator.ts'
-import { type HarnessOptions, OPEN, type TestClient, ZelosHarness } from './zelos-harness.ts'
+import { type HarnessOptions, OPEN, type TestClient, ZelosHarness } from './zelos-harness.test-support.ts'
 import { type Acl, ZCODE, type ZNode } from './znode.ts'
 
 function memoryStore(time = new ManualTime(queueMicrotask)) {

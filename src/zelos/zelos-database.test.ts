@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
-import { type HarnessOptions, ZelosHarness } from './zelos-harness.ts'
+import { type HarnessOptions, ZelosHarness } from './zelos-harness.test-support.ts'
 import { ZCODE } from './znode.ts'
 
 function server(options: HarnessOptions = {}): ZelosHarness {

@@ -12,7 +12,7 @@ import { UpdateEncoder } from './request-codec.ts'
 import type { OperationResult, Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { ZELOS_PREFIX } from './tree/key-space.ts'
 import { ZelosApplicator } from './zelos-applicator.ts'
-import { type ModelNode, type ModelResult, ZelosModel } from './zelos-model.ts'
+import { type ModelNode, type ModelResult, ZelosModel } from './zelos-model.test-support.ts'
 import type { Acl, ZNode } from './znode.ts'
 
 function memoryStore(): LocalStore {

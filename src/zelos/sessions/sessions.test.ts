@@ -5,7 +5,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
 import type { SessionRecord, UpdateResult } from '../requests.ts'
-import { Outcome, TestClient, ZelosHarness } from '../zelos-harness.ts'
+import { Outcome, TestClient, ZelosHarness } from '../zelos-harness.test-support.ts'
 import { ZCODE } from '../znode.ts'
 
 function server(): ZelosHarness {

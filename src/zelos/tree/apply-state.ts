@@ -3,9 +3,9 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
-import { type Counters, decodeCounters, encodeCounters, noCounters } from './counters.ts'
 import { COUNTERS_KEY } from './key-space.ts'
 import { type CacheLimits, StagedCache } from './staged-cache.ts'
+import { type Counters, decodeCounters, encodeCounters, noCounters } from './tree-counters.ts'
 
 interface AnyCache {
   commit(): void

@@ -7,7 +7,7 @@
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
-//   x                          zxid of the last applied update, and counts (counters.ts)
+//   x                          zxid of the last applied update, and counts (tree-counters.ts)
 //   z zxid                     log position of every 1000th update, the newest 10 000 of them
 
 import { type Key, keyUint, textOfKey, uintOfKey } from '../../base/key.ts'

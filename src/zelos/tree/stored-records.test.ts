@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { DelosError } from '../../base/delos-error.ts'
 import { decodeSession, encodeSession } from '../sessions/session-codec.ts'
 import type { ZNode } from '../znode.ts'
-import { decodeCounters, encodeCounters } from './counters.ts'
 import { decodeNode, encodeNode, INLINE_DATA_BYTES_MAX } from './node-codec.ts'
+import { decodeCounters, encodeCounters } from './tree-counters.ts'
 
 const node: ZNode = {
   data: Buffer.from('data'),
