@@ -35,7 +35,7 @@ export interface Joint {
   readonly above: string
 }
 
-/** Everything cumulative. Times cover the sample; counts cover all. */
+/** Everything cumulative. Times and rejections cover the sample; the other counts cover all. */
 export interface ObserverSnapshot extends Joint {
   readonly sampleEvery: number
   readonly proposals: number

@@ -11,6 +11,7 @@ import type { SharedLog } from '../../src/log/shared-log.ts'
 import type { Simulation } from '../../src/sim/simulation.ts'
 import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../src/store/memory-store.ts'
 import type { StoreBackend } from '../../src/store/store-backend.ts'
+import type { LayerLimits } from '../../src/store/write-back-layer.ts'
 import { Ledger, type LedgerResult } from './ledger.ts'
 
 export interface LedgerServerOptions {
@@ -20,6 +21,8 @@ export interface LedgerServerOptions {
   readonly openLog: () => Promise<SharedLog>
   readonly engines?: readonly EngineFactory[]
   readonly limits?: Partial<BaseLimits>
+  /** Of the store. */
+  readonly layer?: Partial<LayerLimits>
   /** Puts something between store and disk. */
   readonly wrapBackend?: ((backend: StoreBackend) => StoreBackend) | undefined
   readonly checked?: boolean
@@ -48,10 +51,11 @@ export class LedgerServer {
 
   /** Resolves once the server has begun to play the log. */
   async start(): Promise<void> {
-    const { checked = true, engines = [batchingEngine()], keepsLog = true, limits = {} } = this.options
+    const { checked = true, engines = [batchingEngine()], keepsLog = true, layer = {}, limits = {} } = this.options
     const { name, openLog, wrapBackend, world } = this.options
     const runtime = world.server(name).boot()
     this.store = openMemoryStore({
+      ...layer,
       runtime,
       backend: this.backend,
       ...(wrapBackend === undefined ? {} : { wrap: wrapBackend }),
