@@ -60,3 +60,9 @@ export class LimitGuard {
     return new DelosError(overload ? 'OVERLOADED' : 'LIMIT_EXCEEDED', `${name} is ${limit}, this would be ${value}`)
   }
 }
+
+/** The limit that an error of a guard names; undefined for all other errors. */
+export function limitNamedBy(error: DelosError): ZelosLimitName | undefined {
+  const name = error.message.split(' ', 1)[0] as ZelosLimitName
+  return name in DEFAULT_ZELOS_LIMITS ? name : undefined
+}

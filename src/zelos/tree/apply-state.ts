@@ -17,11 +17,13 @@ interface AnyCache {
 
 export class ApplyState {
   private readonly caches: AnyCache[] = []
+  private readonly forgetters: (() => void)[] = []
   private current: Counters | undefined
   private open: ReadWriteTx | undefined
   private lastPos = -1
   private lastIndex = -1
   private dirty = false
+  private attempts = 0
 
   /** A cache that follows the transaction. */
   cache<K, V extends object>(limits: CacheLimits, sizeOf: (value: V) => number): StagedCache<K, V> {
@@ -47,6 +49,16 @@ export class ApplyState {
   /** True if the open transaction holds updates that `commit` has not seen. */
   get uncommitted(): boolean {
     return this.dirty
+  }
+
+  /** True while what is done may be taken back without an end of the transaction. */
+  get attempting(): boolean {
+    return this.attempts > 0
+  }
+
+  /** Calls back when memory must forget what it derived from uncommitted changes, or from the store at all. */
+  onForget(forget: () => void): void {
+    this.forgetters.push(forget)
   }
 
   /** Reads the counters once. */
@@ -86,8 +98,7 @@ export class ApplyState {
   /** Forgets all that memory holds of the store: somebody else has changed it. */
   forget(): void {
     for (const cache of this.caches) cache.clear()
-    this.current = undefined
-    this.dirty = false
+    this.startAnew()
   }
 
   /** Runs `step`; unless it returns true, everything that it changed is taken back. */
@@ -96,7 +107,9 @@ export class ApplyState {
     const savepoint = tx.savepoint()
     const counters = { ...this.counters }
     const marks = this.caches.map((cache) => cache.beginAttempt())
+    this.attempts++
     const kept = step()
+    this.attempts--
     if (!kept) {
       tx.rollbackTo(savepoint)
       this.current = counters
@@ -109,8 +122,14 @@ export class ApplyState {
 
   private drop(): void {
     for (const cache of this.caches) cache.discard()
+    this.startAnew()
+  }
+
+  private startAnew(): void {
+    for (const forget of this.forgetters) forget()
     this.current = undefined
     this.dirty = false
+    this.attempts = 0
   }
 }
 

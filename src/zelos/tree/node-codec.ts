@@ -8,6 +8,7 @@
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { ZNode } from '../znode.ts'
+import { allocateRecord } from './record-slab.ts'
 import { asBuffer, readUint64, writeUint64 } from './uint64.ts'
 
 const FORMAT = 1
@@ -43,7 +44,9 @@ export function encodeNode(node: ZNode): Buffer {
   writeUint64(fields, 54, node.ephemeralOwner)
   fields.setUint32(62, node.aclId)
   fields.setUint32(66, node.numChildren)
-  const record = Buffer.allocUnsafe(HEADER_BYTES + (inline === undefined ? 0 : inline.length))
+  // Without data the record itself is of no more use to anybody here, so it may come from Node's pool.
+  const bytes = HEADER_BYTES + (inline === undefined ? 0 : inline.length)
+  const record = bytes === HEADER_BYTES ? Buffer.allocUnsafe(bytes) : allocateRecord(bytes)
   record.set(header)
   if (inline !== undefined && inline.length > 0) record.set(inline, HEADER_BYTES)
   return record

@@ -84,7 +84,7 @@ export class TreeUpdates {
     const sequential = (operation.flags & CREATE_SEQUENTIAL) !== 0
     const path = sequential ? withSequence(operation.path, parent.createdChildren) : operation.path
     if (!isValidPath(path)) return refused(ZCODE.BAD_ARGUMENTS)
-    if (tree.node(this.state.tx, path) !== undefined) return refused(ZCODE.NODE_EXISTS)
+    if (path === ROOT || tree.hasChild(parentPath, parent, path)) return refused(ZCODE.NODE_EXISTS)
     if (parent.ephemeralOwner !== 0) return refused(ZCODE.NO_CHILDREN_FOR_EPHEMERALS)
     const owner = (operation.flags & CREATE_EPHEMERAL) !== 0 ? context.requester.session : 0
     const fresh = this.freshNode(operation.data, acl, owner, context)
