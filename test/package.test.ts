@@ -70,9 +70,14 @@ it('a program embeds it, and ends by itself once it is closed', () => {
   expect(JSON.parse(printed)).toEqual({ ready: true, state: 'serving', keys: ['zookeeper'] })
 })
 
-it('delos/testing needs no test runner to be loaded', () => {
+it('delos/testing loads, and nothing in the package imports a test framework', () => {
   writeFileSync(join(folder, 'testing.js'), `console.log(Object.keys(await import('delos/testing')).length > 0)`)
   expect(run(process.execPath, 'testing.js')).toBe('true\n')
+  const dist = join(folder, 'node_modules/delos/dist')
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'))
+  expect(
+    files.filter((file) => /from 'vitest'|from 'fast-check'/.test(readFileSync(join(dist, file), 'utf8'))),
+  ).toEqual([])
 })
 
 it('an engine and a database compile against the public types', () => {

@@ -1,7 +1,8 @@
 // What every Disk must do while nothing crashes, as tests. Crashes are the simulated disk's own tests.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { assert } from '../base/assert.ts'
 import { DelosError, type ErrorCode } from '../base/delos-error.ts'
+import type { TestFrameworkWithHooks } from '../base/test-framework.ts'
 import type { Disk, DiskFile } from './disk.ts'
 
 /** A fresh disk and an existing, empty directory on it. `close` undoes whatever making it took. */
@@ -12,7 +13,12 @@ export interface DiskUnderTest {
 }
 
 /** Registers the suite. */
-export function diskConformance(name: string, make: () => Promise<DiskUnderTest>): void {
+export function diskConformance(
+  name: string,
+  framework: TestFrameworkWithHooks,
+  make: () => Promise<DiskUnderTest>,
+): void {
+  const { describe, it, expect, beforeEach, afterEach } = framework
   describe(`${name} keeps the contract of Disk`, () => {
     let under: DiskUnderTest
     let disk: Disk
@@ -295,7 +301,7 @@ async function get(disk: Disk, path: string): Promise<string> {
 
 async function contents(file: DiskFile): Promise<string> {
   const into = new Uint8Array(await file.size())
-  expect(await file.read(into, 0)).toBe(into.length)
+  assert((await file.read(into, 0)) === into.length, 'a read stopped before the end of the file')
   return Buffer.from(into).toString()
 }
 
@@ -308,6 +314,5 @@ async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void
     (value) => ({ value }),
     (error: unknown) => error,
   )
-  expect(outcome).toBeInstanceOf(DelosError)
-  expect((outcome as DelosError).code).toBe(code)
+  assert(outcome instanceof DelosError && outcome.code === code, `${code} expected, not ${String(outcome)}`)
 }

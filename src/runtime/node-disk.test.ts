@@ -1,12 +1,12 @@
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { diskConformance } from './disk.conformance.ts'
 import { NodeDisk } from './node-disk.ts'
 import { diskError } from './node-disk-error.ts'
 
-diskConformance('NodeDisk', async () => {
+diskConformance('NodeDisk', { describe, it, expect, beforeEach, afterEach }, async () => {
   const root = await fs.mkdtemp(path.join(os.tmpdir(), 'delos-disk-'))
   return { disk: new NodeDisk(), root, close: () => fs.rm(root, { recursive: true }) }
 })

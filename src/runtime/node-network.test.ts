@@ -1,9 +1,9 @@
 import net from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { networkConformance } from './network.conformance.ts'
 import { NodeConnection, nodeNetwork } from './node-network.ts'
 
-networkConformance('nodeNetwork', async () => {
+networkConformance('nodeNetwork', { describe, it, expect, beforeEach, afterEach }, async () => {
   const sockets: net.Socket[] = []
   return {
     network: nodeNetwork,

@@ -4,18 +4,12 @@
 import { AssertionFailure } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
+import type { TestFramework } from '../base/test-framework.ts'
 import { type Choices, runStoreProgram, type StoreHarness } from './local-store.program.ts'
 import type { LocalStore, ReadTx } from './local-store.ts'
 
 // What a harness needs beside its store: time that it moves itself.
 export { ManualTime } from './manual-time.ts'
-
-/** The part of a test framework that the suite needs. */
-export interface TestFramework {
-  describe(name: string, body: () => void): void
-  it(name: string, body: () => Promise<void> | void, timeoutMs?: number): void
-  expect(value: unknown): { toBe(expected: unknown): void; toEqual(expected: unknown): void }
-}
 
 /** Registers the suite. `make` gives each test a disk of its own; `programs` is how many random programs are run. */
 export function localStoreConformance(

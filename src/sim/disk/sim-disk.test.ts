@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { diskConformance } from '../../runtime/disk.conformance.ts'
 import type { Disk } from '../../runtime/disk.ts'
 import { faultsWith } from '../faults.ts'
 import type { SimServer } from '../sim-server.ts'
 import { type Simulation, simulate, Simulation as World } from '../simulation.ts'
 
-diskConformance('SimDisk', async () => {
+diskConformance('SimDisk', { describe, it, expect, beforeEach, afterEach }, async () => {
   const world = new World({ seed: 1 })
   const stop = world.runFreely()
   const { disk } = world.server('a').boot()

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { networkConformance } from '../../runtime/network.conformance.ts'
 import type { Connection, ConnectionEvents } from '../../runtime/network.ts'
 import { faultsWith } from '../faults.ts'
 import { Simulation, simulate } from '../simulation.ts'
 
-networkConformance('SimHost', async () => {
+networkConformance('SimHost', { describe, it, expect, beforeEach, afterEach }, async () => {
   const world = new Simulation({ seed: 1 })
   const stop = world.runFreely()
   const server = world.server('server').boot()
