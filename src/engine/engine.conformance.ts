@@ -3,6 +3,7 @@
 // by whoever writes one.
 
 import type { DelosError } from '../base/delos-error.ts'
+import type { TestFramework } from '../base/test-framework.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
@@ -10,13 +11,6 @@ import type { Applicator } from './engine.ts'
 import type { EngineFlags } from './engine-flags.ts'
 import { type Entry, entryOf } from './entry.ts'
 import type { EngineFactory, Stack } from './stack.ts'
-
-/** The parts of a test library that the suite uses. */
-export interface TestApi {
-  describe(name: string, body: () => void): void
-  it(name: string, body: () => Promise<void>, timeoutMs?: number): void
-  expect(actual: unknown, message?: string): { toEqual(expected: unknown): void; toBe(expected: unknown): void }
-}
 
 /** One server with a fresh log and an empty store. */
 export interface EngineServer {
@@ -42,8 +36,8 @@ export interface EngineConformanceOptions {
 export type ProbeResult = string
 
 /** Registers the suite. */
-export function engineConformance(name: string, api: TestApi, options: EngineConformanceOptions): void {
-  const { describe, it, expect } = api
+export function engineConformance(name: string, framework: TestFramework, options: EngineConformanceOptions): void {
+  const { describe, it, expect } = framework
   const { factory, others = [], programs = 25 } = options
   const prefix = subStorePrefix(factory.name)
 
