@@ -2,12 +2,12 @@
 // grant it, joins chunks, marks voided positions. Stateless but for caches.
 
 import { DelosError } from '../base/delos-error.ts'
-import { type ActiveLoglet, isGone } from './active-loglet.ts'
+import { type ActiveLoglet, isGone, type OpenEnd } from './active-loglet.ts'
 import { type Chain, type ChainSegment, chainStart, segmentAt } from './chain/chain.ts'
 import type { ChainRegister } from './chain-register.ts'
 import { type ChunkAssembler, isValidSet, joinChunks } from './chunk-assembler.ts'
 import { type Chunk, decodeMarked, isChunk, isMarked } from './chunk-codec.ts'
-import type { Loglet, LogletEntry, LogletRead } from './loglet.ts'
+import type { Loglet, LogletEntry } from './loglet.ts'
 import type { LogletHandles } from './loglet-handles.ts'
 import type { LogletOffset, LogPos } from './position.ts'
 import type { LogEntry, LogRead } from './shared-log.ts'
@@ -30,8 +30,33 @@ export class LogReader {
   readNext(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
     const { end } = this.active
     // The usual reader is at the end of the log.
-    if (end && from >= end.segment.start) return this.readFrom(end.segment, end.loglet, from, to, maxBytes)
-    return this.readRouted(from, to, maxBytes)
+    if (end && from >= end.segment.start) return this.readEnd(end, from, to, maxBytes)
+    return this.readAcross(from, to, maxBytes)
+  }
+
+  private async readEnd(end: OpenEnd, from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
+    let read: LogRead
+    try {
+      read = await this.readFrom(end.segment, end.loglet, from, to, maxBytes)
+    } catch (error) {
+      if (!isGone(error)) throw error
+      await this.register.refresh()
+      if (this.active.end === end) throw error
+      return this.readAcross(from, to, maxBytes)
+    }
+    const done = read.entries.length > 0 || read.next === from || read.next >= Math.min(to, this.active.knownTail)
+    return done ? read : continued(read, await this.readAcross(read.next, to, maxBytes))
+  }
+
+  /** Goes on over ranges that hold no entry, so that a reader gets one if there is one. */
+  private async readAcross(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
+    let read = await this.readRouted(from, to, maxBytes)
+    while (read.entries.length === 0 && read.next < Math.min(to, this.active.knownTail)) {
+      const more = await this.readRouted(read.next, to, maxBytes)
+      if (more.next === read.next) break
+      read = continued(read, more)
+    }
+    return read
   }
 
   private async readRouted(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
@@ -49,12 +74,11 @@ export class LogReader {
   }
 
   private async readInChain(chain: Chain, from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead> {
-    const segment = segmentAt(chain, from)
-    if (!segment) {
-      const start = chainStart(chain)
-      return { entries: [], next: start, trimmedTo: start }
-    }
-    return this.readFrom(segment, await this.handles.open(segment.config), from, to, maxBytes)
+    const start = Math.max(from, chainStart(chain)) as LogPos
+    const segment = segmentAt(chain, start) as ChainSegment
+    const loglet = await this.handles.open(segment.config)
+    const read = await this.readFrom(segment, loglet, start, Math.max(to, start) as LogPos, maxBytes)
+    return start === from ? read : { ...read, trimmedTo: read.trimmedTo ?? start }
   }
 
   private async readFrom(
@@ -68,14 +92,7 @@ export class LogReader {
     const end = Math.min(to, segment.end ?? this.active.knownTail)
     if (from >= end) return { entries: [], next: from }
     const { start } = segment
-    let read: LogletRead
-    try {
-      read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
-    } catch (error) {
-      if (isGone(error) && segment === this.active.end?.segment)
-        return this.readAgain(segment, error, from, to, maxBytes)
-      throw error
-    }
+    const read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
     const next = (start + read.next) as LogPos
     const entries: LogEntry[] = []
     const { voided } = this.register.chain
@@ -87,19 +104,6 @@ export class LogReader {
     this.assembler.noteRead(from, next)
     if (read.trimmedTo === undefined) return { entries, next }
     return { entries, next, trimmedTo: (start + read.trimmedTo) as LogPos }
-  }
-
-  // The active loglet went away under the reader: find out what took its place.
-  private async readAgain(
-    segment: ChainSegment,
-    error: unknown,
-    from: LogPos,
-    to: LogPos,
-    maxBytes: number,
-  ): Promise<LogRead> {
-    await this.register.refresh()
-    if (this.active.end?.segment === segment) throw error
-    return this.readRouted(from, to, maxBytes)
   }
 
   /** The entry behind a marked one; undefined for a chunk that ends no valid set. */
@@ -118,6 +122,12 @@ export class LogReader {
     if (!isValidSet(decoded, pos, segment.start)) return undefined
     return this.assembler.take(decoded) ?? (await rereadSet(loglet, segment.start, decoded, pos))
   }
+}
+
+/** One answer of two reads, the second where the first one ended. */
+function continued(first: LogRead, second: LogRead): LogRead {
+  const trimmedTo = second.trimmedTo ?? first.trimmedTo
+  return trimmedTo === undefined ? second : { ...second, trimmedTo }
 }
 
 /** Collects the parts of a set from the log: the reader began between them, or the cache let them go. */

@@ -119,31 +119,31 @@ export class VirtualLog implements SharedLog {
   }
 
   /** Seals the active loglet and goes on in a new one of this recipe. */
-  extend(recipe: LogletRecipe): Promise<ExtendOutcome> {
+  async extend(recipe: LogletRecipe): Promise<ExtendOutcome> {
     this.mustBeOpen()
     return this.reconfiguration.extend(recipe)
   }
 
   /** Moves the sealed segment that starts at `start` to `config`, an existing copy that is compared first. */
-  modify(start: LogPos, config: LogletConfig): Promise<void> {
+  async modify(start: LogPos, config: LogletConfig): Promise<void> {
     this.mustBeOpen()
     return this.reconfiguration.modify(start, config)
   }
 
   /** Operators only, while no server has passed `pos`: it is applied as a no-op everywhere. */
-  voidPosition(pos: LogPos): Promise<void> {
+  async voidPosition(pos: LogPos): Promise<void> {
     this.mustBeOpen()
     return this.reconfiguration.voidPosition(pos)
   }
 
   /** Operators only: leaves an active loglet that can't be sealed any more. See Reconfiguration.forceEnd. */
-  forceEnd(...args: Parameters<Reconfiguration['forceEnd']>): Promise<void> {
+  async forceEnd(...args: Parameters<Reconfiguration['forceEnd']>): Promise<void> {
     this.mustBeOpen()
     return this.reconfiguration.forceEnd(...args)
   }
 
   /** Destroys what attempts that never entered the chain left behind. */
-  sweepOrphans(): Promise<void> {
+  async sweepOrphans(): Promise<void> {
     this.mustBeOpen()
     return this.reconfiguration.sweepOrphans()
   }
