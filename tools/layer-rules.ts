@@ -9,7 +9,7 @@ import {
   type Layer,
   OUTER_FOLDERS,
 } from './layers.ts'
-import { isConformanceSuite, isTest, type ResolvedImport, type SourceFile } from './source-tree.ts'
+import { isTest, type ResolvedImport, type SourceFile } from './source-tree.ts'
 
 /** The layer of a repository path: the longest name that fits; undefined outside `src/` or in an unknown folder. */
 export function layerOf(path: string): Layer | undefined {
@@ -31,7 +31,7 @@ export function forbiddenImports(files: readonly SourceFile[]): string[] {
     const layer = layerOf(file.path)
     if (layer === undefined) return []
     return file.imports.flatMap((one) => {
-      const reason = one.target === undefined ? packageFault(file, layer, one) : layerFault(layer, one, one.target)
+      const reason = one.target === undefined ? packageFault(layer, one.specifier) : layerFault(layer, one, one.target)
       return reason === undefined ? [] : [`${file.path}:${one.line}: ${reason}`]
     })
   })
@@ -48,11 +48,9 @@ function layerFault(layer: Layer, one: ResolvedImport, target: string): string |
   return `${layer.name} may not import ${imported.name} (${one.specifier})`
 }
 
-function packageFault(file: SourceFile, layer: Layer, one: ResolvedImport): string | undefined {
-  const { specifier } = one
+function packageFault(layer: Layer, specifier: string): string | undefined {
   if (specifier.startsWith('node:')) return undefined
   if (layer.packages?.includes(specifier)) return undefined
-  if (isConformanceSuite(file.path) && ['vitest', 'fast-check'].includes(specifier)) return undefined
   return `${layer.name} may not import the package ${specifier}`
 }
 

@@ -165,7 +165,7 @@ export const LAYERS: readonly Layer[] = [
       'node',
     ],
     ambient: 'free',
-    packages: ['vitest', 'fast-check', 'commander'],
+    packages: ['commander'],
   },
 ]
 

@@ -14,16 +14,15 @@ const CLIENT_WORDS: Readonly<Record<ClientLimitName, readonly [limit: string, pa
   connectionsPerIpMax: ['connections of one address (`--max-connections-per-ip`)', 'the new one is closed'],
   frameBytesMax: ['bytes of a request', 'the connection is closed'],
   outstandingMax: ['unanswered requests of a connection', 'the server stops reading from it'],
+  outstandingBytesMax: ['bytes of them', 'the server stops reading from it'],
   unsentBytesMax: ['unsent bytes of a connection', 'the connection is closed'],
   replyBytesMax: ['bytes of the names in a getChildren reply', 'system error'],
-  multiOperationsMax: ['operations of a multi', 'bad arguments'],
   identitiesMax: ['identities of a connection', 'authentication failed'],
   handshakeMs: ['time to open a session', 'the connection is closed'],
 }
 
-const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past: string] | undefined>> = {
-  // The protocol server's own limit comes first.
-  multiOperationsMax: undefined,
+const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past: string]>> = {
+  multiOperationsMax: ['operations of a multi', 'bad arguments'],
   updateBytesMax: ['bytes of an update in the log', 'bad arguments'],
   aclCharsMax: ['characters of an access list', 'bad arguments'],
   sessionsMax: ['sessions', 'no new one is opened'],
@@ -54,13 +53,10 @@ export function limitRows(): Row[] {
 
 function rowsOf<Name extends string>(
   limits: Readonly<Record<Name, number>>,
-  words: Readonly<Record<Name, readonly [string, string] | undefined>>,
+  words: Readonly<Record<Name, readonly [limit: string, past: string]>>,
 ): Row[] {
   const names = Object.keys(words) as Name[]
-  return names.flatMap((name) => {
-    const said = words[name]
-    return said === undefined ? [] : [row(name, said[0], limits[name], said[1])]
-  })
+  return names.map((name) => row(name, words[name][0], limits[name], words[name][1]))
 }
 
 function row(name: string, limit: string, value: number, past: string): Row {

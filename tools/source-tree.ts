@@ -56,7 +56,7 @@ export function isTest(path: string): boolean {
   return path.endsWith('.test.ts') || path.startsWith('test/')
 }
 
-/** True for a suite that every implementation of a contract runs; shipped, and allowed to import Vitest. */
+/** True for a suite that every implementation of a contract runs. Shipped: it is handed its test framework. */
 export function isConformanceSuite(path: string): boolean {
   return path.endsWith('.conformance.ts')
 }
