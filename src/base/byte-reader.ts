@@ -85,6 +85,12 @@ export class ByteReader {
     return this.buffer.subarray(start, this.offset)
   }
 
+  /** Passes over the next `length` bytes. */
+  skip(length: number): void {
+    this.need(length)
+    this.offset += length
+  }
+
   string(): string {
     const length = this.varint()
     this.need(length)

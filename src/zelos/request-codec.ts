@@ -175,23 +175,23 @@ export function decodeUpdate(bytes: Uint8Array): DecodedUpdate {
   if (format !== FORMAT) throw new DelosError('FORMAT', `update of format ${format}`)
   const kind = reader.u8()
   const wallMs = reader.u64()
-  return { wallMs, update: readUpdate(reader, kind) }
+  return { wallMs, update: readUpdate(reader, kind, bytes) }
 }
 
-function readUpdate(reader: ByteReader, kind: number): Update {
+function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Update {
   switch (kind) {
     case KIND.multi:
-      return { kind: 'multi', requester: readRequester(reader), operations: readOperations(reader) }
+      return { kind: 'multi', requester: readRequester(reader, payload), operations: readOperations(reader) }
     case KIND.createSession:
       return { kind: 'createSession', ...readSessionTerms(reader) }
     case KIND.moveSession:
       return { kind: 'moveSession', session: reader.varint(), ...readSessionTerms(reader) }
     case KIND.closeSession:
-      return { kind: 'closeSession', requester: readRequester(reader) }
+      return { kind: 'closeSession', requester: readRequester(reader, payload) }
     case KIND.expireSession:
       return { kind: 'expireSession', session: reader.varint(), heardAt: reader.varint() }
     default:
-      return { kind: 'write', requester: readRequester(reader), operation: readOperation(reader, kind) }
+      return { kind: 'write', requester: readRequester(reader, payload), operation: readOperation(reader, kind) }
   }
 }
 
@@ -257,23 +257,28 @@ function readSessionTerms(reader: ByteReader): { password: Uint8Array; timeoutMs
   return { password: reader.bytes(), timeoutMs: reader.varint(), address: reader.string() }
 }
 
-function readRequester(reader: ByteReader): Requester {
+function readRequester(reader: ByteReader, payload: Uint8Array): Requester {
   const session = reader.varint()
   const ownerEpoch = reader.varint()
-  return new StoredRequester(session, ownerEpoch, reader.bytes())
+  const length = reader.varint()
+  const at = reader.position
+  reader.skip(length)
+  return new StoredRequester(session, ownerEpoch, payload, at)
 }
 
 /** Address and identities are decoded when an access list asks for them, which most never do. */
 class StoredRequester implements Requester {
   readonly session: SessionId
   readonly ownerEpoch: number
-  private readonly encoded: Uint8Array
+  private readonly payload: Uint8Array
+  private readonly at: number
   private decoded: { readonly address: string; readonly identities: readonly Identity[] } | undefined
 
-  constructor(session: SessionId, ownerEpoch: number, encoded: Uint8Array) {
+  constructor(session: SessionId, ownerEpoch: number, payload: Uint8Array, at: number) {
     this.session = session
     this.ownerEpoch = ownerEpoch
-    this.encoded = encoded
+    this.payload = payload
+    this.at = at
   }
 
   get address(): string {
@@ -285,13 +290,13 @@ class StoredRequester implements Requester {
   }
 
   private credentials(): { readonly address: string; readonly identities: readonly Identity[] } {
-    this.decoded ??= readCredentials(this.encoded)
+    this.decoded ??= readCredentials(this.payload, this.at)
     return this.decoded
   }
 }
 
-function readCredentials(encoded: Uint8Array): { address: string; identities: Identity[] } {
-  const reader = new ByteReader(encoded)
+function readCredentials(payload: Uint8Array, at: number): { address: string; identities: Identity[] } {
+  const reader = new ByteReader(payload, at)
   const address = reader.string()
   const identities: Identity[] = []
   for (let left = reader.varint(); left > 0; left--) identities.push({ scheme: reader.string(), id: reader.string() })

@@ -26,6 +26,6 @@ const FIRST: ZNode = {
 export function plantFirstNodes(tree: NodeTree, acls: AclStore): void {
   tree.plant(ROOT, { ...FIRST, numChildren: 1 })
   tree.plant(ZOOKEEPER_NODE, { ...FIRST, numChildren: 2 })
-  tree.plant(QUOTA_NODE, FIRST)
+  tree.plant(QUOTA_NODE, { ...FIRST })
   tree.plant(CONFIG_NODE, { ...FIRST, aversion: -1, aclId: acls.take(READ_ACL) })
 }

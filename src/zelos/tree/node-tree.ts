@@ -1,7 +1,6 @@
 // The tree of znodes over the LocalStore: records, child index, ephemeral index, and decoded nodes in memory. It keeps these
 // consistent with one another and knows no rule of who may do what (tree-updates.ts).
 
-import type { Key } from '../../base/key.ts'
 import { textOfKey } from '../../base/key.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { SessionId, ZNode, Zxid } from '../znode.ts'
@@ -93,7 +92,7 @@ export class NodeTree {
 
   // ── changes, inside apply ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Adds a node that is not there, and counts it at its parent, which is there. Returns it as stored. */
+  /** Adds a new node, which the tree takes over, and counts it at its parent. */
   add(path: string, node: ZNode, parentPath: string, parent: ZNode): ZNode {
     const { tx, counters } = this.state
     const stored = this.write(path, node)
@@ -125,7 +124,7 @@ export class NodeTree {
     this.writeStat(parentPath, withChildren(parent, zxid, 0, -1))
   }
 
-  /** Replaces a node by one with other data. Returns it as stored. */
+  /** Replaces a node by one with other data, which the tree takes over. */
   replaceData(path: string, before: ZNode, after: ZNode): ZNode {
     if (isDataApart(before.data) && !isDataApart(after.data)) this.state.tx.delete(dataKey(path))
     this.state.counters.dataBytes += dataLength(after) - dataLength(before)
@@ -147,15 +146,15 @@ export class NodeTree {
     counters.dataBytes += path.length + dataLength(node)
   }
 
-  // The data of the stored node lies in a buffer of the store, never in the log's batch that the update came in.
+  // The node is the caller's to give away. Its data is replaced by what lies in a buffer of the store, since the log's batch
+  // that the update came in must not be kept alive. In place: a copy of every node would be a good part of an update's cost.
   private write(path: string, node: ZNode): ZNode {
-    const { tx } = this.state
-    const key: Key = nodeKey(path)
     const record = encodeNode(node)
-    tx.put(key, record)
-    const stored = node.data === null ? node : withData(node, this.storedData(path, node.data, record))
-    this.nodes.stage(path, stored)
-    return stored
+    this.state.tx.put(nodeKey(path), record)
+    const own = node as { data: Uint8Array | null }
+    if (own.data !== null) own.data = this.storedData(path, own.data, record)
+    this.nodes.stage(path, node)
+    return node
   }
 
   private storedData(path: string, data: Uint8Array, record: Buffer): Buffer {
@@ -166,25 +165,7 @@ export class NodeTree {
   }
 }
 
-// Written out field by field: spreading an object costs several times as much, and this runs in every update.
-
-function withData(node: ZNode, data: Uint8Array): ZNode {
-  return {
-    data,
-    czxid: node.czxid,
-    mzxid: node.mzxid,
-    pzxid: node.pzxid,
-    ctime: node.ctime,
-    mtime: node.mtime,
-    version: node.version,
-    createdChildren: node.createdChildren,
-    aversion: node.aversion,
-    ephemeralOwner: node.ephemeralOwner,
-    aclId: node.aclId,
-    numChildren: node.numChildren,
-  }
-}
-
+// Written out field by field: spreading an object costs several times as much, and this runs in every create.
 function withChildren(node: ZNode, pzxid: Zxid, created: number, added: number): ZNode {
   return {
     data: node.data,
