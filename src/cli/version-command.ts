@@ -1,8 +1,7 @@
 // `delos version`: the product's version, the ZooKeeper it behaves like, the runtime under it.
 
 import type { Command } from 'commander'
-import { productVersion } from '../node/version.ts'
-import { ZOOKEEPER_VERSION } from '../zookeeper/four-letter-words.ts'
+import { productVersion, ZOOKEEPER_VERSION } from '../node/version.ts'
 
 export function addVersionCommand(root: Command): void {
   root

@@ -18,7 +18,7 @@ import { formatAddress, type HttpListener, listenHttp, type Routes } from './htt
 import { listenByPolicy } from './listen-policy.ts'
 import { metricsRoutes } from './metrics.ts'
 import { Database, type LogRetention } from './open-database.ts'
-import { processEnvironment } from './process-environment.ts'
+import { processFacts } from './process-facts.ts'
 import type { ServerStatus } from './server-status.ts'
 import { DEFAULT_STACK, ZELOS_STACK } from './stacks.ts'
 import { productVersion } from './version.ts'
@@ -211,7 +211,7 @@ class RunningServer implements Server {
       logger: this.logger,
       productVersion: productVersion(),
       dataDir: this.options.dataDir,
-      environment: processEnvironment(),
+      process: processFacts(),
     })
     const server = this.zookeeper
     const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())

@@ -1,6 +1,8 @@
-// The product's version, read from its package.json.
+// The product's version, read from its package.json, and that of the ZooKeeper it behaves like.
 
 import { readFileSync } from 'node:fs'
+
+export { ZOOKEEPER_VERSION } from '../zookeeper/server-options.ts'
 
 let version: string | undefined
 

@@ -1,10 +1,9 @@
-// One client connection: handshake, frames in, replies and events out in order, back-pressure, its end. What requests mean is
+// One client connection: frames in, replies and events out in order, back-pressure, its end. What requests mean is
 // request-handler.ts'; sessions, data and watches are Zelos'.
 
-import type { DelosError } from '../base/delos-error.ts'
 import type { Connection, ConnectionEvents } from '../runtime/network.ts'
 import type { Requester, SessionRecord } from '../zelos/requests.ts'
-import type { SessionOwner, WatchEventType, WatchSink } from '../zelos/zelos.ts'
+import type { SessionOwner, WatchEventType } from '../zelos/zelos.ts'
 import type { Zxid } from '../zelos/znode.ts'
 import { FrameSplitter, type SplitOutcome } from './codec/frame-splitter.ts'
 import {
@@ -16,14 +15,16 @@ import {
 import { JuteReader } from './codec/jute-reader.ts'
 import { JuteWriter } from './codec/jute-writer.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
+import { OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
-import { FOREIGN_SESSION, sessionHex } from './codec/session-id.ts'
+import { sessionHex } from './codec/session-id.ts'
 import { EVENT_TYPE } from './codec/watch-codes.ts'
-import { answerFourLetterWord } from './four-letter-words.ts'
-import { type PendingRequest, RequestQueue } from './pending-request.ts'
-import { RequestHandler } from './request-handler.ts'
+import type { PendingRequest } from './pending-request.ts'
+import { type RequestClient, RequestHandler } from './request-handler.ts'
+import { RequestQueue } from './request-queue.ts'
+import type { ServedConnection, ServerContext } from './server-context.ts'
 import { type CloseReason, LatencyStats } from './server-stats.ts'
-import type { ServerContext } from './zookeeper-server.ts'
+import { type HandshakeOutcome, openSession } from './session-handshake.ts'
 
 const EVENT_TYPES = {
   created: EVENT_TYPE.nodeCreated,
@@ -32,39 +33,57 @@ const EVENT_TYPES = {
   childrenChanged: EVENT_TYPE.nodeChildrenChanged,
 } as const satisfies Record<WatchEventType, number>
 
+/** Written and not yet handed to the socket: from here on a flush does not wait for the end of the turn. */
+const FLUSH_BYTES = 256 * 1024
+/** Unsent bytes of a connection from which on its requests are neither read nor answered. */
+const CONGESTED_BYTES = 4 * 1024 * 1024
+
 /** `connecting`: no session yet. `opening`: the session is being created or found. `open`. `closing`: what is written goes out, nothing comes in. */
 type State = 'connecting' | 'opening' | 'open' | 'closing' | 'closed'
 
-export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSink {
+export class ClientConnection implements ConnectionEvents, SessionOwner, RequestClient, ServedConnection {
   readonly connection: Connection
   readonly acceptedMs: number
   readonly latency = new LatencyStats()
+  readonly queue = new RequestQueue()
+  /** Where replies go. */
+  readonly replies = new JuteWriter()
   packetsReceived = 0
   packetsSent = 0
-  lastOperation = 'NA'
-  lastXid = 0
+  /** Of the last reply; -1 before the first one. */
+  lastOp = -1
+  /** Of the last request that a client counts; specials (ping, auth) don't. */
+  lastXid = -1
   lastZxid: Zxid = 0
+  lastReplyMs = 0
+  lastLatencyMs = 0
   session: SessionRecord | undefined
   requester: Requester
   private readonly server: ServerContext
   private readonly splitter: FrameSplitter
   private readonly reader: JuteReader
-  private readonly writer = new JuteWriter()
-  private readonly queue = new RequestQueue()
   private readonly handler: RequestHandler
+  private readonly congestedBytes: number
   private state: State = 'connecting'
-  private handshake: ConnectRequest | undefined
   private chunkMs = 0
+  /** The socket is not read. */
   private paused = false
+  /** The system did not take all of the last write. */
+  private clogged = false
   private flushScheduled = false
+  private answering = false
+  /** Set: nothing more is read, and the connection ends when all is answered. */
+  private finishing: CloseReason | undefined
   private closeReason: CloseReason = 'client'
 
   constructor(server: ServerContext, connection: Connection) {
+    const { frameBytesMax, unsentBytesMax } = server.limits
     this.server = server
     this.connection = connection
-    this.acceptedMs = server.runtime.clock.monotonicMs()
-    this.splitter = new FrameSplitter(server.limits.frameBytesMax)
-    this.reader = new JuteReader(server.limits.frameBytesMax)
+    this.acceptedMs = server.nowMs()
+    this.splitter = new FrameSplitter(frameBytesMax)
+    this.reader = new JuteReader(frameBytesMax)
+    this.congestedBytes = Math.min(CONGESTED_BYTES, unsentBytesMax / 2)
     this.requester = { session: 0, ownerEpoch: 0, address: connection.remoteAddress, identities: [] }
     this.handler = new RequestHandler(server, this)
   }
@@ -78,138 +97,125 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
     return this.state === 'open'
   }
 
-  get isClosed(): boolean {
-    return this.state === 'closed'
+  private get isEnding(): boolean {
+    return this.state === 'closing' || this.state === 'closed'
   }
 
   // ── bytes in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   data(chunk: Buffer): void {
-    if (this.state === 'closing' || this.state === 'closed') return
-    this.chunkMs = this.server.runtime.clock.monotonicMs()
+    if (this.isEnding) return
+    this.chunkMs = this.server.nowMs()
     this.server.stats.bytesReceived += chunk.length
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
   }
 
   private readonly frameArrived = (source: Buffer, start: number, end: number): boolean => {
-    if (this.state === 'connecting') {
-      this.connect(source, start, end)
-      return false
-    }
-    if (this.state !== 'open') return false
     this.packetsReceived++
     this.server.stats.packetsReceived++
-    this.handler.handle(this.reader.reset(source, start, end), this.chunkMs)
-    return this.state === 'open' && !this.overLimits()
+    const frame = this.reader.reset(source, start, end)
+    if (this.state === 'connecting') {
+      this.connect(frame)
+      return false
+    }
+    try {
+      this.handler.handle(frame, this.chunkMs)
+    } catch (thrown) {
+      this.failed(thrown)
+    }
+    return this.state === 'open' && !this.mustPause()
   }
 
-  private overLimits(): boolean {
-    if (this.queue.length >= this.server.limits.outstandingMax) {
-      this.server.stats.limitHit('outstandingMax')
+  private mustPause(): boolean {
+    const { queue } = this
+    const { limits, stats } = this.server
+    if (queue.length >= limits.outstandingMax) {
+      stats.limitHit('outstandingMax')
       return true
     }
-    return this.connection.bufferedBytes + this.writer.size > this.server.readPauseBytes
+    if (queue.bytes >= limits.outstandingBytesMax) {
+      stats.limitHit('outstandingBytesMax')
+      return true
+    }
+    return this.congested
+  }
+
+  private get congested(): boolean {
+    return this.clogged && this.connection.bufferedBytes > this.congestedBytes
   }
 
   private afterSplit(outcome: SplitOutcome): void {
-    if (outcome.kind === 'negative' || outcome.kind === 'too-long') {
-      if (this.state === 'connecting' && this.answersFourLetterWord(outcome.length)) return
-      this.server.stats.limitHit('frameBytesMax')
-      this.warn(
-        { length: outcome.length, frameBytesMax: this.server.limits.frameBytesMax },
-        'frame length out of range',
-      )
-      this.end('bad-frame')
-    } else if (outcome.kind === 'stopped' && !this.paused && this.state !== 'closed') {
+    if (outcome.kind === 'negative' || outcome.kind === 'too-long') this.impossibleLength(outcome.length)
+    else if (outcome.kind === 'stopped' && !this.paused && !this.isEnding) {
       this.paused = true
       this.connection.pause()
     }
   }
 
   /** The first four bytes of a connection may be a word, which as a length is always out of range. */
-  private answersFourLetterWord(length: number): boolean {
-    const answer = answerFourLetterWord(length, this.server)
-    if (answer === undefined) return false
-    this.connection.write(Buffer.from(answer))
-    this.end('four-letter-word')
-    return true
+  private impossibleLength(length: number): void {
+    const { limits, stats } = this.server
+    const answer = this.state === 'connecting' ? this.server.answerWord(length) : undefined
+    if (answer !== undefined) {
+      this.packetsReceived++
+      stats.packetsReceived++
+      this.connection.write(Buffer.from(answer))
+      return this.end('four-letter-word')
+    }
+    const { frameBytesMax } = limits
+    if (length > frameBytesMax) stats.limitHit('frameBytesMax')
+    this.warn({ length, frameBytesMax }, 'frame length out of range')
+    this.end('bad-frame')
   }
 
   /** Goes on reading after the session was opened, or the queue or the socket has room again. */
-  private resumeReading(): void {
-    if (!this.paused || this.state !== 'open') return
-    if (this.queue.length > this.server.limits.outstandingMax / 2) return
-    if (this.connection.bufferedBytes + this.writer.size > this.server.readPauseBytes / 2) return
+  private readonly resumeReading = (): void => {
+    if (!this.paused || this.state !== 'open' || this.finishing !== undefined) return
+    const { outstandingMax, outstandingBytesMax } = this.server.limits
+    if (this.queue.length > outstandingMax / 2 || this.queue.bytes > outstandingBytesMax / 2 || this.congested) return
     this.paused = false
-    this.chunkMs = this.server.runtime.clock.monotonicMs()
+    this.chunkMs = this.server.nowMs()
     this.afterSplit(this.splitter.resume(this.frameArrived))
-    if (!this.paused) this.connection.resume()
+    if (!this.paused && !this.isEnding) this.connection.resume()
   }
 
   // ── handshake ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private connect(source: Buffer, start: number, end: number): void {
+  private connect(frame: JuteReader): void {
     let request: ConnectRequest
     try {
-      request = readConnectRequest(this.reader.reset(source, start, end))
+      request = readConnectRequest(frame)
     } catch (error) {
       if (!(error instanceof MarshallingError)) throw error
       this.warn({}, 'malformed connect request')
-      this.end('bad-frame')
-      return
+      return this.end('bad-frame')
     }
     this.state = 'opening'
-    this.handshake = request
-    if (request.lastZxidSeen <= this.server.zelos.lastZxid) this.openSession(request)
-    else this.catchUpWithClient(request)
+    openSession(this.server, request, this.requester.address, this, (outcome) => this.shakenHands(request, outcome))
   }
 
-  /** The client has seen more than this server: one sync; if the server is still behind, this is another history. */
-  private catchUpWithClient(request: ConnectRequest): void {
-    this.server.zelos.sync({
-      resolve: () => {
-        if (this.state !== 'opening') return
-        if (request.lastZxidSeen <= this.server.zelos.lastZxid) return this.openSession(request)
-        this.warn(
-          { lastZxidSeen: request.lastZxidSeen, lastZxid: this.server.zelos.lastZxid },
-          'client has seen a newer zxid',
-        )
-        this.end('client-zxid-ahead')
-      },
-      reject: (error) => this.databaseFailed(error),
-    })
-  }
-
-  private openSession(request: ConnectRequest): void {
-    const timeoutMs = this.server.negotiateTimeout(request.timeoutMs)
-    const completion = {
-      resolve: (session: SessionRecord | undefined) => this.sessionOpened(session),
-      reject: (error: DelosError) => this.databaseFailed(error),
-    }
-    const { sessions } = this.server.zelos
-    if (request.sessionId === 0) sessions.create(timeoutMs, this.requester.address, this, completion)
-    else if (request.sessionId === FOREIGN_SESSION) this.sessionOpened(undefined)
-    else {
-      const password = request.password ?? new Uint8Array(0)
-      sessions.reattach(request.sessionId, password, timeoutMs, this.requester.address, this, completion)
+  private shakenHands(request: ConnectRequest, outcome: HandshakeOutcome): void {
+    if (outcome.kind === 'opened') this.session = outcome.session
+    if (this.state !== 'opening') return this.tooLate()
+    switch (outcome.kind) {
+      case 'opened':
+        return this.opened(request, outcome.session)
+      case 'refused':
+        writeConnectRefusal(this.replies, request)
+        return this.end('session-refused')
+      case 'ahead':
+        this.warn({ lastZxidSeen: request.lastZxidSeen }, 'client has seen a newer zxid')
+        return this.end('client-zxid-ahead')
+      default:
+        this.warn({ code: outcome.error.code, reason: outcome.error.message }, 'the database refused the session')
+        this.end('database')
     }
   }
 
-  private sessionOpened(session: SessionRecord | undefined): void {
-    const request = this.handshake as ConnectRequest
-    if (session !== undefined) this.session = session
-    if (this.state !== 'opening') {
-      if (session !== undefined) this.server.zelos.sessions.detach(session.id, this)
-      return
-    }
-    if (session === undefined) {
-      writeConnectRefusal(this.writer, request)
-      this.end('session-refused')
-      return
-    }
+  private opened(request: ConnectRequest, session: SessionRecord): void {
     this.state = 'open'
     this.requester = { ...this.requester, session: session.id, ownerEpoch: session.ownerEpoch }
-    writeConnectResponse(this.writer, request, {
+    writeConnectResponse(this.replies, request, {
       timeoutMs: session.timeoutMs,
       sessionId: session.id,
       password: session.password,
@@ -217,25 +223,17 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
     this.packetsSent++
     this.server.stats.packetsSent++
     this.scheduleFlush()
-    // Not at once: the reply of a tick goes out first, and resume may run further frames that settle synchronously.
-    this.server.runtime.timers.soon(() => this.resumeReading())
+    if (this.finishing !== undefined) return this.end(this.finishing)
+    // Not at once: this runs inside the database's completions, and what is resumed may carry out further requests.
+    this.server.soon(this.resumeReading)
+  }
+
+  /** The client went while its session was being opened. */
+  private tooLate(): void {
+    if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** True if a reply may be written at once because nothing before it waits. */
-  get idle(): boolean {
-    return this.queue.length === 0
-  }
-
-  /** Where replies go; `replyWritten` must follow each. */
-  get replies(): JuteWriter {
-    return this.writer
-  }
-
-  enqueue(request: PendingRequest): void {
-    this.queue.push(request)
-  }
 
   requestSettled(request: PendingRequest): void {
     if (this.queue.peek() === request) this.answerSettled()
@@ -243,27 +241,40 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
 
   /** Writes the replies of all requests at the head of the queue that have their outcome. */
   private answerSettled(): void {
-    for (let request = this.queue.peek(); request?.settled === true; request = this.queue.peek()) {
-      this.queue.shift()
-      if (this.state !== 'open') continue
-      this.handler.answer(request)
+    const { handler, queue } = this
+    if (this.answering) return
+    this.answering = true
+    try {
+      for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
+        if (head.held !== undefined) queue.forEachReleasable(handler.release)
+        if (!head.settled || this.congested) break
+        queue.shift()
+        handler.answer(head)
+      }
+    } catch (thrown) {
+      this.failed(thrown)
     }
+    this.answering = false
     if (this.paused) this.resumeReading()
+    if (this.finishing !== undefined && queue.length === 0) this.end(this.finishing)
   }
 
-  /** Accounts for a reply that was written, and sees that it is sent in this tick. */
-  replyWritten(arrivedMs: number, operation: string, xid: number, err: number): void {
+  replyWritten(arrivedMs: number, op: number, xid: number, err: number): void {
+    const { server } = this
+    const { stats } = server
+    const now = server.nowMs()
+    const latencyMs = now - arrivedMs
     this.packetsSent++
-    const { stats } = this.server
     stats.packetsSent++
     if (err !== 0) stats.requestsFailed++
-    const latencyMs = this.server.nowMs() - arrivedMs
     this.latency.record(latencyMs)
     stats.latency.record(latencyMs)
-    this.lastOperation = operation
-    this.lastXid = xid
-    this.lastZxid = this.server.zelos.lastZxid
-    if (latencyMs >= this.server.slowMs) this.server.logSlow(this, operation, xid, arrivedMs, latencyMs)
+    this.lastOp = op
+    if (xid >= 0) this.lastXid = xid
+    this.lastZxid = server.zelos.lastZxid
+    this.lastReplyMs = now
+    this.lastLatencyMs = latencyMs
+    if (latencyMs >= server.slowMs) server.logSlow({ op, xid, arrivedMs, latencyMs }, this.name)
     this.scheduleFlush()
   }
 
@@ -271,7 +282,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
 
   watchFired(type: WatchEventType, path: string, zxid: Zxid): void {
     if (this.state !== 'open') return
-    writeWatcherEvent(this.writer, zxid, EVENT_TYPES[type], path)
+    writeWatcherEvent(this.replies, zxid, EVENT_TYPES[type], path)
     this.packetsSent++
     this.server.stats.packetsSent++
     this.server.stats.watchEvents++
@@ -279,81 +290,97 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, WatchSi
   }
 
   private scheduleFlush(): void {
+    if (this.replies.size >= FLUSH_BYTES) return this.flush()
     if (this.flushScheduled) return
     this.flushScheduled = true
     this.server.flushSoon(this)
   }
 
-  /** One socket write for everything of this tick. */
   flush(): void {
     this.flushScheduled = false
-    if (this.state === 'closed') return
-    const bytes = this.writer.take()
+    if (this.isEnding) return
+    const bytes = this.replies.take()
     if (bytes.length === 0) return
-    this.server.stats.bytesSent += bytes.length
-    this.connection.write(bytes)
-    if (this.connection.bufferedBytes > this.server.limits.unsentBytesMax) {
-      this.server.stats.limitHit('unsentBytesMax')
-      this.warn({ unsentBytes: this.connection.bufferedBytes }, 'client does not read its replies')
-      this.abandon('limit')
-    }
+    const { limits, stats } = this.server
+    stats.bytesSent += bytes.length
+    this.clogged = !this.connection.write(bytes)
+    const unsent = this.connection.bufferedBytes
+    if (unsent <= limits.unsentBytesMax) return
+    stats.limitHit('unsentBytesMax')
+    this.warn({ unsent, unsentBytesMax: limits.unsentBytesMax }, 'client does not read its replies')
+    this.abandon('limit')
   }
 
   drain(): void {
-    this.resumeReading()
+    this.clogged = false
+    // While it was not read its pings were not seen; that it takes replies is as good.
+    if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
+    this.answerSettled()
   }
 
   // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   sessionEnded(reason: 'expired' | 'closed' | 'moved'): void {
-    // A session that the client closed itself is answered first; the reply's writer ends the connection.
-    if (reason === 'closed' && this.queue.length > 0) return
+    // Who closes a session itself is answered first; that ends the connection.
+    if (reason === 'closed' && this.queue.includes(OP.closeSession)) return
     this.end('session-ended')
   }
 
-  private databaseFailed(error: DelosError): void {
-    this.warn({ code: error.code, reason: error.message }, 'the database refused the session')
-    this.end('database')
+  /** Reads nothing more, answers what is there, and ends. */
+  finish(reason: CloseReason): void {
+    if (this.isEnding || this.finishing !== undefined) return
+    if (this.state === 'connecting') return this.end(reason)
+    this.finishing = reason
+    this.paused = true
+    this.connection.pause()
+    if (this.state === 'open' && this.queue.length === 0) this.end(reason)
   }
 
-  warn(fields: object, message: string): void {
-    this.server.logger.warn(
-      {
-        client: `${this.connection.remoteAddress}:${this.connection.remotePort}`,
-        ...(this.session && { session: sessionHex(this.session.id) }),
-        ...fields,
-      },
-      message,
-    )
-  }
-
-  /** Sends what is written, then closes. */
   end(reason: CloseReason): void {
-    if (this.state === 'closing' || this.state === 'closed') return
     this.flush()
-    if (this.isClosed) return
+    if (this.isEnding) return
     this.state = 'closing'
     this.closeReason = reason
+    this.queue.clear()
+    // What still comes is dropped, so that the peer's end is seen, and nothing unread makes the system reset the connection.
+    this.connection.resume()
     this.connection.end()
     this.server.closeLater(this)
   }
 
-  /** Closes at once. */
   abandon(reason: CloseReason): void {
     if (this.state === 'closed') return
     if (this.state !== 'closing') this.closeReason = reason
     this.state = 'closing'
+    this.queue.clear()
     this.connection.destroy()
+  }
+
+  /** Requests change nothing but through the log, so a bug that one of them meets need not end more than its connection. */
+  failed(thrown: unknown): void {
+    this.server.logBug(thrown, this.name)
+    this.abandon('internal')
   }
 
   closed(): void {
     if (this.state === 'closed') return
     this.state = 'closed'
     this.queue.clear()
-    this.writer.reset()
+    this.replies.reset()
     this.server.stats.closed(this.closeReason)
     this.server.zelos.removeSink(this)
     if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)
     this.server.forget(this)
+  }
+
+  warn(fields: object, message: string): void {
+    this.server.log.warn(() => ({ ...this.name, ...fields }), message)
+  }
+
+  /** How log lines call it. */
+  private get name(): object {
+    const { remoteAddress, remotePort } = this.connection
+    const client = `${remoteAddress}:${remotePort}`
+    return this.session === undefined ? { client } : { client, session: sessionHex(this.session.id) }
   }
 }

@@ -1,20 +1,56 @@
-// ZooKeeper's four-letter words: plain text answers for operators and monitoring, on the client port.
+// ZooKeeper's four-letter words: plain text answers for operators and monitoring, on the client port. Line for line what
+// ZooKeeper prints, since tools parse it; lines of our own stand where those tools do not look: last, or with a name of
+// their own.
 
-import type { ClientConnection } from './client-connection.ts'
+import type { Connection } from '../runtime/network.ts'
+import type { SessionRecord } from '../zelos/requests.ts'
+import type { Zelos } from '../zelos/zelos.ts'
+import type { Zxid } from '../zelos/znode.ts'
 import { type FourLetterWord, fourLetterWord, TELNET_CLOSE } from './codec/handshake.ts'
+import { opName } from './codec/opcodes.ts'
 import { sessionHex } from './codec/session-id.ts'
-import type { ServerContext } from './zookeeper-server.ts'
+import { type ClientLimits, ZOOKEEPER_VERSION, type ZooKeeperServerOptions } from './server-options.ts'
+import type { LatencyStats, ServerStats } from './server-stats.ts'
 
-/** The version that clients and dashboards are told: the ZooKeeper whose behaviour this server has. */
-export const ZOOKEEPER_VERSION = '3.9.5'
+/** A connection, as these words show it. */
+export interface ConnectionView {
+  readonly connection: Pick<Connection, 'remoteAddress' | 'remotePort'>
+  readonly hasSession: boolean
+  readonly session: SessionRecord | undefined
+  readonly outstanding: number
+  readonly packetsReceived: number
+  readonly packetsSent: number
+  readonly acceptedMs: number
+  readonly lastOp: number
+  readonly lastXid: number
+  readonly lastZxid: Zxid
+  readonly lastReplyMs: number
+  readonly lastLatencyMs: number
+  readonly latency: LatencyStats
+}
 
-type Answer = (server: ServerContext) => string
+/** A server, as these words show it. */
+export interface ServerView {
+  readonly zelos: Pick<Zelos, 'lastZxid' | 'stats'>
+  readonly stats: ServerStats
+  readonly options: ZooKeeperServerOptions
+  readonly limits: ClientLimits
+  readonly timeoutRange: readonly [minMs: number, maxMs: number]
+  readonly boundPort: number
+  readonly connections: ReadonlySet<ConnectionView>
+  readonly outstanding: number
+  readonly startedMs: number
+  nowMs(): number
+  wallMs(): number
+}
+
+type Answer = (server: ServerView) => string
 
 const ANSWERS: Partial<Record<FourLetterWord, Answer>> = {
   ruok: () => 'imok',
   isro: () => 'rw',
-  srvr: (server) => `${versionLines(server)}${summary(server)}`,
-  stat: (server) => `${versionLines(server)}Clients:\n${clients(server, briefly)}\n${summary(server)}`,
+  srvr: (server) => `${zookeeperVersion()}${summary(server)}`,
+  stat: (server) => `${zookeeperVersion()}Clients:\n${clients(server, briefly)}\n${summary(server)}`,
   cons: (server) => `${clients(server, inFull)}\n`,
   mntr: (server) => monitor(server),
   conf: (server) => configuration(server),
@@ -22,7 +58,7 @@ const ANSWERS: Partial<Record<FourLetterWord, Answer>> = {
 }
 
 /** The answer to the word that these first four bytes of a connection are, or undefined if they are none. */
-export function answerFourLetterWord(firstInt32: number, server: ServerContext): string | undefined {
+export function answerFourLetterWord(firstInt32: number, server: ServerView): string | undefined {
   if (firstInt32 === TELNET_CLOSE) return ''
   const word = fourLetterWord(firstInt32)
   if (word === undefined) return undefined
@@ -30,11 +66,11 @@ export function answerFourLetterWord(firstInt32: number, server: ServerContext):
   return answer === undefined ? `${word} is not executed because it is not in the whitelist.\n` : answer(server)
 }
 
-function versionLines(server: ServerContext): string {
-  return `Zookeeper version: ${ZOOKEEPER_VERSION}\nDelos version: ${server.options.productVersion}\n`
+function zookeeperVersion(): string {
+  return `Zookeeper version: ${ZOOKEEPER_VERSION}\n`
 }
 
-function summary(server: ServerContext): string {
+function summary(server: ServerView): string {
   const { stats, zelos } = server
   return [
     `Latency min/avg/max: ${latency(stats.latency)}`,
@@ -45,11 +81,12 @@ function summary(server: ServerContext): string {
     `Zxid: 0x${zelos.lastZxid.toString(16)}`,
     'Mode: standalone',
     `Node count: ${zelos.stats.nodeCount}`,
+    `Delos version: ${server.options.productVersion}`,
     '',
   ].join('\n')
 }
 
-function latency(stats: { minMs: number; averageMs: number; maxMs: number }): string {
+function latency(stats: LatencyStats): string {
   return `${Math.round(stats.minMs)}/${decimal(stats.averageMs)}/${Math.round(stats.maxMs)}`
 }
 
@@ -59,77 +96,117 @@ function decimal(value: number): string {
   return Number.isInteger(rounded) ? rounded.toFixed(1) : String(rounded)
 }
 
-function clients(server: ServerContext, describe: (client: ClientConnection, server: ServerContext) => string): string {
-  return [...server.connections].map((client) => `${describe(client, server)}\n`).join('')
+function clients(server: ServerView, describe: (client: ConnectionView, server: ServerView) => string): string {
+  return [...server.connections].map((client) => ` ${describe(client, server)})\n`).join('')
 }
 
-function briefly(client: ClientConnection): string {
+/** Without the closing bracket. The digit behind the address is what the server waits for: 1 = requests. */
+function briefly(client: ConnectionView): string {
   const { remoteAddress, remotePort } = client.connection
+  const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress
   const counts = `queued=${client.outstanding},recved=${client.packetsReceived},sent=${client.packetsSent}`
-  return ` /${remoteAddress}:${remotePort}[${client.hasSession ? 1 : 0}](${counts})`
+  return `/${host}:${remotePort}[${client.hasSession ? 1 : 0}](${counts}`
 }
 
-function inFull(client: ClientConnection, server: ServerContext): string {
+function inFull(client: ConnectionView, server: ServerView): string {
   const { session } = client
   if (session === undefined) return briefly(client)
-  const established = Math.round(server.runtime.clock.wallMs() - (server.nowMs() - client.acceptedMs))
+  const established = Math.round(server.wallMs() - (server.nowMs() - client.acceptedMs))
   const fields = [
     `sid=${sessionHex(session.id)}`,
-    `lop=${client.lastOperation.toUpperCase().slice(0, 4)}`,
+    `lop=${client.lastOp === -1 ? 'SESS' : opName(client.lastOp).toUpperCase().slice(0, 4)}`,
     `est=${established}`,
     `to=${session.timeoutMs}`,
-    `lcxid=0x${(client.lastXid >>> 0).toString(16)}`,
+    ...(client.lastXid < 0 ? [] : [`lcxid=0x${client.lastXid.toString(16)}`]),
     `lzxid=0x${client.lastZxid.toString(16)}`,
+    `lresp=${Math.round(client.lastReplyMs)}`,
+    `llat=${Math.round(client.lastLatencyMs)}`,
     `minlat=${Math.round(client.latency.minMs)}`,
     `avglat=${Math.round(client.latency.averageMs)}`,
     `maxlat=${Math.round(client.latency.maxMs)}`,
   ]
-  return `${briefly(client).slice(0, -1)},${fields.join(',')})`
+  return `${briefly(client)},${fields.join(',')}`
 }
 
-function monitor(server: ServerContext): string {
-  const { stats, zelos } = server
-  const database = zelos.stats
-  const rows: [string, string | number][] = [
-    ['zk_version', `${ZOOKEEPER_VERSION}, delos ${server.options.productVersion}`],
-    ['zk_server_state', 'standalone'],
-    ['zk_min_latency', Math.round(stats.latency.minMs)],
-    ['zk_avg_latency', decimal(stats.latency.averageMs)],
-    ['zk_max_latency', Math.round(stats.latency.maxMs)],
-    ['zk_packets_received', stats.packetsReceived],
-    ['zk_packets_sent', stats.packetsSent],
-    ['zk_num_alive_connections', server.connections.size],
-    ['zk_outstanding_requests', server.outstanding],
-    ['zk_znode_count', database.nodeCount],
-    ['zk_watch_count', database.watchCount],
-    ['zk_ephemerals_count', database.ephemeralCount],
-    ['zk_approximate_data_size', database.approximateDataBytes],
-    ['zk_global_sessions', database.sessionCount],
+type Row = readonly [key: string, value: string | number]
+
+function monitor(server: ServerView): string {
+  const rows: Row[] = [
+    ['version', ZOOKEEPER_VERSION],
+    ['delos_version', server.options.productVersion],
+    ['server_state', 'standalone'],
+    ...traffic(server),
+    ...contents(server),
+    ...fileDescriptors(server),
+    ['uptime', Math.round(server.nowMs() - server.startedMs)],
   ]
-  return rows.map(([key, value]) => `${key}\t${value}\n`).join('')
+  return rows.map(([key, value]) => `zk_${key}\t${value}\n`).join('')
 }
 
-function configuration(server: ServerContext): string {
+function traffic(server: ServerView): Row[] {
+  const { stats } = server
+  const { limitsHit } = stats
+  return [
+    ['min_latency', Math.round(stats.latency.minMs)],
+    ['avg_latency', decimal(stats.latency.averageMs)],
+    ['max_latency', Math.round(stats.latency.maxMs)],
+    ['packets_received', stats.packetsReceived],
+    ['packets_sent', stats.packetsSent],
+    ['bytes_received_count', stats.bytesReceived],
+    ['num_alive_connections', server.connections.size],
+    ['outstanding_requests', server.outstanding],
+    ['auth_failed_count', stats.authFailures],
+    ['connection_request_count', stats.connectionsAccepted],
+    ['connection_rejected', limitsHit.connectionsMax + limitsHit.connectionsPerIpMax],
+    ['sessionless_connections_expired', limitsHit.handshakeMs],
+    ['large_requests_rejected', limitsHit.frameBytesMax],
+  ]
+}
+
+function contents(server: ServerView): Row[] {
+  const { stats } = server.zelos
+  return [
+    ['znode_count', stats.nodeCount],
+    ['watch_count', stats.watchCount],
+    ['ephemerals_count', stats.ephemeralCount],
+    ['approximate_data_size', stats.approximateDataBytes],
+    ['global_sessions', stats.sessionCount],
+    ['local_sessions', 0],
+  ]
+}
+
+function fileDescriptors(server: ServerView): Row[] {
+  const found = server.options.process?.fileDescriptors()
+  if (found === undefined) return []
+  return [
+    ['open_file_descriptor_count', found.open],
+    ['max_file_descriptor_count', found.max],
+  ]
+}
+
+function configuration(server: ServerView): string {
   const { options } = server
   const [minMs, maxMs] = server.timeoutRange
   return [
     `clientPort=${server.boundPort}`,
+    'secureClientPort=-1',
     `dataDir=${options.dataDir}`,
+    `dataLogDir=${options.dataDir}`,
     `tickTime=${options.tickMs}`,
     `maxClientCnxns=${server.limits.connectionsPerIpMax}`,
-    `maxCnxns=${server.limits.connectionsMax}`,
     `minSessionTimeout=${minMs}`,
     `maxSessionTimeout=${maxMs}`,
     'serverId=0',
+    `maxCnxns=${server.limits.connectionsMax}`,
     '',
   ].join('\n')
 }
 
-function environment(server: ServerContext): string {
+function environment(server: ServerView): string {
   const rows: (readonly [string, string])[] = [
     ['zookeeper.version', ZOOKEEPER_VERSION],
+    ...(server.options.process?.environment ?? []),
     ['delos.version', server.options.productVersion],
-    ...(server.options.environment ?? []),
   ]
   return `Environment:\n${rows.map(([name, value]) => `${name}=${value}\n`).join('')}`
 }

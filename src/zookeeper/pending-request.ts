@@ -3,35 +3,52 @@
 
 import type { DelosError } from '../base/delos-error.ts'
 import type { Completion } from '../engine/engine.ts'
-import type { UpdateResult } from '../zelos/requests.ts'
-import type { WireRequest } from './codec/requests.ts'
+import type { Requester, UpdateResult } from '../zelos/requests.ts'
+import { OP } from './codec/opcodes.ts'
+import type { WireRequest } from './codec/wire-requests.ts'
+import type { CloseReason } from './server-stats.ts'
 
 /** Who is told that a request has its outcome. */
 export interface RequestOwner {
   requestSettled(request: PendingRequest): void
 }
 
-/**
- * Updates and syncs are in the log while `settled` is false. Reads are settled from the start and are carried out when their
- * turn comes, so that they see the updates of their session before them, and only those.
- */
 export class PendingRequest implements Completion<UpdateResult | number> {
   readonly xid: number
   readonly request: WireRequest
   /** When its bytes arrived, ms of the monotonic clock. */
   readonly arrivedMs: number
+  /** Of its frame. */
+  readonly bytes: number
+  /**
+   * True for what is carried out when its turn to be answered comes (reads): on a state that has the updates of its session
+   * before it, and none behind it. False for updates and syncs, which are in the log until they are settled.
+   */
+  readonly inTurn: boolean
   settled: boolean
+  /** Set while an update is kept from the log because of reads before it: who asks, as of its arrival. */
+  held: Requester | undefined
   /** Of an update; a sync has none. */
   result: UpdateResult | undefined
   error: DelosError | undefined
   private readonly owner: RequestOwner
 
-  constructor(owner: RequestOwner, xid: number, request: WireRequest, arrivedMs: number, settled: boolean) {
+  constructor(
+    owner: RequestOwner,
+    xid: number,
+    request: WireRequest,
+    arrivedMs: number,
+    bytes: number,
+    inTurn: boolean,
+  ) {
     this.owner = owner
     this.xid = xid
     this.request = request
     this.arrivedMs = arrivedMs
-    this.settled = settled
+    this.bytes = bytes
+    this.inTurn = inTurn
+    this.settled = inTurn
+    this.held = undefined
     this.result = undefined
     this.error = undefined
   }
@@ -49,37 +66,19 @@ export class PendingRequest implements Completion<UpdateResult | number> {
   }
 }
 
-/** Requests of one connection in order of arrival: a queue without a shift per reply. */
-export class RequestQueue {
-  private items: (PendingRequest | undefined)[] = []
-  private head = 0
+const NO_REQUEST: WireRequest = { op: OP.ping }
 
-  get length(): number {
-    return this.items.length - this.head
-  }
+/** Takes the place of a request that was refused on arrival, so that its reply keeps its turn. */
+export class RefusedRequest extends PendingRequest {
+  readonly op: number
+  readonly err: number
+  /** Set if the connection ends with the reply. */
+  readonly close: CloseReason | undefined
 
-  push(request: PendingRequest): void {
-    this.items.push(request)
-  }
-
-  /** The oldest, left in place; undefined if there is none. */
-  peek(): PendingRequest | undefined {
-    return this.items[this.head]
-  }
-
-  shift(): void {
-    this.items[this.head++] = undefined
-    if (this.head === this.items.length) {
-      this.items.length = 0
-      this.head = 0
-    } else if (this.head >= 512) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
-  }
-
-  clear(): void {
-    this.items.length = 0
-    this.head = 0
+  constructor(owner: RequestOwner, xid: number, op: number, arrivedMs: number, err: number, close?: CloseReason) {
+    super(owner, xid, NO_REQUEST, arrivedMs, 0, true)
+    this.op = op
+    this.err = err
+    this.close = close
   }
 }

@@ -14,8 +14,9 @@ import {
   writePathStatReply,
   writeStatReply,
 } from './codec/replies.ts'
-import type { MultiOperation, MultiRequest, WireRequest } from './codec/requests.ts'
+import type { MultiOperation, MultiRequest, WireRequest } from './codec/wire-requests.ts'
 import { StatView, statOf } from './stat-view.ts'
+import { refusal } from './update-operations.ts'
 
 // Replies are written one at a time, each whole, so that one view serves all connections.
 const STAT = new StatView()
@@ -39,6 +40,8 @@ export function writeUpdateReply(
     case OP.create:
       return writePathReply(to, xid, zxid, result.path as string)
     case OP.create2:
+    case OP.createContainer:
+    case OP.createTtl:
       return writePathStatReply(to, xid, zxid, result.path as string, STAT.of(result.node as ZNode))
     case OP.setData:
     case OP.setAcl:
@@ -58,25 +61,29 @@ function writeMultiUpdateReply(
 ): void {
   const results = result.results
   if (results === undefined) return writeHeaderReply(to, xid, zxid, result.err)
+  const { operations } = request
   const failed = results.some((one) => one.err !== ZCODE.OK)
+  const shown = failed ? failedResult : multiResult
   writeMultiReply(
     to,
     xid,
     zxid,
-    results.map((one, index) =>
-      failed ? { op: OP.error, err: one.err } : multiResult(request.operations[index] as MultiOperation, one),
-    ),
+    results.map((one, index) => shown(operations[index] as MultiOperation, one)),
   )
+}
+
+function failedResult(operation: MultiOperation, { err }: OperationResult): MultiResult {
+  return { op: OP.error, err: err === ZCODE.BAD_ARGUMENTS ? (refusal(operation) ?? err) : err }
 }
 
 function multiResult(operation: MultiOperation, result: OperationResult): MultiResult {
   switch (operation.op) {
+    // ZooKeeper reads create2 inside a multi as create, and so do its clients with the answer.
     case OP.create:
-      return { op: OP.create, path: result.path as string }
     case OP.create2:
     case OP.createContainer:
     case OP.createTtl:
-      return { op: OP.create2, path: result.path as string, stat: statOf(result.node as ZNode) }
+      return { op: OP.create, path: result.path as string }
     case OP.setData:
       return { op: OP.setData, stat: statOf(result.node as ZNode) }
     case OP.delete:

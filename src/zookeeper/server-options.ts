@@ -2,7 +2,13 @@
 
 import type { Logger } from '../runtime/logger.ts'
 
-/** Every limit, with its default. Past one the client gets what the comment says, and a counter named after it moves. */
+/** The version that clients and dashboards are told: the ZooKeeper whose behaviour this server has. */
+export const ZOOKEEPER_VERSION = '3.9.5'
+
+/**
+ * Every limit of a connection, with its default. Past one the client gets what the comment says, and a counter named after it
+ * moves. What one request may ask of the database (operations of a multi, watches, sessions, bytes) is in Zelos' limits.
+ */
 export interface ClientLimits {
   /** Open connections; past it a new one is closed at once. */
   readonly connectionsMax: number
@@ -10,14 +16,14 @@ export interface ClientLimits {
   readonly connectionsPerIpMax: number
   /** Bytes of a request (`jute.maxbuffer`); a longer frame closes the connection. */
   readonly frameBytesMax: number
-  /** Requests of one connection that wait for an answer; past it the server stops reading from the connection. */
+  /** Requests of one connection that wait for an answer; with so many the server stops reading from the connection. */
   readonly outstandingMax: number
+  /** Bytes of such requests; with so many the server stops reading from the connection. */
+  readonly outstandingBytesMax: number
   /** Bytes of replies and events that a connection has not taken; past it the connection is closed. */
   readonly unsentBytesMax: number
   /** Bytes of the names in one getChildren reply; past it the request fails with systemError. */
   readonly replyBytesMax: number
-  /** Operations of one multi; past it the request fails with badArguments. */
-  readonly multiOperationsMax: number
   /** Identities that one connection may add by `auth` requests; past it the request fails with authFailed. */
   readonly identitiesMax: number
   /** A connection without session is closed after this long. */
@@ -29,9 +35,9 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   connectionsPerIpMax: 0,
   frameBytesMax: 0xfffff,
   outstandingMax: 1_000,
+  outstandingBytesMax: 16 * 1024 * 1024,
   unsentBytesMax: 64 * 1024 * 1024,
   replyBytesMax: 4 * 1024 * 1024,
-  multiOperationsMax: 10_000,
   identitiesMax: 100,
   handshakeMs: 10_000,
 }
@@ -45,6 +51,14 @@ export interface BatchTimes {
   readonly appendedMs: number
   readonly applyStartMs: number
   readonly applyEndMs: number
+}
+
+/** What only the composition root can know of the process, for `envi` and `mntr`. */
+export interface ProcessFacts {
+  /** Lines `name=value` of `envi`. */
+  readonly environment: readonly (readonly [name: string, value: string])[]
+  /** Open file descriptors and their limit, if the system tells. */
+  fileDescriptors(): { readonly open: number; readonly max: number } | undefined
 }
 
 export interface ZooKeeperServerOptions {
@@ -65,6 +79,5 @@ export interface ZooKeeperServerOptions {
   readonly productVersion: string
   /** Shown by the four-letter word `conf`. */
   readonly dataDir: string
-  /** Shown by `envi`: lines `name=value` that only the composition root knows (runtime, operating system). */
-  readonly environment?: readonly (readonly [name: string, value: string])[]
+  readonly process?: ProcessFacts
 }

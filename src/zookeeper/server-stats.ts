@@ -1,7 +1,7 @@
 // Counters of one ZooKeeper protocol server, and of each connection. Plain numbers: node/ turns them into metrics, the
 // four-letter words print them.
 
-import type { ClientLimitName } from './server-options.ts'
+import { type ClientLimitName, DEFAULT_CLIENT_LIMITS } from './server-options.ts'
 
 /** Smallest, largest and mean of request latencies, in milliseconds. */
 export class LatencyStats {
@@ -22,22 +22,27 @@ export class LatencyStats {
   }
 }
 
-/** Why a connection was closed by the server; label values of a metric. */
-export type CloseReason =
-  | 'client'
-  | 'limit'
-  | 'bad-frame'
-  | 'handshake-timeout'
-  | 'session-ended'
-  | 'session-closed'
-  | 'session-refused'
-  | 'client-zxid-ahead'
-  | 'unimplemented'
-  | 'auth-failed'
-  | 'database'
-  | 'four-letter-word'
-  | 'shutdown'
+/** Why a connection was closed; label values of a metric. */
+export const CLOSE_REASONS = [
+  'client',
+  'limit',
+  'bad-frame',
+  'handshake-timeout',
+  'session-ended',
+  'session-closed',
+  'session-refused',
+  'client-zxid-ahead',
+  'unimplemented',
+  'auth-failed',
+  'database',
+  'internal',
+  'four-letter-word',
+  'shutdown',
+] as const
 
+export type CloseReason = (typeof CLOSE_REASONS)[number]
+
+/** Counts since the start of the server. */
 export class ServerStats {
   readonly latency = new LatencyStats()
   packetsReceived = 0
@@ -48,14 +53,21 @@ export class ServerStats {
   requestsFailed = 0
   slowRequests = 0
   watchEvents = 0
-  readonly limitsHit: Partial<Record<ClientLimitName, number>> = {}
-  readonly closes: Partial<Record<CloseReason, number>> = {}
+  authFailures = 0
+  /** How often each limit was met. */
+  readonly limitsHit = zeros(Object.keys(DEFAULT_CLIENT_LIMITS) as ClientLimitName[])
+  /** Connections closed, by reason. */
+  readonly closes = zeros(CLOSE_REASONS)
 
   limitHit(name: ClientLimitName): void {
-    this.limitsHit[name] = (this.limitsHit[name] ?? 0) + 1
+    this.limitsHit[name]++
   }
 
   closed(reason: CloseReason): void {
-    this.closes[reason] = (this.closes[reason] ?? 0) + 1
+    this.closes[reason]++
   }
+}
+
+function zeros<K extends string>(names: readonly K[]): Record<K, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<K, number>
 }

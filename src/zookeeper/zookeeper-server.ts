@@ -1,75 +1,63 @@
 // A ZooKeeper protocol server in front of one Zelos database: listens, admits and counts connections, sends what they wrote
-// once per tick, drains. Owns no data.
+// once per turn of the event loop, drains. Owns no data.
 
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, ConnectionEvents, Listener } from '../runtime/network.ts'
 import type { Runtime, Timer } from '../runtime/runtime.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import { ClientConnection } from './client-connection.ts'
+import { opName } from './codec/opcodes.ts'
+import { answerFourLetterWord, type ServerView } from './four-letter-words.ts'
+import type { ServedConnection, ServerContext, SlowRequest } from './server-context.ts'
 import {
   type BatchTimes,
   type ClientLimits,
   DEFAULT_CLIENT_LIMITS,
   type ZooKeeperServerOptions,
 } from './server-options.ts'
-import { type CloseReason, ServerStats } from './server-stats.ts'
+import { ServerStats } from './server-stats.ts'
+import { ThrottledLog } from './throttled-log.ts'
 
-/** What connections need of their server. */
-export interface ServerContext {
-  readonly runtime: Runtime
-  readonly zelos: Zelos
-  readonly logger: Logger
-  readonly limits: ClientLimits
-  readonly stats: ServerStats
-  readonly options: ZooKeeperServerOptions
-  /** Unsent bytes of a connection from which on it is not read. */
-  readonly readPauseBytes: number
-  readonly slowMs: number
-  readonly connections: ReadonlySet<ClientConnection>
-  readonly outstanding: number
-  readonly timeoutRange: readonly [minMs: number, maxMs: number]
-  readonly boundPort: number
-  negotiateTimeout(askedMs: number): number
-  nowMs(): number
-  /** Sends at the end of this turn of the event loop. */
-  flushSoon(client: ClientConnection): void
-  /** Destroys a connection that was ended but whose peer does not go away. */
-  closeLater(client: ClientConnection): void
-  forget(client: ClientConnection): void
-  logSlow(client: ClientConnection, operation: string, xid: number, arrivedMs: number, latencyMs: number): void
-  resetStats(): void
-}
-
-/** Ended connections get this long to take what was written. */
+/** Ended connections get this long to take what was written, and to end as well. */
 const LINGER_MS = 5_000
-const READ_PAUSE_BYTES = 4 * 1024 * 1024
+/** The same while the server closes. */
+const LAST_LINGER_MS = 500
+const BACKLOG = 1024
 
-export class ZooKeeperServer implements ServerContext {
-  readonly runtime: Runtime
+type RuntimeParts = Pick<Runtime, 'clock' | 'timers' | 'network'>
+
+export class ZooKeeperServer implements ServerContext, ServerView {
   readonly zelos: Zelos
-  readonly logger: Logger
+  readonly log: ThrottledLog
   readonly limits: ClientLimits
   readonly options: ZooKeeperServerOptions
   readonly slowMs: number
-  readonly readPauseBytes: number
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
-  stats = new ServerStats()
+  readonly stats = new ServerStats()
+  readonly startedMs: number
+  private readonly runtime: RuntimeParts
+  private readonly logger: Logger
   private readonly clients = new Set<ClientConnection>()
   private readonly perIp = new Map<string, number>()
-  private readonly linger = new Map<ClientConnection, Timer>()
-  private toFlush: ClientConnection[] = []
+  /** What ends a connection that has no session yet, or that was ended. */
+  private readonly deadlines = new Map<ServedConnection, Timer>()
+  private toFlush: ServedConnection[] = []
   private listener: Listener | undefined
+  private closing: Promise<void> | undefined
+  /** Called when the last connection is gone. */
+  private emptied: () => void = () => undefined
 
-  constructor(runtime: Runtime, zelos: Zelos, options: ZooKeeperServerOptions) {
+  constructor(runtime: RuntimeParts, zelos: Zelos, options: ZooKeeperServerOptions) {
     this.runtime = runtime
     this.zelos = zelos
     this.options = options
     this.logger = options.logger
+    this.log = new ThrottledLog(options.logger, () => this.nowMs())
     this.limits = { ...DEFAULT_CLIENT_LIMITS, ...options.limits }
     this.slowMs = options.slowMs > 0 ? options.slowMs : Number.POSITIVE_INFINITY
-    this.readPauseBytes = Math.min(READ_PAUSE_BYTES, this.limits.unsentBytesMax / 2)
     const { tickMs } = options
     this.timeoutRange = [options.sessionTimeoutMinMs ?? 2 * tickMs, options.sessionTimeoutMaxMs ?? 20 * tickMs]
+    this.startedMs = this.nowMs()
   }
 
   get connections(): ReadonlySet<ClientConnection> {
@@ -86,45 +74,88 @@ export class ZooKeeperServer implements ServerContext {
     return this.listener?.port ?? this.options.port
   }
 
-  /** Starts accepting. Rejects with IN_USE or INVALID_ARGUMENT. */
+  /** Starts accepting. Rejects with IN_USE or INVALID_ARGUMENT. Once. */
   async listen(): Promise<Listener> {
     const { host, port } = this.options
-    this.listener = await this.runtime.network.listen({ host, port, backlog: 1024 }, (connection) =>
-      this.accept(connection),
-    )
+    const accept = (connection: Connection): ConnectionEvents => this.accept(connection)
+    this.listener = await this.runtime.network.listen({ host, port, backlog: BACKLOG }, accept)
     return this.listener
   }
 
+  // ── connections ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
   private accept(connection: Connection): ConnectionEvents {
-    const client = new ClientConnection(this, connection)
-    this.stats.connectionsAccepted++
     const { remoteAddress } = connection
     const ofIp = (this.perIp.get(remoteAddress) ?? 0) + 1
+    if (this.closing !== undefined || this.isTooMany(connection, ofIp)) {
+      connection.destroy()
+      return IGNORED
+    }
+    this.stats.connectionsAccepted++
     this.perIp.set(remoteAddress, ofIp)
+    const client = new ClientConnection(this, connection)
     this.clients.add(client)
-    const { connectionsMax, connectionsPerIpMax } = this.limits
-    if (this.clients.size > connectionsMax) this.refuse(client, 'connectionsMax', connectionsMax)
-    else if (connectionsPerIpMax > 0 && ofIp > connectionsPerIpMax)
-      this.refuse(client, 'connectionsPerIpMax', connectionsPerIpMax)
-    else this.expectHandshake(client)
+    this.setDeadline(client, this.limits.handshakeMs, () => this.endHandshake(client))
     return client
   }
 
-  private refuse(client: ClientConnection, limit: 'connectionsMax' | 'connectionsPerIpMax', value: number): void {
+  private isTooMany({ remoteAddress }: Connection, ofIp: number): boolean {
+    const { connectionsMax, connectionsPerIpMax } = this.limits
+    const limit =
+      this.clients.size >= connectionsMax
+        ? 'connectionsMax'
+        : connectionsPerIpMax > 0 && ofIp > connectionsPerIpMax
+          ? 'connectionsPerIpMax'
+          : undefined
+    if (limit === undefined) return false
     this.stats.limitHit(limit)
-    client.warn({ limit, value }, 'too many connections')
-    client.abandon('limit')
+    this.log.warn(() => ({ client: remoteAddress, [limit]: this.limits[limit] }), 'too many connections')
+    return true
   }
 
-  private expectHandshake(client: ClientConnection): void {
-    const timer = this.runtime.timers.after(this.limits.handshakeMs, () => {
-      this.linger.delete(client)
-      if (client.hasSession) return
-      this.stats.limitHit('handshakeMs')
-      client.abandon('handshake-timeout')
-    })
-    this.linger.set(client, timer)
+  private endHandshake(client: ClientConnection): void {
+    if (client.hasSession) return
+    this.stats.limitHit('handshakeMs')
+    client.abandon('handshake-timeout')
   }
+
+  closeLater(connection: ServedConnection): void {
+    const lingerMs = this.closing === undefined ? LINGER_MS : LAST_LINGER_MS
+    this.setDeadline(connection, lingerMs, () => connection.abandon('client'))
+  }
+
+  private setDeadline(connection: ServedConnection, delayMs: number, action: () => void): void {
+    this.deadlines.get(connection)?.cancel()
+    const timer = this.runtime.timers.after(delayMs, () => {
+      this.deadlines.delete(connection)
+      action()
+    })
+    this.deadlines.set(connection, timer)
+  }
+
+  forget(connection: ServedConnection): void {
+    const client = connection as ClientConnection
+    if (!this.clients.delete(client)) return
+    this.deadlines.get(client)?.cancel()
+    this.deadlines.delete(client)
+    const { remoteAddress } = client.connection
+    const left = (this.perIp.get(remoteAddress) ?? 1) - 1
+    if (left > 0) this.perIp.set(remoteAddress, left)
+    else this.perIp.delete(remoteAddress)
+    if (this.clients.size === 0) this.emptied()
+  }
+
+  flushSoon(connection: ServedConnection): void {
+    if (this.toFlush.push(connection) === 1) this.runtime.timers.soon(this.flushAll)
+  }
+
+  private readonly flushAll = (): void => {
+    const connections = this.toFlush
+    this.toFlush = []
+    for (const connection of connections) connection.flush()
+  }
+
+  // ── what connections ask ──────────────────────────────────────────────────────────────────────────────────────────────
 
   negotiateTimeout(askedMs: number): number {
     const [minMs, maxMs] = this.timeoutRange
@@ -135,62 +166,64 @@ export class ZooKeeperServer implements ServerContext {
     return this.runtime.clock.monotonicMs()
   }
 
-  flushSoon(client: ClientConnection): void {
-    if (this.toFlush.push(client) === 1) this.runtime.timers.soon(this.flushAll)
+  wallMs(): number {
+    return this.runtime.clock.wallMs()
   }
 
-  private readonly flushAll = (): void => {
-    const clients = this.toFlush
-    this.toFlush = []
-    for (const client of clients) client.flush()
+  soon(action: () => void): void {
+    this.runtime.timers.soon(action)
   }
 
-  closeLater(client: ClientConnection): void {
-    this.linger.get(client)?.cancel()
-    this.linger.set(
-      client,
-      this.runtime.timers.after(LINGER_MS, () => client.abandon('client')),
-    )
+  answerWord(firstInt32: number): string | undefined {
+    return answerFourLetterWord(firstInt32, this)
   }
 
-  forget(client: ClientConnection): void {
-    if (!this.clients.delete(client)) return
-    this.linger.get(client)?.cancel()
-    this.linger.delete(client)
-    const { remoteAddress } = client.connection
-    const left = (this.perIp.get(remoteAddress) ?? 1) - 1
-    if (left > 0) this.perIp.set(remoteAddress, left)
-    else this.perIp.delete(remoteAddress)
-  }
-
-  logSlow(client: ClientConnection, operation: string, xid: number, arrivedMs: number, latencyMs: number): void {
+  logSlow({ op, xid, arrivedMs, latencyMs }: SlowRequest, client: object): void {
     this.stats.slowRequests++
     const times = this.options.batchTimes?.()
-    client.warn(
-      { operation, xid, latencyMs: round(latencyMs), ...layers(arrivedMs, this.nowMs(), times) },
-      'slow request',
-    )
+    const request = (): object => ({ ...client, operation: opName(op), xid, latencyMs: round(latencyMs) })
+    const now = this.nowMs()
+    this.log.warn(() => ({ ...request(), ...layers(arrivedMs, now, times) }), 'slow request')
   }
 
-  resetStats(): void {
-    this.stats = new ServerStats()
+  logBug(thrown: unknown, client: object): void {
+    const stack = thrown instanceof Error ? thrown.stack : String(thrown)
+    this.logger.error({ ...client, stack }, 'a request met a bug, or a disk that failed: its connection is closed')
   }
 
-  /** Stops accepting, lets outstanding requests be answered for up to `drainMs`, then closes every connection. Idempotent. */
-  async close(drainMs: number): Promise<void> {
+  // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Stops accepting and reading, lets what was read be answered for up to `drainMs`, closes every connection. Idempotent. */
+  close(drainMs: number): Promise<void> {
+    this.closing ??= this.closeOnce(drainMs)
+    return this.closing
+  }
+
+  private async closeOnce(drainMs: number): Promise<void> {
     await this.listener?.close()
-    const deadline = this.nowMs() + drainMs
-    while (this.outstanding > 0 && this.nowMs() < deadline) {
-      await new Promise<void>((resolve) => this.runtime.timers.after(5, resolve))
-    }
-    this.flushAll()
-    const reason: CloseReason = 'shutdown'
-    for (const client of [...this.clients]) client.end(reason)
-    await new Promise<void>((resolve) => this.runtime.timers.soon(resolve))
-    for (const client of [...this.clients]) client.abandon(reason)
-    for (const timer of this.linger.values()) timer.cancel()
-    this.linger.clear()
+    for (const client of [...this.clients]) client.finish('shutdown')
+    if (this.clients.size > 0 && drainMs > 0) await this.untilEmpty(drainMs)
+    for (const client of [...this.clients]) client.abandon('shutdown')
+    for (const timer of this.deadlines.values()) timer.cancel()
+    this.deadlines.clear()
   }
+
+  private untilEmpty(deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.runtime.timers.after(deadlineMs, resolve)
+      this.emptied = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+/** For connections that are closed at once. */
+const IGNORED: ConnectionEvents = { data: ignore, drain: ignore, closed: ignore }
+
+function ignore(): void {
+  // There is nobody left to tell.
 }
 
 /** Where the time of a request went: waiting to be proposed, in the log, waiting for apply, in apply, waiting for its reply. */

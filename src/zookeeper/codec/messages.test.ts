@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import * as client from './client-messages.ts'
+import * as client from './client-messages.test-support.ts'
 import { ERR } from './error-codes.ts'
 import * as handshake from './handshake.ts'
 import { JuteReader } from './jute-reader.ts'
@@ -8,10 +8,10 @@ import { JuteWriter } from './jute-writer.ts'
 import { BAD_MULTI, MarshallingError, NULL_VALUE, TRUNCATED } from './marshalling-error.ts'
 import { OP, XID } from './opcodes.ts'
 import * as replies from './replies.ts'
-import { readRequest, type WireRequest } from './requests.ts'
 import { FOREIGN_SESSION, wireSessionId } from './session-id.ts'
 import { type Acl, STAT_BYTES, type Stat } from './stat.ts'
 import { EVENT_TYPE } from './watch-codes.ts'
+import { readRequest, type WireRequest } from './wire-requests.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex')
 const reading = (bytes: Buffer): JuteReader => new JuteReader().reset(bytes, 0, bytes.length)

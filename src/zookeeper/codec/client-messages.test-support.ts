@@ -6,8 +6,8 @@ import type { JuteWriter } from './jute-writer.ts'
 import { BAD_MULTI } from './marshalling-error.ts'
 import { OP } from './opcodes.ts'
 import type { MultiResult } from './replies.ts'
-import type { MultiOperation, WireRequest } from './requests.ts'
 import { type Acl, readAcl, type Stat, writeAcl } from './stat.ts'
+import type { MultiOperation, WireRequest } from './wire-requests.ts'
 
 /** A connect request to any ZooKeeper server, whose session ids need all 64 bits. */
 export interface ClientConnect {

@@ -1,0 +1,114 @@
+// Answers reads from the committed state of the database: each call writes one whole reply frame. Knows nothing of turns and
+// queues.
+
+import { DelosError } from '../base/delos-error.ts'
+import { limitNamedBy } from '../zelos/limits.ts'
+import type { Requester } from '../zelos/requests.ts'
+import type { WatchSink, Zelos } from '../zelos/zelos.ts'
+import type { Zxid } from '../zelos/znode.ts'
+import { ERR } from './codec/error-codes.ts'
+import type { JuteWriter } from './codec/jute-writer.ts'
+import { OP } from './codec/opcodes.ts'
+import { writeAclReply, writeChildrenReply, writeDataReply, writeHeaderReply, writeStatReply } from './codec/replies.ts'
+import type { GetAclRequest, ReadRequest, SetWatchesRequest, WireRequest } from './codec/wire-requests.ts'
+import { statView } from './reply-writer.ts'
+import type { ClientLimits } from './server-options.ts'
+
+/** Who reads, where the reply goes, and who is told when a watch fires: one connection. */
+export interface Reader extends WatchSink {
+  readonly requester: Requester
+  readonly replies: JuteWriter
+}
+
+/** A read that a limit forbids: it is answered with an error. Everything else that is thrown ends the connection. */
+export interface RefusedRead {
+  readonly error: DelosError
+  /** Set if the limit is one of this server, and so counted here. */
+  readonly limit: keyof ClientLimits | undefined
+}
+
+export class ReadAnswers {
+  private readonly zelos: Zelos
+  private readonly limits: ClientLimits
+  private readonly reader: Reader
+
+  constructor(zelos: Zelos, limits: ClientLimits, reader: Reader) {
+    this.zelos = zelos
+    this.limits = limits
+    this.reader = reader
+  }
+
+  /** Writes the reply and returns its error code. Throws what the database throws, before anything was written. */
+  write(request: WireRequest, xid: number): number {
+    const zxid = this.zelos.lastZxid
+    switch (request.op) {
+      case OP.getData:
+        return this.getData(request, xid, zxid)
+      case OP.exists:
+        return this.exists(request, xid, zxid)
+      case OP.getChildren:
+      case OP.getChildren2:
+        return this.getChildren(request, xid, zxid)
+      case OP.getAcl:
+        return this.getAcl(request, xid, zxid)
+      case OP.setWatches:
+        return this.setWatches(request, xid, zxid)
+      default:
+        return this.header(xid, zxid, ERR.ok)
+    }
+  }
+
+  /** What is thrown by `write`, if it is a limit. */
+  refused(thrown: unknown): RefusedRead | undefined {
+    if (!(thrown instanceof DelosError) || thrown.code !== 'LIMIT_EXCEEDED') return undefined
+    return { error: thrown, limit: limitNamedBy(thrown) === undefined ? 'replyBytesMax' : undefined }
+  }
+
+  private header(xid: number, zxid: Zxid, err: number): number {
+    writeHeaderReply(this.reader.replies, xid, zxid, err)
+    return err
+  }
+
+  private getData({ path, watch }: ReadRequest, xid: number, zxid: Zxid): number {
+    const { reader } = this
+    const found = this.zelos.getData(reader.requester, path, watch ? reader : undefined)
+    if (typeof found === 'number') return this.header(xid, zxid, found)
+    writeDataReply(reader.replies, xid, zxid, found.data, statView(found))
+    return ERR.ok
+  }
+
+  private exists({ path, watch }: ReadRequest, xid: number, zxid: Zxid): number {
+    const { reader } = this
+    const found = this.zelos.exists(reader.requester, path, watch ? reader : undefined)
+    if (typeof found === 'number') return this.header(xid, zxid, found)
+    writeStatReply(reader.replies, xid, zxid, statView(found))
+    return ERR.ok
+  }
+
+  private getChildren({ op, path, watch }: ReadRequest, xid: number, zxid: Zxid): number {
+    const { reader } = this
+    const { replyBytesMax } = this.limits
+    const found = this.zelos.getChildren(reader.requester, path, watch ? reader : undefined, replyBytesMax)
+    if (typeof found === 'number') return this.header(xid, zxid, found)
+    const stat = op === OP.getChildren2 ? statView(found.node) : undefined
+    writeChildrenReply(reader.replies, xid, zxid, found.children, stat)
+    return ERR.ok
+  }
+
+  private getAcl({ path }: GetAclRequest, xid: number, zxid: Zxid): number {
+    const found = this.zelos.getAcl(this.reader.requester, path)
+    if (typeof found === 'number') return this.header(xid, zxid, found)
+    writeAclReply(this.reader.replies, xid, zxid, found.acl, statView(found.node))
+    return ERR.ok
+  }
+
+  private setWatches(request: SetWatchesRequest, xid: number, zxid: Zxid): number {
+    this.zelos.setWatches(this.reader, {
+      relativeZxid: request.relativeZxid,
+      data: request.dataWatches,
+      exist: request.existWatches,
+      child: request.childWatches,
+    })
+    return this.header(xid, zxid, ERR.ok)
+  }
+}

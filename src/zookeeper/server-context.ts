@@ -1,0 +1,51 @@
+// What a connection and its parts use of the server around them. An interface, so that they can be read, and made, without
+// the server that makes them.
+
+import type { Zelos } from '../zelos/zelos.ts'
+import type { ClientLimits } from './server-options.ts'
+import type { CloseReason, ServerStats } from './server-stats.ts'
+import type { ThrottledLog } from './throttled-log.ts'
+
+/** What a server does to its connections. */
+export interface ServedConnection {
+  readonly hasSession: boolean
+  /** Sends what was written in this turn of the event loop. */
+  flush(): void
+  /** Closes at once. */
+  abandon(reason: CloseReason): void
+}
+
+/** A request whose reply was late. */
+export interface SlowRequest {
+  readonly op: number
+  readonly xid: number
+  readonly arrivedMs: number
+  readonly latencyMs: number
+}
+
+export interface ServerContext {
+  readonly zelos: Zelos
+  readonly log: ThrottledLog
+  readonly limits: ClientLimits
+  readonly stats: ServerStats
+  /** A reply that took as long is logged; Infinity = never. */
+  readonly slowMs: number
+  /** The session timeout that a client gets who asks for this one. */
+  negotiateTimeout(askedMs: number): number
+  /** Monotonic. */
+  nowMs(): number
+  /** The answer to a four-letter word; undefined if these four bytes are none. */
+  answerWord(firstInt32: number): string | undefined
+  /** Calls `flush` at the end of this turn of the event loop. */
+  flushSoon(connection: ServedConnection): void
+  /** Runs `action` in a later turn of the event loop. */
+  soon(action: () => void): void
+  /** Destroys a connection that was ended but whose peer does not go away. */
+  closeLater(connection: ServedConnection): void
+  /** The connection is gone. */
+  forget(connection: ServedConnection): void
+  /** `fields` names the client. */
+  logSlow(request: SlowRequest, fields: object): void
+  /** A bug was met: with its stack. */
+  logBug(thrown: unknown, fields: object): void
+}
