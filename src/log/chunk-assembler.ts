@@ -4,6 +4,15 @@
 import { CHUNK_SPAN_MAX, type Chunk } from './chunk-codec.ts'
 import type { LogPos } from './position.ts'
 
+// Sets whose extent is remembered for trimming. Past it the oldest are taken as unknown, which only makes trimming careful.
+const EXTENTS_MAX = 10_000
+
+/** Where a set lies. `last` is undefined until its last chunk was seen. */
+interface Extent {
+  readonly first: LogPos
+  last: LogPos | undefined
+}
+
 interface PartialSet {
   readonly parts: Map<number, Uint8Array>
   bytes: number
@@ -16,8 +25,8 @@ export class ChunkAssembler {
   /** Everything in [coveredFrom, frontier) was seen, in order. */
   private coveredFrom = 0
   private frontier = 0
-  /** Sets whose last chunk was not seen below the frontier: their first position. */
-  private readonly open = new Map<string, LogPos>()
+  /** Sets seen in that range and not yet trimmed, in order of their first position. */
+  private readonly extents = new Map<string, Extent>()
 
   /** Parts past `bytesMax` in all are dropped, oldest set first. */
   constructor(bytesMax: number) {
@@ -28,14 +37,14 @@ export class ChunkAssembler {
   noteRead(from: LogPos, next: LogPos): void {
     if (from > this.frontier) {
       this.coveredFrom = from
-      this.open.clear()
+      this.extents.clear()
     }
     this.frontier = Math.max(this.frontier, next)
   }
 
   /** Takes a part; call before `noteRead` of the range that it lies in. */
   notePart(chunk: Chunk, pos: LogPos): void {
-    if (pos >= this.frontier && !this.open.has(chunk.set)) this.open.set(chunk.set, pos)
+    if (pos >= this.frontier && !this.extents.has(chunk.set)) this.noteExtent(chunk.set, pos)
     const set = this.sets.get(chunk.set) ?? { parts: new Map(), bytes: 0 }
     if (set.parts.has(chunk.index)) return
     this.sets.set(chunk.set, set)
@@ -48,9 +57,10 @@ export class ChunkAssembler {
     }
   }
 
-  /** The whole entry if all of its parts are here; the set is done with. */
-  take(last: Chunk): Uint8Array | undefined {
-    this.open.delete(last.set)
+  /** The whole entry, which ends at `pos`, if all of its parts are here; the set is done with. */
+  take(last: Chunk, pos: LogPos): Uint8Array | undefined {
+    const extent = this.extents.get(last.set)
+    if (extent) extent.last = pos
     const parts = this.sets.get(last.set)?.parts
     const entry = parts && joinChunks(parts, last)
     this.drop(last.set)
@@ -59,18 +69,28 @@ export class ChunkAssembler {
 
   /**
    * The highest position up to which [segmentStart, limit) can be trimmed without splitting a set whose entry lies at or
-   * past `limit`. What was not seen is assumed to hold a set of the longest span.
+   * past `limit`, where some reader may still be. What was not seen is assumed to hold a set of the longest span.
    */
   trimBound(limit: LogPos, segmentStart: LogPos): LogPos {
     let bound = limit
     const reach = Math.max(segmentStart, limit - CHUNK_SPAN_MAX) as LogPos
     if (reach < this.coveredFrom || limit > this.frontier) bound = reach
-    for (const [set, first] of this.open) {
-      // Too long to become valid any more.
-      if (this.frontier - first > CHUNK_SPAN_MAX) this.open.delete(set)
+    for (const [set, { first, last }] of this.extents) {
+      // Wholly below the limit, or too long to become valid any more.
+      const isDone = last === undefined ? this.frontier - first > CHUNK_SPAN_MAX : last < limit
+      if (isDone) this.extents.delete(set)
       else if (first >= segmentStart && first < bound) bound = first
     }
     return bound
+  }
+
+  private noteExtent(set: string, first: LogPos): void {
+    this.extents.set(set, { first, last: undefined })
+    for (const [oldest, extent] of this.extents) {
+      if (this.extents.size <= EXTENTS_MAX) break
+      this.extents.delete(oldest)
+      this.coveredFrom = Math.max(this.coveredFrom, extent.first + 1)
+    }
   }
 
   private drop(id: string): void {

@@ -35,19 +35,19 @@ export class LogAppender {
       const message = `entry of ${bytes.length} bytes, maxEntryBytes is ${maxEntryBytes}`
       return Promise.resolve(refused('LIMIT_EXCEEDED', message))
     }
-    const stored = isMarked(bytes) ? escapeEntry(bytes) : bytes
-    return withDeadline(timers, this.appendStored(stored), appendLimitMs, () => {
+    return withDeadline(timers, this.appendWhole(bytes), appendLimitMs, () => {
       const message = `no answer from the log within ${appendLimitMs} ms`
       return this.indeterminate(new DelosError('INDETERMINATE', message))
     })
   }
 
-  private appendStored(bytes: Uint8Array): Promise<AppendOutcome> {
+  private appendWhole(bytes: Uint8Array): Promise<AppendOutcome> {
     const { end } = this.active
+    const stored = storedForm(bytes)
     // The usual append: straight into the open loglet.
-    if (end && bytes.length <= end.loglet.maxEntryBytes) {
+    if (end && stored.length <= end.loglet.maxEntryBytes) {
       return end.loglet
-        .append(bytes)
+        .append(stored)
         .then((outcome) => this.settle(end, outcome) ?? this.appendAgain(end, outcome, bytes))
     }
     return this.appendAcross(bytes)
@@ -75,8 +75,10 @@ export class LogAppender {
     } catch (error) {
       return (await this.retryable(error)) ?? 'again'
     }
-    if (bytes.length > end.loglet.maxEntryBytes) return this.appendChunked(end, bytes)
-    const outcome = await end.loglet.append(bytes)
+    const stored = storedForm(bytes)
+    // Chunks carry the entry as it is: what is put together again is not looked at for a mark.
+    if (stored.length > end.loglet.maxEntryBytes) return this.appendChunked(end, bytes)
+    const outcome = await end.loglet.append(stored)
     return this.settle(end, outcome) ?? (await this.movedOn(end, outcome)) ?? 'again'
   }
 
@@ -156,6 +158,11 @@ export class LogAppender {
     await sleep(this.options.timers, RETRY_MS)
     return 'again'
   }
+}
+
+/** What lies in the loglet for an entry that fits into it. */
+function storedForm(bytes: Uint8Array): Uint8Array {
+  return isMarked(bytes) ? escapeEntry(bytes) : bytes
 }
 
 function refused(code: 'LIMIT_EXCEEDED' | 'TIMEOUT', message: string): AppendOutcome {

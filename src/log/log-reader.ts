@@ -120,7 +120,7 @@ export class LogReader {
       return undefined
     }
     if (!isValidSet(decoded, pos, segment.start)) return undefined
-    return this.assembler.take(decoded) ?? (await rereadSet(loglet, segment.start, decoded, pos))
+    return this.assembler.take(decoded, pos) ?? (await rereadSet(loglet, segment.start, decoded, pos))
   }
 }
 

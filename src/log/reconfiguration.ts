@@ -68,10 +68,9 @@ export class Reconfiguration {
     let chain = await this.fetch()
     const { nonce } = activeSegment(chain).config
     for (let attempt = 0; attempt < ATTEMPTS_MAX && activeSegment(chain).config.nonce === nonce; attempt++) {
-      const result = await this.attempt(chain, recipe)
+      const base = chain
+      const result = await this.attemptOrRollForward(base, recipe).catch((error) => this.lostIfMoved(base, error))
       if (result === 'won') return { kind: 'extended', chain: this.register.chain }
-      // The loglet was sealed with another intention before: complete that one.
-      if (result !== 'lost') await this.rollForwardTo(chain, result, recipe)
       chain = await this.fetch()
     }
     return { kind: 'superseded', chain }
@@ -79,11 +78,16 @@ export class Reconfiguration {
 
   /** Completes the reconfiguration that somebody began by sealing the active loglet of `chain`. */
   async rollForward(chain: Chain): Promise<void> {
-    const active = await this.handles.open(activeSegment(chain).config)
-    const { sealed, successor } = await active.checkTail()
-    if (!sealed || !successor) return
+    let successor: LogletRecipe | undefined
+    try {
+      const active = await this.handles.open(activeSegment(chain).config)
+      successor = (await active.checkTail()).successor
+    } catch (error) {
+      await this.lostIfMoved(chain, error)
+    }
+    if (!successor) return
     this.options.onEvent('roll-forward')
-    await this.attempt(chain, successor)
+    await this.attempt(chain, successor).catch((error: unknown) => this.lostIfMoved(chain, error))
   }
 
   /** Drops segments that lie wholly below `upTo` from the chain, then destroys their loglets, which must be trimmed. */
@@ -160,6 +164,14 @@ export class Reconfiguration {
     }
   }
 
+  // If the loglet was sealed with another intention before, that one is completed.
+  private async attemptOrRollForward(chain: Chain, recipe: LogletRecipe): Promise<'won' | 'lost'> {
+    const result = await this.attempt(chain, recipe)
+    if (result === 'won' || result === 'lost') return result
+    await this.rollForwardTo(chain, result, recipe)
+    return 'lost'
+  }
+
   /** One attempt on `chain`; a recipe if the loglet was sealed with that intention instead of `recipe`. */
   private async attempt(chain: Chain, recipe: LogletRecipe): Promise<'won' | 'lost' | LogletRecipe> {
     const config = await this.create(recipe)
@@ -176,6 +188,14 @@ export class Reconfiguration {
       throw error
     }
     return this.enterChain(chain, end, config)
+  }
+
+  // A loglet that goes away amid an attempt was replaced by somebody else's.
+  private async lostIfMoved(chain: Chain, error: unknown): Promise<'lost'> {
+    const fresh = await this.fetch()
+    if (activeSegment(fresh).config.nonce === activeSegment(chain).config.nonce) throw error
+    this.options.onEvent('lost race')
+    return 'lost'
   }
 
   // An intention that can't be carried out (its engine is gone) must not hold the log for ever: then `recipe` takes its place.

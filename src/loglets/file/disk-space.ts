@@ -23,11 +23,19 @@ export class DiskSpace {
   private bytesSince = 0
   private checking: Promise<void> | undefined
 
-  constructor(disk: Disk, directory: string, clock: Clock, reserveBytes: number) {
+  private readonly onFull: () => void
+
+  constructor(
+    disk: Disk,
+    directory: string,
+    clock: Clock,
+    options: { readonly reserveBytes: number; readonly onFull: () => void },
+  ) {
     this.disk = disk
     this.directory = directory
     this.clock = clock
-    this.reserveBytes = reserveBytes
+    this.reserveBytes = options.reserveBytes
+    this.onFull = options.onFull
   }
 
   /** Counts bytes about to be written; looks at the disk in the background now and then. */
@@ -39,7 +47,7 @@ export class DiskSpace {
 
   /** A write just failed for lack of space. */
   markFull(): void {
-    this.full = true
+    this.setFull(true)
     this.checkedAtMs = this.clock.monotonicMs()
   }
 
@@ -63,12 +71,17 @@ export class DiskSpace {
     return this.checking
   }
 
+  private setFull(full: boolean): void {
+    if (full && !this.full) this.onFull()
+    this.full = full
+  }
+
   private async look(): Promise<void> {
     this.checkedAtMs = this.clock.monotonicMs()
     this.bytesSince = 0
     try {
       this.freeBytes = await this.disk.freeBytes(this.directory)
-      this.full = this.freeBytes < this.reserveBytes
+      this.setFull(this.freeBytes < this.reserveBytes)
     } catch {
       // A disk that can't tell its free space is judged by its writes alone.
       this.full = false

@@ -35,6 +35,8 @@ export interface FileLogletOptions {
   readonly cacheBytes?: number
   /** Appends are refused while the disk has fewer free bytes. Default 128 MiB. */
   readonly reserveBytes?: number
+  /** Called for what happens rarely, for counters. */
+  readonly onEvent?: (event: 'torn tail' | 'disk full') => void
   /** Called after each group with the time that its sync took. */
   readonly onSync?: (latencyMs: number) => void
 }
@@ -137,11 +139,15 @@ export class FileLogletProvider implements LogletProvider {
     const { disk, clock, options } = this
     const directory = this.home(config)
     const seed = crcSeed(config.nonce)
-    const space = new DiskSpace(disk, directory, clock, options.reserveBytes ?? 128 * MIB)
+    const space = new DiskSpace(disk, directory, clock, {
+      reserveBytes: options.reserveBytes ?? 128 * MIB,
+      onFull: () => options.onEvent?.('disk full'),
+    })
     await space.check()
     const stats = new FileLogletStats()
     const recovered = await recoverSegments(disk, directory, seed, numbers)
     stats.cutBytes = recovered.last?.cutBytes ?? 0
+    if (stats.cutBytes > 0) options.onEvent?.('torn tail')
     const tail = recovered.last?.tail ?? 0
     const sealed = recovered.last?.seal
     let loglet: FileLoglet | undefined
