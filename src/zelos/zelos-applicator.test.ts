@@ -24,7 +24,7 @@ function server(options: HarnessOptions = {}): ZelosHarness {
 }
 
 function node(harness: ZelosHarness, path: string): ZNode {
-  return harness.applicator.tree.node(harness.store.read(), path) as ZNode
+  return harness.applicator.tree.read(harness.store.read(), path) as ZNode
 }
 
 /** Changes a stored node behind the database, for states that take 2^31 updates to reach. */
@@ -433,7 +433,7 @@ describe('a transaction', () => {
       applicator.postApply(created, 2 as LogPos, result)
     }
     expect(applicator.counters(store.read())).toMatchObject({ zxid: 2, nodes: 5, sessions: 1 })
-    expect(applicator.tree.node(store.read(), '/')).toMatchObject({ createdChildren: 1 })
+    expect(applicator.tree.read(store.read(), '/')).toMatchObject({ createdChildren: 1 })
   })
 
   it('of many entries shows each the ones before it, and readers only the whole', () => {

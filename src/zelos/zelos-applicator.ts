@@ -82,9 +82,9 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     return this.state.load(reader)
   }
 
-  /** A transaction that went wrong stays without effect on reads: false while changes are applied and not committed. */
-  get settled(): boolean {
-    return !this.state.uncommitted
+  /** Of the last committed update; undefined before `counters` was called. */
+  get lastZxid(): Zxid | undefined {
+    return this.state.committedZxid
   }
 
   /** Forgets what memory holds of the store, after somebody else has written to Zelos' range. */

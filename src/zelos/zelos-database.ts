@@ -18,7 +18,7 @@ import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
 import type { ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
 import type { AppliedListener, SessionChange, ZelosApplicator } from './zelos-applicator.ts'
-import { type Acl, PERM, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
+import { type Acl, PERM, type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
 
 /** The top of a stack of engines, as a database sees it. */
 export interface UpdateLog {
@@ -39,6 +39,8 @@ export interface ZelosDatabaseOptions {
 
 const EXPIRY_TICK_MS = 250
 const PASSWORD_BYTES = 16
+/** When no update comes back for so long, the log is taken to be away and no session's time passes. */
+const LOG_SILENT_MS = 1000
 
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
@@ -51,10 +53,12 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly table: SessionTable
   private readonly expiry: SessionExpiry
   private readonly encoder = new UpdateEncoder()
+  private readonly expiryTickMs: number
   private pendingUpdates = 0
   private pendingBytes = 0
   private settledUpdates = 0
   private settledAtTick = 0
+  private silentTicks = 0
   private serving = false
 
   constructor(options: ZelosDatabaseOptions) {
@@ -64,10 +68,11 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.store = options.store
     this.guard = new LimitGuard(options.limits)
     this.watches = new Watches(this.guard)
+    this.expiryTickMs = options.expiryTickMs ?? EXPIRY_TICK_MS
     this.expiry = new LocalSessionExpiry({
       clock: options.runtime.clock,
       timers: options.runtime.timers,
-      tickMs: options.expiryTickMs ?? EXPIRY_TICK_MS,
+      tickMs: this.expiryTickMs,
       expired: (id) => this.table.expired(id),
       alive: () => this.updatesGetThrough(),
     })
@@ -76,6 +81,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       {
         propose: (update, completion) => this.propose(update, completion),
         checkRoom: () => this.guard.check('sessionsMax', this.counters.sessions + 1),
+        isPassword: (id, password) => this.isPassword(id, password),
         newPassword: () => this.runtime.random.bytes(PASSWORD_BYTES),
         sessionCount: () => this.counters.sessions,
       },
@@ -108,7 +114,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get lastZxid(): Zxid {
-    return this.counters.zxid
+    return this.applicator.lastZxid ?? this.counters.zxid
   }
 
   exists(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode {
@@ -179,6 +185,11 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     )
   }
 
+  private isPassword(id: SessionId, password: Uint8Array): boolean {
+    const session = this.applicator.sessions.session(this.store.read(), id)
+    return session !== undefined && Buffer.compare(session.password, password) === 0
+  }
+
   private propose(update: Update, completion: Completion<UpdateResult>): void {
     this.submit(this.encoder.encode(update, this.wallMs()), completion)
   }
@@ -247,11 +258,12 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.table.sessionChanged(change)
   }
 
-  /** False if this server's updates wait and none of them came back since the last question, one tick ago. */
+  /** Asked once a tick: false if this server's updates wait and none has come back for a second. */
   private updatesGetThrough(): boolean {
-    const progress = this.settledUpdates !== this.settledAtTick
+    const waiting = this.pendingUpdates > 0 && this.settledUpdates === this.settledAtTick
     this.settledAtTick = this.settledUpdates
-    return progress || this.pendingUpdates === 0
+    this.silentTicks = waiting ? this.silentTicks + 1 : 0
+    return this.silentTicks * this.expiryTickMs < LOG_SILENT_MS
   }
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,7 +291,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   // ZooKeeper knows its root also by the empty path, and reads do not validate.
   private node(path: string): ZNode | undefined {
-    return this.applicator.tree.node(this.store.read(), path === '' ? ROOT : path)
+    return this.applicator.tree.read(this.store.read(), path === '' ? ROOT : path)
   }
 
   private may(perms: number, node: ZNode, requester: Requester): boolean {

@@ -72,6 +72,7 @@ const path = fc.oneof(
     ),
   },
 )
+const anyOrTop = fc.oneof(path, fc.constantFrom('/a', '/b'))
 const data = fc.constantFrom(null, Buffer.alloc(0), Buffer.from('x'), Buffer.alloc(5000, 7))
 const version = fc.constantFrom(-1, -1, -1, 0, 1, 2)
 const acl: fc.Arbitrary<readonly Acl[]> = fc.oneof(
@@ -90,7 +91,7 @@ const acl: fc.Arbitrary<readonly Acl[]> = fc.oneof(
 )
 const operation: fc.Arbitrary<UpdateOperation> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ op: fc.constant('create' as const), path, data, acl, flags: fc.nat(3) }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('delete' as const), path, version }) },
+  { weight: 3, arbitrary: fc.record({ op: fc.constant('delete' as const), path: anyOrTop, version }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('setData' as const), path, data, version }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('setAcl' as const), path, acl, version }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('check' as const), path, version }) },
@@ -104,11 +105,11 @@ const identities = fc.constantFrom(
   ],
   [{ scheme: 'super', id: '' }],
 )
-// The first updates create sessions 1 to 3; later ones may name others, or old epochs.
-const session = fc.constantFrom(1, 1, 1, 2, 2, 2, 3, 9)
+// Choices that `settled` turns into sessions and epochs: most of them living and current.
+const session = fc.nat(19)
 const requester: fc.Arbitrary<Requester> = fc.record({
   session,
-  ownerEpoch: fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 2),
+  ownerEpoch: fc.nat(19),
   address: fc.constant('10.0.0.1'),
   identities,
 })
@@ -125,7 +126,7 @@ const update: fc.Arbitrary<Update> = fc.oneof(
       operations: fc.array(operation, { maxLength: 5 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('createSession' as const), ...terms }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('createSession' as const), ...terms }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('moveSession' as const), session, ...terms }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('closeSession' as const), requester }) },
   {
@@ -136,7 +137,26 @@ const update: fc.Arbitrary<Update> = fc.oneof(
 const opened: Update[] = [1, 2, 3].map(() => {
   return { kind: 'createSession', password: Uint8Array.of(1), timeoutMs: 4000, address: '10.0.0.1' }
 })
-const history = fc.array(update, { maxLength: 100, size: 'max' }).map((updates) => [...opened, ...updates])
+const history = fc.array(update, { maxLength: 100, size: 'max' }).map((updates) => settled([...opened, ...updates]))
+
+/** The same updates by sessions that live at that point, as they are owned then; a few by others. */
+function settled(updates: readonly Update[]): Update[] {
+  const model = new ZelosModel()
+  return updates.map((one, i) => {
+    const living = [...model.sessions.keys()]
+    const idOf = (choice: number) => (choice === 19 ? 9999 : (living[choice % living.length] ?? 1))
+    const settledUpdate = (): Update => {
+      if ('session' in one) return { ...one, session: idOf(one.session) }
+      if (!('requester' in one)) return one
+      const id = idOf(one.requester.session)
+      const epoch = (model.sessions.get(id)?.epoch ?? 1) - (one.requester.ownerEpoch === 19 ? 1 : 0)
+      return { ...one, requester: { ...one.requester, session: id, ownerEpoch: epoch } }
+    }
+    const result = settledUpdate()
+    model.apply(result, 1000 + i, i + 1)
+    return result
+  })
+}
 
 // ── comparison ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -176,7 +196,7 @@ function expectSameContent(replica: Replica, model: ZelosModel): void {
   expect(counters.ephemerals).toBe([...model.nodes.values()].filter((node) => node.owner !== 0).length)
   let dataBytes = 0
   for (const [path, expected] of model.nodes) {
-    const node = applicator.tree.node(reader, path) as ZNode
+    const node = applicator.tree.read(reader, path) as ZNode
     const { acl, ...stat } = expected
     expect(shownNode(node)).toEqual(stat)
     expect(applicator.acls.list(reader, node.aclId)).toEqual(acl)
@@ -195,7 +215,8 @@ describe('Zelos', () => {
   const encoder = new UpdateEncoder()
 
   it('does with random updates what the model does, result by result and node by node', () => {
-    const errors = new Set<number>()
+    const errors = new Map<number, number>()
+    const count = (err: number) => errors.set(err, (errors.get(err) ?? 0) + 1)
     fc.assert(
       fc.property(history, (updates) => {
         const replica = new Replica()
@@ -203,8 +224,8 @@ describe('Zelos', () => {
         updates.forEach((one, i) => {
           const [result] = replica.apply([encoder.encode(one, 1000 + i)]) as [UpdateResult]
           const expected = model.apply(one, 1000 + i, i + 1)
-          errors.add(expected.err)
-          for (const { err } of expected.results ?? []) errors.add(err)
+          count(expected.err)
+          for (const { err } of expected.results ?? []) count(err)
           expect(result.zxid).toBe(expected.zxid)
           expect(shown(result)).toEqual(shownModel(expected))
           expect(result.results?.map(shown)).toEqual(expected.results?.map(shownModel))
@@ -212,10 +233,13 @@ describe('Zelos', () => {
         })
         expectSameContent(replica, model)
       }),
-      { numRuns: 150 },
+      // Fixed, so that the last line below always has the same answer; the other properties draw their seeds.
+      { numRuns: 200, seed: 7 },
     )
     // A run that never met one of these errors would prove little.
-    expect([...errors].sort((a, b) => a - b)).toEqual([-118, -114, -112, -111, -110, -108, -103, -102, -101, -8, -2, 0])
+    expect([...errors.keys()].sort((a, b) => a - b)).toEqual([
+      -118, -114, -112, -111, -110, -108, -103, -102, -101, -8, -2, 0,
+    ])
   })
 
   it('gives the same results and the same store whatever its cache holds and however entries are grouped', () => {

@@ -16,6 +16,8 @@ export interface SessionTableHost {
   /** The error if one more session is too many. */
   checkRoom(): DelosError | undefined
   newPassword(): Uint8Array
+  /** As far as this server knows. */
+  isPassword(id: SessionId, password: Uint8Array): boolean
   sessionCount(): number
 }
 
@@ -71,7 +73,8 @@ export class SessionTable implements ZelosSessions {
     completion: Completion<SessionRecord | undefined>,
   ): void {
     if (!Number.isSafeInteger(session) || session <= 0) return completion.resolve(undefined)
-    this.touch(session)
+    // A sign of life already now, whatever the log takes, but only of who knows the password.
+    if (this.host.isPassword(session, password)) this.touch(session)
     this.host.propose(
       { kind: 'moveSession', session, password, timeoutMs, address },
       {

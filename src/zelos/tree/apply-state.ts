@@ -3,6 +3,7 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import type { Zxid } from '../znode.ts'
 import { COUNTERS_KEY } from './key-space.ts'
 import { type CacheLimits, StagedCache } from './staged-cache.ts'
 import { type Counters, decodeCounters, encodeCounters, noCounters } from './tree-counters.ts'
@@ -22,6 +23,7 @@ export class ApplyState {
   private open: ReadWriteTx | undefined
   private lastPos = -1
   private lastIndex = -1
+  private zxid: Zxid | undefined
   private dirty = false
   private attempts = 0
 
@@ -46,9 +48,9 @@ export class ApplyState {
     return current
   }
 
-  /** True if the open transaction holds updates that `commit` has not seen. */
-  get uncommitted(): boolean {
-    return this.dirty
+  /** Of the last committed update; undefined until the counters were loaded. */
+  get committedZxid(): Zxid | undefined {
+    return this.zxid
   }
 
   /** True while what is done may be taken back without an end of the transaction. */
@@ -63,7 +65,10 @@ export class ApplyState {
 
   /** Reads the counters once. */
   load(reader: ReadTx): Counters {
-    this.current ??= readCounters(reader)
+    if (this.current === undefined) {
+      this.current = readCounters(reader)
+      this.zxid ??= this.current.zxid
+    }
     return this.current
   }
 
@@ -92,12 +97,14 @@ export class ApplyState {
   /** The transaction was committed. */
   commit(): void {
     for (const cache of this.caches) cache.commit()
+    this.zxid = this.counters.zxid
     this.dirty = false
   }
 
   /** Forgets all that memory holds of the store: somebody else has changed it. */
   forget(): void {
     for (const cache of this.caches) cache.clear()
+    this.zxid = undefined
     this.startAnew()
   }
 

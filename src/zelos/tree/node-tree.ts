@@ -37,10 +37,18 @@ export class NodeTree {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A node as `reader` sees it: the open transaction in apply, the committed state elsewhere. */
-  node(reader: ReadTx, path: string): ZNode | undefined {
+  /** A node as committed, also while a transaction is open that may fail. */
+  read(reader: ReadTx, path: string): ZNode | undefined {
+    return this.nodes.committed(path) ?? this.load(reader, path)
+  }
+
+  /** A node as the open transaction sees it; only in apply. */
+  node(tx: ReadTx, path: string): ZNode | undefined {
     const known = this.nodes.get(path)
-    if (known !== undefined) return known ?? undefined
+    return known === undefined ? this.load(tx, path) : (known ?? undefined)
+  }
+
+  private load(reader: ReadTx, path: string): ZNode | undefined {
     const record = reader.get(nodeKey(path))
     if (record === undefined) return undefined
     const node = decodeNode(record, () => reader.get(dataKey(path)))
