@@ -23,4 +23,73 @@ describe('a Zelos database', () => {
     expect(alice.delete('/a')).toEqual({ zxid: 4, err: 0 })
     expect(harness.zelos.getData(alice.requester, '/a', undefined)).toBe(ZCODE.NO_NODE)
   })
+
+  it('knows its root also by the empty path, for reads', () => {
+    const harness = server()
+    const { requester } = harness.client()
+    expect(harness.zelos.getData(requester, '', undefined)).toMatchObject({ numChildren: 1 })
+    expect(harness.zelos.getChildren(requester, '', undefined, 1000)).toMatchObject({ children: ['zookeeper'] })
+  })
+
+  it('does not validate the paths of reads, but for a zero character in exists', () => {
+    const harness = server()
+    const { requester } = harness.client()
+    expect(harness.zelos.getData(requester, 'a//b/', undefined)).toBe(ZCODE.NO_NODE)
+    expect(harness.zelos.getData(requester, '/\0', undefined)).toBe(ZCODE.NO_NODE)
+    expect(harness.zelos.exists(requester, '/\0', undefined)).toBe(ZCODE.BAD_ARGUMENTS)
+  })
+
+  it('shows an access list to who may read or administer, and the hashes only to the latter', () => {
+    const harness = server()
+    const alice = harness.client().authenticate({ scheme: 'digest', id: 'alice:hash' })
+    const bob = harness.client()
+    const own = { perms: 31, scheme: 'digest', id: 'alice:hash' }
+    const all = { perms: 1, scheme: 'world', id: 'anyone' }
+    alice.create('/shared', { acl: [own, all] })
+    alice.create('/own', { acl: [own] })
+    alice.create('/admin', { acl: [{ ...own, perms: 16 }] })
+    expect(harness.zelos.getAcl(alice.requester, '/shared')).toMatchObject({ acl: [own, all] })
+    expect(harness.zelos.getAcl(bob.requester, '/shared')).toMatchObject({ acl: [{ ...own, id: 'alice:x' }, all] })
+    expect(harness.zelos.getAcl(bob.requester, '/own')).toBe(ZCODE.NO_AUTH)
+    expect(harness.zelos.getAcl(alice.requester, '/admin')).toMatchObject({ acl: [{ ...own, perms: 16 }] })
+    expect(harness.zelos.getAcl(alice.requester, '/missing')).toBe(ZCODE.NO_NODE)
+  })
+
+  it('answers a sync with the last zxid', async () => {
+    const harness = server()
+    const alice = harness.client()
+    alice.create('/a')
+    const zxid = await new Promise((resolve, reject) => harness.zelos.sync({ resolve, reject }))
+    expect(zxid).toBe(2)
+  })
+
+  it('counts nodes, ephemeral nodes, sessions and bytes', () => {
+    const harness = server()
+    const alice = harness.client()
+    const before = harness.zelos.stats
+    alice.create('/a', { data: Buffer.alloc(100) })
+    alice.create('/b', { flags: 1 })
+    alice.setData('/a', Buffer.alloc(10))
+    expect(harness.zelos.stats).toMatchObject({
+      nodeCount: before.nodeCount + 2,
+      ephemeralCount: 1,
+      sessionCount: 1,
+      approximateDataBytes: before.approximateDataBytes + 2 + 10 + 2,
+    })
+    alice.close()
+    expect(harness.zelos.stats).toMatchObject({ nodeCount: before.nodeCount + 1, ephemeralCount: 0, sessionCount: 0 })
+  })
+
+  it('keeps no log batch alive: what it stores lies in buffers of its own', () => {
+    const harness = server()
+    const alice = harness.client()
+    const batch = Buffer.allocUnsafeSlow(1 << 20)
+    alice.create('/a', { data: batch.subarray(0, 100) })
+    alice.setData('/a', batch.subarray(0, 200))
+    alice.create('/large', { data: batch.subarray(0, 50_000) })
+    for (const path of ['/a', '/large']) {
+      const node = harness.zelos.getData(alice.requester, path, undefined) as { data: Buffer }
+      expect(node.data.buffer.byteLength).toBeLessThan(100_000)
+    }
+  })
 })
