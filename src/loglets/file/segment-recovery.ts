@@ -5,6 +5,9 @@
 // was durable once, hence damage (CORRUPT, nothing is cut). Without such a record this is a group whose sync never
 // completed: it is cut, and its bytes are overwritten with zeros, synced, before anything is appended, so that no part of
 // it ever comes back as valid.
+//
+// The last valid group is written again before it is believed: if its sync failed and only the process died, it reads as
+// written, and no later sync would save it.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Disk, DiskFile } from '../../runtime/disk.ts'
@@ -58,11 +61,14 @@ export async function recoverTail(
     const bytes = await readAll(file)
     const segment = new Segment(disk, path, header, seed, SEGMENT_HEADER_BYTES)
     let place = SEGMENT_HEADER_BYTES
+    let lastGroup = 0
     let tail = header.firstOffset
     let seal: Buffer | undefined
     while (!seal) {
       const record = readRecord(bytes, place, header.segment, seed)
       if ('needs' in record || record.offset !== tail) break
+      // The header was written with the first group.
+      if (record.groupStart === record.offset && place > SEGMENT_HEADER_BYTES) lastGroup = place
       if (record.kind === KIND_SEAL) {
         seal = Buffer.from(bytes.subarray(record.payloadStart, record.payloadEnd))
       } else {
@@ -76,6 +82,7 @@ export async function recoverTail(
       const what = seal ? 'records follow the seal' : `a later record at byte ${evidence} proves that it was durable`
       throw new DelosError('CORRUPT', `${path}: damaged at byte ${place}, where offset ${tail} belongs; ${what}`)
     }
+    await file.write(bytes.subarray(lastGroup, place), lastGroup)
     const cutBytes = await zeroFrom(file, bytes, place)
     segment.bytes = place
     return { segment, tail, place, fileBytes: bytes.length, seal, cutBytes }

@@ -128,8 +128,7 @@ export class Segment {
   private async window(place: number, bytes: number): Promise<Buffer> {
     this.readers++
     try {
-      this.file ??= this.disk.open(this.path, 'read')
-      const file = await this.file
+      const file = await this.opened()
       const window = Buffer.allocUnsafeSlow(bytes)
       return window.subarray(0, await file.read(window, place))
     } catch (error) {
@@ -138,6 +137,15 @@ export class Segment {
       this.readers--
       if (this.retired) await this.release()
     }
+  }
+
+  private opened(): Promise<DiskFile> {
+    this.file ??= this.disk.open(this.path, 'read').catch((error: unknown) => {
+      // Not remembered: the next reader tries again, and there is nothing to close.
+      this.file = undefined
+      throw error
+    })
+    return this.file
   }
 
   private corrupt(place: number, offset: number): DelosError {
