@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
 import { type HarnessOptions, ZelosHarness } from './zelos-harness.test-support.ts'
-import { ZCODE } from './znode.ts'
+import { ZCODE, type ZNode } from './znode.ts'
 
 function server(options: HarnessOptions = {}): ZelosHarness {
   const time = new ManualTime(queueMicrotask)
@@ -88,8 +88,8 @@ describe('a Zelos database', () => {
     alice.setData('/a', batch.subarray(0, 200))
     alice.create('/large', { data: batch.subarray(0, 50_000) })
     for (const path of ['/a', '/large']) {
-      const node = harness.zelos.getData(alice.requester, path, undefined) as { data: Buffer }
-      expect(node.data.buffer.byteLength).toBeLessThan(100_000)
+      const node = harness.zelos.getData(alice.requester, path, undefined) as ZNode
+      expect((node.data as Uint8Array).buffer.byteLength).toBeLessThan(100_000)
     }
   })
 })
