@@ -10,6 +10,9 @@ export class LogletHandles {
   private readonly ready = new Map<string, Loglet>()
   /** Created for an attempt that the chain does not name yet: `retain` leaves them alone. */
   private readonly attempts = new Set<string>()
+  /** Handles on their way out: a provider has one handle a loglet. */
+  private readonly closing = new Map<string, Promise<void>>()
+  private closed = false
 
   constructor(providers: readonly LogletProvider[]) {
     this.providers = new Map(providers.map((provider) => [provider.kind, provider]))
@@ -20,13 +23,14 @@ export class LogletHandles {
     return this.ready.get(config.nonce)
   }
 
-  /** Opens, or shares the open handle. Rejects with NOT_FOUND if there is no such loglet. */
+  /** Opens, or shares the open handle. Rejects with NOT_FOUND if there is no such loglet, CLOSED after `closeAll`. */
   open(config: LogletConfig): Promise<Loglet> {
-    return this.handles.get(config.nonce) ?? this.keep(config, this.provider(config.kind).open(config))
+    return this.handles.get(config.nonce) ?? this.keep(config, this.openAnew(config))
   }
 
   /** Creates a loglet for an attempt; `settle` ends the attempt. */
   create(config: LogletConfig): Promise<Loglet> {
+    if (this.closed) return Promise.reject(closedError())
     this.attempts.add(config.nonce)
     return this.keep(config, this.provider(config.kind).create(config))
   }
@@ -55,8 +59,16 @@ export class LogletHandles {
     return lists.flat()
   }
 
+  /** Closes every handle, for good: whatever still runs can open none. */
   async closeAll(): Promise<void> {
+    this.closed = true
     await Promise.all([...this.handles.keys()].map((nonce) => this.close(nonce)))
+  }
+
+  private async openAnew(config: LogletConfig): Promise<Loglet> {
+    await this.closing.get(config.nonce)
+    if (this.closed) throw closedError()
+    return this.provider(config.kind).open(config)
   }
 
   private keep(config: LogletConfig, opening: Promise<Loglet>): Promise<Loglet> {
@@ -75,13 +87,14 @@ export class LogletHandles {
     return kept
   }
 
-  private async close(nonce: string): Promise<void> {
+  private close(nonce: string): Promise<void> {
     const handle = this.handles.get(nonce)
+    if (!handle) return this.closing.get(nonce) ?? Promise.resolve()
     this.handles.delete(nonce)
     this.ready.delete(nonce)
-    // A handle that never opened needs no closing.
-    const loglet = await handle?.catch(() => undefined)
-    await loglet?.close()
+    const closing = closeOpened(handle).finally(() => this.closing.delete(nonce))
+    this.closing.set(nonce, closing)
+    return closing
   }
 
   private provider(kind: string): LogletProvider {
@@ -89,4 +102,14 @@ export class LogletHandles {
     if (!provider) throw new DelosError('UNSUPPORTED', `no provider for loglets of kind ${kind}`)
     return provider
   }
+}
+
+async function closeOpened(handle: Promise<Loglet>): Promise<void> {
+  // A handle that never opened needs no closing.
+  const loglet = await handle.catch(() => undefined)
+  await loglet?.close()
+}
+
+function closedError(): DelosError {
+  return new DelosError('CLOSED', 'the log was closed')
 }
