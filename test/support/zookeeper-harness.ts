@@ -221,9 +221,8 @@ export class TestSocket implements Connection {
     else this.events?.data(Buffer.from(bytes))
   }
 
-  /** The peer reads again: the system takes what there is. */
-  takeAll(): void {
-    this.taking = true
+  /** The peer reads what there is; whether the system takes more stays as it is. */
+  takeUnsent(): void {
     for (const bytes of this.unsent.splice(0)) this.received.push(Buffer.from(bytes))
     if (!this.wantsDrain) return
     this.wantsDrain = false
