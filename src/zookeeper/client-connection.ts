@@ -155,10 +155,10 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   /** The first four bytes of a connection may be a word, which as a length is always out of range. */
   private impossibleLength(length: number): void {
     const { limits, stats } = this.server
+    this.packetsReceived++
+    stats.packetsReceived++
     const answer = this.state === 'connecting' ? this.server.answerWord(length) : undefined
     if (answer !== undefined) {
-      this.packetsReceived++
-      stats.packetsReceived++
       this.connection.write(Buffer.from(answer))
       return this.end('four-letter-word')
     }
