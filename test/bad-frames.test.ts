@@ -11,7 +11,8 @@ import { JuteWriter } from './support/jute.ts'
 import { SeededRandom } from './support/seeded-random.ts'
 import { serverKind, TestServer } from './support/server.ts'
 import { delay, eventually, within } from './support/wait.ts'
-import { encodeConnectRequest, Op, succeeded, ZkClient } from './support/zk-client.ts'
+import { encodeConnectRequest, succeeded, ZkClient } from './support/zk-client.ts'
+import { Op } from './support/zk-protocol.ts'
 
 const FRAMES = 10_000
 const INSIDE = 8_500

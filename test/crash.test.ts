@@ -6,7 +6,8 @@ import type { Stat } from './support/jute.ts'
 import { SeededRandom } from './support/seeded-random.ts'
 import { TestServer } from './support/server.ts'
 import { delay } from './support/wait.ts'
-import { Err, Flags, type Session, succeeded, ZkClient } from './support/zk-client.ts'
+import { type Session, succeeded, ZkClient } from './support/zk-client.ts'
+import { Err, Flags } from './support/zk-protocol.ts'
 
 const ROUNDS = 20
 const WRITERS = 8

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FrameConnection, fourLetterWord } from './support/frame-connection.ts'
 import { serverKind, TestServer } from './support/server.ts'
 import { within } from './support/wait.ts'
-import { Flags, succeeded, ZkClient } from './support/zk-client.ts'
+import { succeeded, ZkClient } from './support/zk-client.ts'
+import { Flags } from './support/zk-protocol.ts'
 
 let server: TestServer
 let client: ZkClient

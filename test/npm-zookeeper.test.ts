@@ -9,7 +9,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeWith, NPM_ZOOKEEPER_DIR, peers } from './support/peers.ts'
 import { TestServer } from './support/server.ts'
 import { within } from './support/wait.ts'
-import { Err, EventType, succeeded, ZkClient } from './support/zk-client.ts'
+import { succeeded, ZkClient } from './support/zk-client.ts'
+import { Err, EventType } from './support/zk-protocol.ts'
 
 const SYNC_CONNECTED = 3
 

@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Acl } from './support/jute.ts'
 import { TestServer } from './support/server.ts'
-import { Err, Flags, Op, openAcl, Perm, succeeded, ZkClient } from './support/zk-client.ts'
+import { succeeded, ZkClient } from './support/zk-client.ts'
+import { Err, Flags, Op, openAcl, Perm } from './support/zk-protocol.ts'
 
 let server: TestServer
 let client: ZkClient

@@ -4,7 +4,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { serverKind, TestServer } from './support/server.ts'
 import { delay, eventually, within } from './support/wait.ts'
-import { Err, Flags, succeeded, ZkClient } from './support/zk-client.ts'
+import { succeeded, ZkClient } from './support/zk-client.ts'
+import { Err, Flags } from './support/zk-protocol.ts'
 
 const TICK_MS = 300
 const TIMEOUT_MS = 1500

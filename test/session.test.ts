@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FrameConnection } from './support/frame-connection.ts'
 import { TestServer } from './support/server.ts'
 import { eventually, within } from './support/wait.ts'
-import { ConnectionClosed, Err, encodeConnectRequest, Flags, Op, succeeded, ZkClient } from './support/zk-client.ts'
+import { ConnectionClosed, encodeConnectRequest, succeeded, ZkClient } from './support/zk-client.ts'
+import { Err, Flags, Op } from './support/zk-protocol.ts'
 
 const TICK_MS = 300
 const ZEROS = Buffer.alloc(16)

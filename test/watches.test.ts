@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serverKind, TestServer } from './support/server.ts'
 import { delay } from './support/wait.ts'
-import { Err, EventType, Flags, succeeded, type WatchEvent, ZkClient } from './support/zk-client.ts'
+import { succeeded, type WatchEvent, ZkClient } from './support/zk-client.ts'
+import { Err, EventType, Flags } from './support/zk-protocol.ts'
 
 let server: TestServer
 let watcher: ZkClient

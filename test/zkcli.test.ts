@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeWith, peers, ZKCLI } from './support/peers.ts'
 import { TestServer } from './support/server.ts'
 import { eventually, within } from './support/wait.ts'
-import { Err, ZkClient } from './support/zk-client.ts'
+import { ZkClient } from './support/zk-client.ts'
+import { Err } from './support/zk-protocol.ts'
 
 /** One running zkCli.sh; its stdout and stderr are read as one text. */
 class ZkCli {

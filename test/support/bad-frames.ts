@@ -3,7 +3,8 @@
 
 import { type Acl, JuteWriter } from './jute.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import { encodeConnectRequest, encodeMulti, Op, openAcl } from './zk-client.ts'
+import { encodeConnectRequest, encodeMulti } from './zk-client.ts'
+import { Op, openAcl } from './zk-protocol.ts'
 
 /** `refused`: an error reply or a close; `closed`: a close, with or without a reply; `any`: whatever leaves the server well. */
 export type Expectation = 'refused' | 'closed' | 'any'
