@@ -33,16 +33,20 @@ export class ChunkAssembler {
     this.bytesMax = bytesMax
   }
 
-  /** Notes that a reader went from `from` to `next`. Readers behind the frontier change nothing. */
-  noteRead(from: LogPos, next: LogPos): void {
-    if (from > this.frontier) {
-      this.coveredFrom = from
-      this.extents.clear()
-    }
+  /** Notes that a reader goes on from `from`. Readers behind the frontier change nothing. */
+  beginRead(from: LogPos): void {
+    if (from <= this.frontier) return
+    this.coveredFrom = from
+    this.frontier = from
+    this.extents.clear()
+  }
+
+  /** Notes that a reader came to `next`. */
+  endRead(next: LogPos): void {
     this.frontier = Math.max(this.frontier, next)
   }
 
-  /** Takes a part; call before `noteRead` of the range that it lies in. */
+  /** Takes a part; call between `beginRead` and `endRead` of the range that it lies in. */
   notePart(chunk: Chunk, pos: LogPos): void {
     if (pos >= this.frontier && !this.extents.has(chunk.set)) this.noteExtent(chunk.set, pos)
     const set = this.sets.get(chunk.set) ?? { parts: new Map(), bytes: 0 }

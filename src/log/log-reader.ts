@@ -94,25 +94,31 @@ export class LogReader {
     const { start } = segment
     const read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
     const next = (start + read.next) as LogPos
+    const readable = read.trimmedTo === undefined ? {} : { trimmedTo: (start + read.trimmedTo) as LogPos }
     const entries: LogEntry[] = []
     const { voided } = this.register.chain
+    this.assembler.beginRead(from)
     for (const stored of read.entries) {
       const pos = (start + stored.offset) as LogPos
       const bytes = isMarked(stored.bytes) ? await this.unmark(segment, loglet, stored, pos) : stored.bytes
+      if (bytes === 'trimmed') {
+        if (entries.length > 0) return { ...readable, entries, next: pos }
+        const after = (pos + 1) as LogPos
+        return { trimmedTo: after, ...(await this.readFrom(segment, loglet, after, to, maxBytes)) }
+      }
       if (bytes) entries.push({ pos, bytes, voided: voided.length > 0 && voided.includes(pos) })
     }
-    this.assembler.noteRead(from, next)
-    if (read.trimmedTo === undefined) return { entries, next }
-    return { entries, next, trimmedTo: (start + read.trimmedTo) as LogPos }
+    this.assembler.endRead(next)
+    return { ...readable, entries, next }
   }
 
-  /** The entry behind a marked one; undefined for a chunk that ends no valid set. */
+  /** The entry behind a marked one; undefined for a chunk that ends no valid set, `trimmed` if parts of it are gone. */
   private async unmark(
     segment: ChainSegment,
     loglet: Loglet,
     stored: LogletEntry,
     pos: LogPos,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Uint8Array | 'trimmed' | undefined> {
     const decoded = decodeMarked(stored.bytes)
     if (!isChunk(decoded)) return decoded
     if (decoded.first === undefined) {
@@ -131,13 +137,13 @@ function continued(first: LogRead, second: LogRead): LogRead {
 }
 
 /** Collects the parts of a set from the log: the reader began between them, or the cache let them go. */
-async function rereadSet(loglet: Loglet, start: LogPos, last: Chunk, pos: LogPos): Promise<Uint8Array> {
+async function rereadSet(loglet: Loglet, start: LogPos, last: Chunk, pos: LogPos): Promise<Uint8Array | 'trimmed'> {
   const parts = new Map<number, Uint8Array>()
   let at = ((last.first as LogPos) - start) as LogletOffset
   const end = (pos - start) as LogletOffset
   while (at < end) {
     const read = await loglet.readNext(at, end, REREAD_BYTES)
-    if (read.trimmedTo !== undefined) throw new DelosError('TRIMMED', `a part of the entry at ${pos} was trimmed`)
+    if (read.trimmedTo !== undefined) return 'trimmed'
     if (read.next === at) break
     for (const { bytes } of read.entries) {
       const part = isMarked(bytes) ? decodeMarked(bytes) : undefined
