@@ -76,8 +76,9 @@ export class ChainRegister {
         this.options.onIndeterminate()
       }
       const current = await this.refresh().catch((error: unknown) => {
-        if (!isTemporary(error)) throw error
-        return undefined
+        if (isTemporary(error)) return undefined
+        if (!uncertain) throw error
+        throw new DelosError('INDETERMINATE', 'the outcome of a chain write is unknown', { cause: error })
       })
       if (current?.edits.includes(edit)) return 'won'
       if (current && current.version >= next.version) {
