@@ -48,7 +48,8 @@ export class DataDirectory {
    * (newer, or a directory with other things in it), IN_USE (with the holder if it is known), CORRUPT, IO_ERROR.
    */
   static async open(path: string, { disk, random }: DataDirectoryRuntime): Promise<DataDirectory> {
-    await makeDirDurably(disk, path)
+    // Where FORMAT is, the directory was durable before it; its parent need not even be readable.
+    if (!(await disk.exists(`${path}/FORMAT`))) await makeDirDurably(disk, path)
     await checkOurs(disk, path) // Before the lock, so that nothing is written into a foreign directory.
     const lock = await disk.lock(`${path}/LOCK`)
     if (lock === undefined) throw new DelosError('IN_USE', `${path} is in use${await holderOf(disk, path)}`)

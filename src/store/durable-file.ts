@@ -35,10 +35,14 @@ export async function readSmallFile(disk: Disk, path: string, bytesMax = 4096): 
 /** Creates a directory and whatever parents it lacks, all durable. */
 export async function makeDirDurably(disk: Disk, directory: string): Promise<void> {
   const lacking: string[] = []
-  for (let path = trimmed(directory); !(await disk.exists(path)); path = parentOf(path)) lacking.push(path)
-  if (lacking.length === 0) return
-  await disk.makeDir(directory)
-  for (const path of lacking.reverse()) await disk.syncDir(parentOf(path))
+  let path = trimmed(directory)
+  for (; !(await disk.exists(path)); path = parentOf(path)) lacking.push(path)
+  // Whoever made this one may have been killed before it was durable. Levels are made one at a time, so only the last is in doubt.
+  if (parentOf(path) !== path) await disk.syncDir(parentOf(path))
+  for (const level of lacking.reverse()) {
+    await disk.makeDir(level)
+    await disk.syncDir(parentOf(level))
+  }
 }
 
 /** The directory that holds `path`: `/` above the topmost, `.` above a bare name. */
