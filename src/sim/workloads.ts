@@ -2,7 +2,8 @@
 
 import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
+import { logWorkload } from './workloads/log-workload.ts'
 
-const ALL: readonly Workload[] = [diskWorkload]
+const ALL: readonly Workload[] = [diskWorkload, logWorkload]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))
