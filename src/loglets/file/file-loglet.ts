@@ -59,6 +59,8 @@ export class FileLoglet implements Loglet {
   private sealing: Promise<LogletAppendOutcome> | undefined
   private closing: Promise<void> | undefined
   private trimming: Promise<void> = Promise.resolve()
+  /** Trimmed, and its file not yet durably gone: the next trim begins with it, or a hole could be left before a later one. */
+  private removing: Segment | undefined
 
   constructor(parts: FileLogletParts) {
     this.parts = parts
@@ -221,21 +223,33 @@ export class FileLoglet implements Loglet {
   // One file at a time, each removal durable before the next: what a crash leaves is always a suffix.
   private async trimSegments(to: number): Promise<void> {
     const { disk, directory } = this.parts
-    while (!this.closing && this.segments.length > 1 && (this.segments[1] as Segment).firstOffset <= to) {
-      const oldest = this.segments.shift() as Segment
-      this.coldFiles = this.coldFiles.filter((segment) => segment !== oldest)
-      await disk.remove(oldest.path)
+    while (!this.closing) {
+      this.removing ??= this.takeOldestBelow(to)
+      if (!this.removing) return
+      await this.removing.retire()
+      await disk.remove(this.removing.path)
       await disk.syncDir(directory)
-      await oldest.retire()
+      this.removing = undefined
     }
   }
 
+  private takeOldestBelow(to: number): Segment | undefined {
+    const [oldest, second] = this.segments
+    if (!oldest || !second || second.firstOffset > to) return undefined
+    this.segments.shift()
+    this.coldFiles = this.coldFiles.filter((segment) => segment !== oldest)
+    return oldest
+  }
+
   private async closeParts(): Promise<void> {
-    await this.commit?.close()
-    await this.trimming
-    this.listeners.clear()
-    for (const segment of this.segments) await segment.retire()
-    this.parts.onClosed()
+    try {
+      await this.commit?.close()
+      await this.trimming
+      this.listeners.clear()
+      for (const segment of this.segments) await segment.retire()
+    } finally {
+      this.parts.onClosed()
+    }
   }
 
   private mustWork(): void {

@@ -94,7 +94,7 @@ export class GroupCommit {
 
   /** Stops for good: what waits is refused, the group in flight is completed. */
   fail(error: DelosError): void {
-    this.failure ??= error
+    this.failure ??= asFinal(error)
     this.settleWaiting({ kind: 'refused', cause: this.failure })
   }
 
@@ -256,6 +256,11 @@ export class GroupCommit {
     this.waitingBytes = 0
     settle(waiting, outcome)
   }
+}
+
+/** Space may come back, this loglet will not: DISK_FULL would promise that the same call can succeed later. */
+function asFinal(error: DelosError): DelosError {
+  return error.code === 'DISK_FULL' ? new DelosError('IO_ERROR', error.message, { cause: error }) : error
 }
 
 function settle(waiting: readonly Waiting[], outcome: LogletAppendOutcome): void {
