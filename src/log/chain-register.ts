@@ -66,7 +66,9 @@ export class ChainRegister {
     const edit = next.edits[next.edits.length - 1] as string
     let uncertain = false
     for (;;) {
-      const outcome = await this.tryWrite(bytes, base?.version ?? 0)
+      const outcome = await this.tryWrite(bytes, base?.version ?? 0).catch((error: unknown) => {
+        throw uncertain ? lostOutcome(error) : error
+      })
       if (outcome === 'written') {
         this.adopt(next)
         return 'won'
@@ -77,15 +79,14 @@ export class ChainRegister {
       }
       const current = await this.refresh().catch((error: unknown) => {
         if (isTemporary(error)) return undefined
-        if (!uncertain) throw error
-        throw new DelosError('INDETERMINATE', 'the outcome of a chain write is unknown', { cause: error })
+        throw uncertain ? lostOutcome(error) : error
       })
       if (current?.edits.includes(edit)) return 'won'
       if (current && current.version >= next.version) {
         const telling = !uncertain || current.version - next.version < EDITS_KEPT
         if (telling) return 'lost'
       }
-      if (clock.monotonicMs() >= endMs) throw new DelosError('INDETERMINATE', 'the outcome of a chain write is unknown')
+      if (clock.monotonicMs() >= endMs) throw lostOutcome()
       await sleep(timers, 5 + (random.uint32() % 20))
     }
   }
@@ -127,6 +128,14 @@ export class ChainRegister {
     this.known = chain
     this.onChange(chain)
   }
+}
+
+function lostOutcome(cause?: unknown): DelosError {
+  return new DelosError(
+    'INDETERMINATE',
+    'the outcome of a chain write is unknown',
+    cause === undefined ? {} : { cause },
+  )
 }
 
 function isTemporary(error: unknown): boolean {

@@ -62,7 +62,21 @@ export class LogTrimmer {
     })
   }
 
+  // A segment that somebody else dropped or moved amid a pass: the chain that they made says what is left to do.
   private async pass(): Promise<void> {
+    for (;;) {
+      const { version } = this.register.chain
+      try {
+        return await this.passOnce()
+      } catch (error) {
+        if (!isGone(error) || this.closed) throw error
+        const fresh = await this.register.refresh()
+        if (!fresh || fresh.version === version) throw error
+      }
+    }
+  }
+
+  private async passOnce(): Promise<void> {
     const { chain } = this.register
     // A server may never trim past what it knows to exist.
     const wanted = Math.min(this.limit, this.active.knownTail)

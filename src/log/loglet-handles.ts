@@ -62,7 +62,9 @@ export class LogletHandles {
   /** Closes every handle, for good: whatever still runs can open none. */
   async closeAll(): Promise<void> {
     this.closed = true
-    await Promise.all([...this.handles.keys()].map((nonce) => this.close(nonce)))
+    const endings = await Promise.allSettled([...this.handles.keys()].map((nonce) => this.close(nonce)))
+    const failed = endings.find((ending) => ending.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   private async openAnew(config: LogletConfig): Promise<Loglet> {
@@ -78,8 +80,8 @@ export class LogletHandles {
         return loglet
       },
       (error: unknown) => {
-        // A failed attempt is not remembered: the next caller tries again.
-        this.handles.delete(config.nonce)
+        // A failed attempt is not remembered: the next caller tries again. One that came meanwhile has its own handle.
+        if (this.handles.get(config.nonce) === kept) this.handles.delete(config.nonce)
         throw error
       },
     )

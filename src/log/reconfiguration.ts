@@ -57,7 +57,10 @@ export class Reconfiguration {
     const config = await this.create(initial)
     try {
       const result = await this.register.compareAndSet(undefined, firstChain(config, this.newIdentity()))
-      if (result === 'lost') await this.handles.destroy(config)
+      if (result === 'lost') await this.discard(config)
+    } catch (error) {
+      if (!isIndeterminate(error)) await this.discard(config)
+      throw error
     } finally {
       this.handles.settle(config)
     }
@@ -179,12 +182,12 @@ export class Reconfiguration {
     try {
       const sealed = await this.seal(chain, recipe)
       if (!sameRecipe(sealed.successor, recipe)) {
-        await this.handles.destroy(config)
+        await this.discard(config)
         return sealed.successor
       }
       end = sealed.end
     } catch (error) {
-      await this.handles.destroy(config)
+      await this.discard(config)
       throw error
     }
     return this.enterChain(chain, end, config)
@@ -217,26 +220,35 @@ export class Reconfiguration {
     try {
       await this.handles.create(config)
     } catch (error) {
-      this.handles.settle(config)
+      // It may exist in part. An attempt that fails again and again must not fill what it could not create on.
+      await this.discard(config)
       throw error
     }
     return config
+  }
+
+  // What can't be removed now is an orphan: the sweep meets it. The failure that led here is the one to tell.
+  private async discard(config: LogletConfig): Promise<void> {
+    await this.handles.destroy(config).catch(() => this.handles.settle(config))
   }
 
   // With INDETERMINATE the new loglet may be in the chain: it stays, and the sweep removes it if it is not.
   private async enterChain(chain: Chain, end: LogPos, config: LogletConfig): Promise<'won' | 'lost'> {
     const edited = extendChain(chain, end, config, this.newIdentity())
     if (edited.kind === 'rejected') {
-      await this.handles.destroy(config)
+      await this.discard(config)
       throw new DelosError('INVALID_ARGUMENT', edited.reason)
     }
     try {
       const result = await this.register.compareAndSet(chain, edited.chain)
       if (result === 'lost') {
         this.options.onEvent('lost race')
-        await this.handles.destroy(config)
+        await this.discard(config)
         return result
       }
+    } catch (error) {
+      if (!isIndeterminate(error)) await this.discard(config)
+      throw error
     } finally {
       this.handles.settle(config)
     }
@@ -267,6 +279,10 @@ export class Reconfiguration {
     if (!chain) throw new DelosError('NOT_FOUND', 'the metastore holds no chain')
     return chain
   }
+}
+
+function isIndeterminate(error: unknown): boolean {
+  return error instanceof DelosError && error.code === 'INDETERMINATE'
 }
 
 function sameLoglet(a: ChainSegment, b: ChainSegment): boolean {

@@ -10,7 +10,8 @@ import { type Simulation, simulate } from '../sim/simulation.ts'
 import { decodeChain } from './chain/chain-codec.ts'
 import { encodeChunk } from './chunk-codec.ts'
 import type { VirtualLogOptions } from './log-options.ts'
-import type { Loglet, LogletConfig } from './loglet.ts'
+import type { Loglet, LogletConfig, LogletProvider } from './loglet.ts'
+import type { MetaStore } from './metastore.ts'
 import { LOG_START, type LogPos } from './position.ts'
 import type { LogEntry, LogRead, SharedLog } from './shared-log.ts'
 import { VirtualLog } from './virtual-log.ts'
@@ -159,6 +160,43 @@ describe('the virtual log', () => {
       expect(outcomes.map(({ chain }) => chain.segments.length)).toEqual([2, 2, 2])
       expect(await memory.memory.list()).toHaveLength(2)
       for (const log of logs) await log.close()
+    }))
+
+  it('leaves nothing of an attempt that failed for sure, however often it is made', () =>
+    withMemory(async (memory) => {
+      const { memory: provider } = memory
+      const register = new MemoryMetaStore(memory.register)
+      const full = () => {
+        throw new DelosError('DISK_FULL', 'no space')
+      }
+      let space = true
+      const halfMade: LogletProvider = {
+        kind: 'memory',
+        create: async (config) => {
+          const loglet = await provider.create(config)
+          return space ? loglet : full()
+        },
+        open: (config) => provider.open(config),
+        destroy: (config) => provider.destroy(config),
+        list: () => provider.list(),
+      }
+      let writable = true
+      const metastore: MetaStore = {
+        read: () => register.read(),
+        write: async (value, version) => (writable ? register.write(value, version) : full()),
+        close: () => register.close(),
+      }
+      const log = await memory.open({ providers: [halfMade], metastore })
+      for (let round = 0; round < 10; round++) {
+        space = round % 2 === 0
+        writable = !space
+        await expect(log.extend(MEMORY)).rejects.toMatchObject({ code: 'DISK_FULL' })
+      }
+      expect(await provider.list()).toHaveLength(1)
+      space = true
+      writable = true
+      expect(await log.append(bytes('goes on'))).toMatchObject({ kind: 'appended', pos: 0 })
+      await log.close()
     }))
 
   it('completes an intention whose engine is gone with the recipe of the next extend', () =>
