@@ -30,3 +30,10 @@ export function sleep(timers: Timers, delayMs: number): Promise<void> {
     timers.after(delayMs, resolve)
   })
 }
+
+/** Waits for the end of all of it, then rejects with the first failure if there was one. */
+export async function allEnded(work: readonly Promise<unknown>[]): Promise<void> {
+  const endings = await Promise.allSettled(work)
+  const failed = endings.find((ending) => ending.status === 'rejected')
+  if (failed) throw failed.reason
+}

@@ -34,7 +34,7 @@ export interface VirtualLogOptions {
   readonly maxEntryBytes?: number
   /** Longest wait of an append; past it the answer is `indeterminate` or `refused`. Default 30 s. */
   readonly appendLimitMs?: number
-  /** Longest wait of checkTail and of a read. Default 10 s. */
+  /** Longest wait of checkTail, of a read and of a trim (which then goes on by itself). Default 10 s. */
   readonly readLimitMs?: number
   /** Longest wait for the metastore. Default 10 s. */
   readonly chainLimitMs?: number

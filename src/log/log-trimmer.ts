@@ -19,7 +19,10 @@ export class LogTrimmer {
   private readonly assembler: ChunkAssembler
   private readonly options: ResolvedLogOptions
   private limit = 0 as LogPos
+  /** The pass under way, or the last one; never rejects. */
   private running: Promise<void> = Promise.resolve()
+  /** A pass that has not begun: whoever comes meanwhile shares it. */
+  private following: Promise<void> | undefined
   private timer: Timer | undefined
   private closed = false
 
@@ -43,7 +46,12 @@ export class LogTrimmer {
   trim(to: LogPos): Promise<void> {
     if (to > this.limit) this.limit = to
     this.scheduleNext()
-    const pass = this.running.then(() => (this.closed ? undefined : this.pass()))
+    if (this.following) return this.following
+    const pass = this.running.then(() => {
+      this.following = undefined
+      return this.closed ? undefined : this.pass()
+    })
+    this.following = pass
     this.running = pass.catch(() => undefined)
     return pass
   }

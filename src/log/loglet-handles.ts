@@ -2,6 +2,7 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import { type Chain, chainNames } from './chain/chain.ts'
+import { allEnded } from './deadline.ts'
 import type { Loglet, LogletConfig, LogletProvider } from './loglet.ts'
 
 export class LogletHandles {
@@ -62,9 +63,7 @@ export class LogletHandles {
   /** Closes every handle, for good: whatever still runs can open none. */
   async closeAll(): Promise<void> {
     this.closed = true
-    const endings = await Promise.allSettled([...this.handles.keys()].map((nonce) => this.close(nonce)))
-    const failed = endings.find((ending) => ending.status === 'rejected')
-    if (failed) throw failed.reason
+    await allEnded([...this.handles.keys()].map((nonce) => this.close(nonce)))
   }
 
   private async openAnew(config: LogletConfig): Promise<Loglet> {

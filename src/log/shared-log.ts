@@ -35,7 +35,10 @@ export interface SharedLog {
   checkTail(): Promise<LogPos>
   /** Reads forward from `from` up to `to` (exclusive), about `maxBytes` a call, at least one entry if one is readable. */
   readNext(from: LogPos, to: LogPos, maxBytes: number): Promise<LogRead>
-  /** Entries below `to` are no longer needed by this server. An upper bound: retention may keep more. */
+  /**
+   * Entries below `to` are no longer needed by this server. An upper bound: retention may keep more. Rejects with TIMEOUT,
+   * IO_ERROR, CLOSED; asking again, for the same or more, is always right.
+   */
   prefixTrim(to: LogPos): Promise<void>
   /** Push: the tail known here moved to `tail`. Synchronous with its becoming visible. The returned function ends it. */
   onTailMoved(listener: (tail: LogPos) => void): () => void

@@ -226,6 +226,34 @@ describe('the virtual log', () => {
       await expect(memory.open({ metastore: stuck, chainLimitMs: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' })
     }))
 
+  it('neither keeps whoever trims waiting for a loglet that hangs, nor piles up trims, and can be closed', () =>
+    withMemory(async (memory) => {
+      const log = await memory.open({ readLimitMs: 300 })
+      await appendAll(log, 10)
+      const { loglet } = (log as unknown as { active: { end: { loglet: Loglet } } }).active.end
+      let calls = 0
+      const hanging = new Promise<never>((_, reject) => {
+        const close = loglet.close.bind(loglet)
+        const prefixTrim = () => {
+          calls++
+          return hanging
+        }
+        const checkTail = () => hanging
+        Object.assign(loglet, { prefixTrim, checkTail })
+        loglet.close = () => {
+          reject(new DelosError('CLOSED', 'closed'))
+          return close()
+        }
+      })
+      const trims = [1, 2, 3, 4, 5].map((to) => log.prefixTrim(pos(to)))
+      for (const ending of await Promise.allSettled(trims))
+        expect(ending).toMatchObject({ reason: { code: 'TIMEOUT' } })
+      expect(calls).toBe(1)
+      await expect(log.checkTail()).rejects.toMatchObject({ code: 'TIMEOUT' })
+      await log.close()
+      expect(calls).toBe(1)
+    }))
+
   it('refuses after it was closed', () =>
     withMemory(async (memory) => {
       const log = await memory.open()

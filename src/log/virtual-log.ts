@@ -7,7 +7,7 @@ import type { Chain } from './chain/chain.ts'
 import { chainStart } from './chain/chain.ts'
 import { ChainRegister } from './chain-register.ts'
 import { ChunkAssembler } from './chunk-assembler.ts'
-import { withDeadline } from './deadline.ts'
+import { allEnded, withDeadline } from './deadline.ts'
 import { LogAppender } from './log-appender.ts'
 import { type ResolvedLogOptions, resolveLogOptions, type VirtualLogOptions } from './log-options.ts'
 import { LogReader } from './log-reader.ts'
@@ -100,9 +100,8 @@ export class VirtualLog implements SharedLog {
     return this.limited('the read', () => this.reader.readNext(from, to, maxBytes))
   }
 
-  async prefixTrim(to: LogPos): Promise<void> {
-    this.mustBeOpen()
-    await this.trimmer.trim(to)
+  prefixTrim(to: LogPos): Promise<void> {
+    return this.limited('the trim', () => this.trimmer.trim(to))
   }
 
   onTailMoved(listener: (tail: LogPos) => void): () => void {
@@ -154,7 +153,10 @@ export class VirtualLog implements SharedLog {
   }
 
   private async checkTailAcross(): Promise<LogPos> {
-    for (;;) {
+    const { clock, readLimitMs } = this.options
+    // Past the deadline nobody waits for it any more.
+    const endMs = clock.monotonicMs() + readLimitMs
+    do {
       const end = await this.active.open()
       try {
         const { tail, sealed } = await end.loglet.checkTail()
@@ -170,21 +172,25 @@ export class VirtualLog implements SharedLog {
       }
       // Entries may have been appended past this tail already: only an open loglet can tell.
       await this.active.moveOn(end.segment)
-    }
+    } while (clock.monotonicMs() < endMs)
+    throw this.tooLate('the tail check')
   }
 
   private limited<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (this.closing) return Promise.reject(closed())
     const { timers, readLimitMs } = this.options
     return withDeadline(timers, work(), readLimitMs, () => {
-      throw new DelosError('TIMEOUT', `${what} took longer than ${readLimitMs} ms`)
+      throw this.tooLate(what)
     })
   }
 
-  private async closeParts(): Promise<void> {
-    await this.trimmer.close()
-    await this.active.close()
-    await this.handles.closeAll()
+  private tooLate(what: string): DelosError {
+    return new DelosError('TIMEOUT', `${what} took longer than ${this.options.readLimitMs} ms`)
+  }
+
+  // All at once: what waits for a loglet that hangs ends with its handle.
+  private closeParts(): Promise<void> {
+    return allEnded([this.trimmer.close(), this.active.close(), this.handles.closeAll()])
   }
 
   private mustBeOpen(): void {

@@ -38,6 +38,8 @@ export class Segment {
   private lastRead: Checkpoint
   private file: Promise<DiskFile> | undefined
   private readers = 0
+  /** The handle closes with the last reader. */
+  private closeWhenIdle = false
   private retired = false
 
   constructor(disk: Disk, path: string, header: SegmentHeader, seed: number, bytes: number) {
@@ -99,16 +101,17 @@ export class Segment {
 
   /** Closes the handle once no reader uses it; it opens again if needed. */
   async release(): Promise<void> {
+    this.closeWhenIdle = true
     if (this.readers > 0 || !this.file) return
     const { file } = this
     this.file = undefined
     await (await file).close()
   }
 
-  /** No new reader comes; the handle closes with the last one. */
-  async retire(): Promise<void> {
+  /** For good: a reader that comes late closes the handle behind it. */
+  retire(): Promise<void> {
     this.retired = true
-    await this.release()
+    return this.release()
   }
 
   private startFor(from: number): Checkpoint {
@@ -127,6 +130,7 @@ export class Segment {
   // A fresh buffer each time: entries are views into it and stay valid.
   private async window(place: number, bytes: number): Promise<Buffer> {
     this.readers++
+    this.closeWhenIdle = this.retired
     try {
       const file = await this.opened()
       const window = Buffer.allocUnsafeSlow(bytes)
@@ -135,7 +139,7 @@ export class Segment {
       throw DelosError.from(error, 'IO_ERROR', `read ${this.path}`)
     } finally {
       this.readers--
-      if (this.retired) await this.release()
+      if (this.closeWhenIdle) await this.release()
     }
   }
 
