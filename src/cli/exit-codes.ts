@@ -29,6 +29,7 @@ export function exitCodeOf(error: unknown): number {
     case 'CORRUPT':
     case 'MISMATCH':
     case 'TRIMMED':
+    case 'NOT_FOUND':
       return EXIT.data
     case 'DISK_FULL':
     case 'IO_ERROR':

@@ -2,10 +2,8 @@
 
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { parse } from 'yaml'
 import { DelosError } from '../base/delos-error.ts'
-import { createLogger } from '../node/create-logger.ts'
-import { openServer, type Server } from '../node/open-server.ts'
+import type { Server } from '../node/open-server.ts'
 import { type RawSettings, type ResolvedSettings, resolveSettings, SETTING_KEYS, SETTINGS } from '../node/settings.ts'
 import { productVersion } from '../node/version.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -34,18 +32,29 @@ export function addServeCommand(root: Command): void {
 
 async function serve(flags: ServeFlags): Promise<void> {
   const settings = resolveSettings(await readConfig(flags.config), flagValues(flags))
-  if (flags.printConfig) return printConfig(settings, flags.json === true)
-  const { values, origins } = settings
-  const logger = createLogger(values.logLevel, values.logFormat)
-  const server = await openServer({
+  if (flags.printConfig) return await printConfig(settings, flags.json === true)
+  takeCharge()
+  const server = await open(settings)
+  process.stdout.write(flags.json ? startUpJson(server) : startUpText(server, settings.values.dataDir))
+  await untilEnd(server)
+}
+
+async function open({ values, origins }: ResolvedSettings): Promise<Server> {
+  // Loaded here, since every other command does without.
+  const [{ openServer }, { createLogger }] = await Promise.all([
+    import('../node/open-server.ts'),
+    import('../node/create-logger.ts'),
+  ])
+  const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
+  return await openServer({
     dataDir: values.dataDir,
     databases: values.databases,
     host: values.host,
     zookeeper: {
       port: values.zookeeperPort,
       tickMs: values.tickMs,
-      ...(values.sessionTimeoutMinMs !== undefined && { sessionTimeoutMinMs: values.sessionTimeoutMinMs }),
-      ...(values.sessionTimeoutMaxMs !== undefined && { sessionTimeoutMaxMs: values.sessionTimeoutMaxMs }),
+      ...(sessionTimeoutMinMs !== undefined && { sessionTimeoutMinMs }),
+      ...(sessionTimeoutMaxMs !== undefined && { sessionTimeoutMaxMs }),
       limits: { connectionsMax: values.maxConnections, connectionsPerIpMax: values.maxConnectionsPerIp },
       slowMs: values.slowMs,
     },
@@ -53,16 +62,15 @@ async function serve(flags: ServeFlags): Promise<void> {
     api: { port: values.apiPort, fallback: origins.apiPort === 'default' },
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
     drainMs: values.drainMs,
-    logger,
+    logger: createLogger(values.logLevel, values.logFormat),
   })
-  process.stdout.write(flags.json ? startUpJson(server) : startUpText(server, values.dataDir))
-  await untilEnd(server)
 }
 
 async function readConfig(file: string | undefined): Promise<RawSettings> {
   if (file === undefined) return {}
   let content: unknown
   try {
+    const { parse } = await import('yaml')
     content = parse(await readFile(file, 'utf8'))
   } catch (error) {
     throw DelosError.from(error, 'INVALID_ARGUMENT', `can't read ${file}`)
@@ -85,33 +93,60 @@ function flagValues(flags: ServeFlags): RawSettings {
   return values
 }
 
-function printConfig(settings: ResolvedSettings, json: boolean): void {
+const ON_ONE_LINE = { lineWidth: 0, blockQuote: false }
+
+async function printConfig(settings: ResolvedSettings, json: boolean): Promise<void> {
   const rows = SETTING_KEYS.map((key) => ({
     name: SETTINGS[key].name,
     value: settings.values[key] ?? null,
     origin: settings.origins[key],
   }))
-  if (json) process.stdout.write(`${JSON.stringify(rows)}\n`)
-  else for (const row of rows) process.stdout.write(`${row.name}: ${show(row.value)} # ${row.origin}\n`)
-}
-
-function show(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : value === null ? '' : String(value)
+  if (json) {
+    process.stdout.write(`${JSON.stringify(rows)}\n`)
+    return
+  }
+  const { stringify } = await import('yaml')
+  for (const { name, value, origin } of rows) {
+    const shown = value === null ? '' : stringify(Array.isArray(value) ? value.join(',') : value, ON_ONE_LINE)
+    process.stdout.write(`${name}: ${shown.trimEnd()} # ${origin}\n`)
+  }
 }
 
 function startUpJson(server: Server): string {
-  return `${JSON.stringify({ ready: true, version: productVersion(), addresses: server.addresses })}\n`
+  const { ready } = server.status()
+  return `${JSON.stringify({ ready, version: productVersion(), addresses: server.addresses })}\n`
 }
 
 function startUpText(server: Server, dataDir: string): string {
   const { zookeeper, metrics, api } = server.addresses
+  const { ready, databases } = server.status()
+  const stopped = Object.entries(databases).filter(([, { state }]) => state !== 'serving')
   const lines = [
-    `delos ${productVersion()} is ready, data in ${dataDir}`,
+    `delos ${productVersion()} ${ready ? 'is ready' : 'runs, but is not ready'}, data in ${dataDir}`,
+    ...stopped.map(([name, { state, failure }]) => `  ${name} is ${state}: ${failure ?? 'see the log'}`),
     zookeeper === undefined ? '' : `  ZooKeeper clients  ${zookeeper}   (try: zkCli.sh -server ${zookeeper})`,
     metrics === undefined ? '' : `  Prometheus         http://${metrics}/metrics`,
     api === undefined ? '' : `  HTTP API           http://${api}/v1/status`,
   ]
   return `${lines.filter((line) => line !== '').join('\n')}\n`
+}
+
+/** What this process does on signals and faults before `untilEnd` takes the signals over. */
+function takeCharge(): void {
+  // There is nothing yet to drain, and a start that is cut off leaves nothing behind that the next one minds.
+  for (const signal of SIGNALS) process.once(signal, endNow)
+  process.once('uncaughtException', (error) => {
+    process.stderr.write(`delos: internal error: ${error.stack ?? error}\n`)
+    process.exit(EXIT.internal)
+  })
+  // Whoever read the start-up message or the log may be gone.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+function endNow(): void {
+  process.exit(EXIT.done)
 }
 
 /**
@@ -124,15 +159,16 @@ async function untilEnd(server: Server): Promise<void> {
     failure = error
   })
   await signalled()
-  process.once('SIGTERM', () => process.exit(EXIT.failed))
-  process.once('SIGINT', () => process.exit(EXIT.failed))
+  for (const signal of SIGNALS) process.once(signal, () => process.exit(EXIT.failed))
   await server.close()
   process.exitCode = failure === undefined ? EXIT.done : exitCodeOf(failure)
 }
 
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve())
-    process.once('SIGINT', () => resolve())
+    for (const signal of SIGNALS) {
+      process.off(signal, endNow)
+      process.once(signal, () => resolve())
+    }
   })
 }

@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { formatAddress } from './listen-policy.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 const REQUEST_MS = 10_000
@@ -30,14 +31,14 @@ export async function listenHttp(host: string, port: number, routes: Routes): Pr
     await reply.code(403).send({ error: 'requests from a foreign Origin are refused' })
   })
   routes(app)
-  await app.listen({ host, port })
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    await app.close()
+    throw error
+  }
   const bound = app.server.address() as AddressInfo
   return { address: formatAddress(bound.address, bound.port), close: () => app.close() }
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function isOwnOrigin(origin: string, host: string | undefined): boolean {

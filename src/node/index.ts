@@ -11,15 +11,9 @@ export { FileMetaStore } from '../metastores/file/file-metastore.ts'
 export { type Logger, SILENT_LOGGER } from '../runtime/logger.ts'
 export { nodeRuntime } from '../runtime/node-runtime.ts'
 export type { Runtime } from '../runtime/runtime.ts'
+export type { ZelosLimits } from '../zelos/limits.ts'
 export type { ClientLimits } from '../zookeeper/server-options.ts'
 export type { LogRetention } from './open-database.ts'
-export {
-  type DatabaseDefinition,
-  type HttpOptions,
-  openServer,
-  type Server,
-  type ServerAddresses,
-  type ServerOptions,
-  type ZooKeeperOptions,
-} from './open-server.ts'
+export type { DatabaseDefinition, HttpOptions, ServerOptions, ZooKeeperOptions } from './open-options.ts'
+export { openServer, type Server, type ServerAddresses } from './open-server.ts'
 export type { DatabaseStatus, ServerStatus } from './server-status.ts'

@@ -37,3 +37,8 @@ function asPortError(error: unknown, request: ListenRequest): DelosError {
   if (error instanceof DelosError) return error
   return DelosError.from(error, 'INVALID_ARGUMENT', `can't listen on port ${request.port} (${request.what})`)
 }
+
+/** `host:port`, IPv6 in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

@@ -65,6 +65,7 @@ function serverRegistry(sources: MetricSources): Registry {
     [{ version: productVersion() }, 1],
   ])
   defineDatabaseMetrics(define, sources.databases)
+  defineUtilisation(define, sources.databases)
   defineLogMetrics(define, sources.databases)
   defineLayerMetrics(define, sources.databases)
   defineZelosMetrics(define, sources.zelos)
@@ -118,6 +119,20 @@ function defineDatabaseMetrics(define: Definitions, databases: ReadonlyMap<strin
     define.gauge(name, help, labels, perDatabase(databases, read))
   for (const [name, [help, read]] of Object.entries(counters))
     define.counter(name, help, labels, perDatabase(databases, read))
+}
+
+/** Apply runs on one event loop, so 1 means that this server can't follow the log any faster. */
+function defineUtilisation(define: Definitions, databases: ReadonlyMap<string, Database>): void {
+  const last = new Map<string, { readonly applyMs: number; readonly atMs: number }>()
+  const utilisation = (database: Database): number => {
+    const before = last.get(database.name)
+    const now = { applyMs: database.stackStatus().applyMs, atMs: performance.now() }
+    last.set(database.name, now)
+    if (before === undefined || now.atMs <= before.atMs) return 0
+    return Math.min(1, (now.applyMs - before.applyMs) / (now.atMs - before.atMs))
+  }
+  const help = 'Share of the time since the last scrape that went into apply.'
+  define.gauge('delos_apply_utilisation', help, ['database'], perDatabase(databases, utilisation))
 }
 
 function defineLogMetrics(define: Definitions, databases: ReadonlyMap<string, Database>): void {

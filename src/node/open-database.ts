@@ -1,6 +1,7 @@
 // Composes one database from its parts: metastore, loglets, virtual log, store, Base, engines with Observers between them. Owns
 // their start and their end. What the database means is the applicator's.
 
+import { DelosError } from '../base/delos-error.ts'
 import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
@@ -33,6 +34,8 @@ export interface DatabaseOptions {
   readonly logger: Logger
   readonly engines: readonly EngineFactory[]
   readonly applicator: Applicator<unknown>
+  /** Called when its parts are open and it begins to play its log, so that its status can be shown meanwhile. */
+  readonly opened: (database: Database) => void
 }
 
 /** The recipe of every embedded log. */
@@ -60,9 +63,14 @@ export class Database<R = unknown> {
   private readonly observers: ObserverSet
   private readonly identity: Identity
   private readonly engineNames: readonly string[]
+  private readonly logger: Logger
+  private readonly closers: readonly Closer[]
+  private closing: Promise<void> | undefined
 
-  private constructor(options: DatabaseOptions, parts: Parts<R>) {
+  private constructor(options: DatabaseOptions, parts: Parts<R>, closers: readonly Closer[]) {
     this.name = options.name
+    this.logger = options.logger
+    this.closers = closers
     this.stack = parts.stack
     this.store = parts.store
     this.log = parts.log
@@ -72,25 +80,46 @@ export class Database<R = unknown> {
     this.engineNames = options.engines.map((engine) => engine.name)
   }
 
-  /** Opens or creates it and plays its log to the tail. Rejects with what is wrong on disk; nothing stays open then. */
+  /**
+   * Opens or creates it and plays its log to the tail. Rejects with what is wrong on disk; nothing stays open then. If an entry
+   * stops it, it is there all the same, stopped: its status says where and why.
+   */
   static async open<R>(options: DatabaseOptions): Promise<Database<R>> {
-    const closers: (() => Promise<void>)[] = []
+    const closers: Closer[] = []
     try {
-      const database = new Database<R>(options, await openParts<R>(options, closers))
+      const database = new Database<R>(options, await openParts<R>(options, closers), closers)
+      options.opened(database as Database)
       await database.start()
       return database
     } catch (error) {
-      for (const close of closers.reverse()) await close()
+      await closeAll(closers).catch(() => undefined) // Why it could not open says more.
       throw error
     }
   }
 
   private async start(): Promise<void> {
-    await this.stack.start()
-    await this.stack.whenServing()
-    if (this.store.local.get(ENGINES_ENABLED) === undefined) {
-      await this.stack.enableAll()
-      await this.store.local.put(ENGINES_ENABLED, new Uint8Array(0))
+    const { stack, store } = this
+    await stack.start()
+    if (!(await this.caughtUp())) return
+    if (store.local.get(ENGINES_ENABLED) === undefined) {
+      await stack.enableAll()
+      await store.local.put(ENGINES_ENABLED, new Uint8Array(0))
+    }
+    const { appliedEntries, cursor } = stack.status()
+    this.logger.info({ database: this.name, appliedEntries, position: cursor }, 'the database serves')
+  }
+
+  /** False if an entry stopped it. Rejects if its log or its store is damaged, or the disk failed. */
+  private async caughtUp(): Promise<boolean> {
+    try {
+      await this.stack.whenServing()
+      return true
+    } catch (error) {
+      const { failure } = this.stack.status()
+      if (failure === undefined) throw error
+      if (failure.code === 'STOPPED') return false
+      const message = `database ${this.name}, position ${failure.position}: ${failure.message}`
+      throw new DelosError(failure.code, message, { cause: error })
     }
   }
 
@@ -133,12 +162,26 @@ export class Database<R = unknown> {
     }
   }
 
-  /** Makes everything durable and closes. Idempotent. */
-  async close(): Promise<void> {
-    await this.stack.stop()
-    await this.log.close()
-    await this.store.close()
+  /** Makes everything durable and closes. Idempotent. Rejects with the first error, after everything was closed. */
+  close(): Promise<void> {
+    this.closing ??= closeAll(this.closers)
+    return this.closing
   }
+}
+
+type Closer = () => Promise<void>
+
+/** The last one opened first. */
+async function closeAll(closers: readonly Closer[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const close of closers.toReversed()) {
+    try {
+      await close()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
 }
 
 interface Parts<R> {
@@ -150,7 +193,7 @@ interface Parts<R> {
   readonly identity: Identity
 }
 
-async function openParts<R>(options: DatabaseOptions, closers: (() => Promise<void>)[]): Promise<Parts<R>> {
+async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promise<Parts<R>> {
   const { runtime, paths, serverId } = options
   const { clock, timers, random, disk } = runtime
   const identity = await openIdentity(paths, disk, random)

@@ -7,68 +7,21 @@ import type { EngineFactory, Stack } from '../engine/stack.ts'
 import { type Logger, SILENT_LOGGER } from '../runtime/logger.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { DataDirectory } from '../store/data-directory.ts'
+import type { DataDirectory } from '../store/data-directory.ts'
 import type { UpdateResult } from '../zelos/requests.ts'
 import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
-import type { ClientLimits } from '../zookeeper/server-options.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { apiRoutes } from './http-api.ts'
-import { formatAddress, type HttpListener, listenHttp, type Routes } from './http-listener.ts'
-import { listenByPolicy } from './listen-policy.ts'
-import { metricsRoutes } from './metrics.ts'
+import type { HttpListener, Routes } from './http-listener.ts'
+import { formatAddress, listenByPolicy } from './listen-policy.ts'
+import { openDataDirectory } from './open-data-directory.ts'
 import { Database, type LogRetention } from './open-database.ts'
+import { checkOptions, type HttpOptions, type ServerOptions } from './open-options.ts'
 import { processFacts } from './process-facts.ts'
 import type { ServerStatus } from './server-status.ts'
 import { DEFAULT_STACK, ZELOS_STACK } from './stacks.ts'
 import { productVersion } from './version.ts'
-
-/** A database of your own: an applicator and a name. */
-export interface DatabaseDefinition {
-  /** Lower-case letters, digits and dashes; its directory and key range. */
-  readonly name: string
-  readonly applicator: Applicator<never> | Applicator<unknown>
-  /** Engines above Base, bottom to top. Default: Batching. */
-  readonly engines?: readonly EngineFactory[]
-}
-
-export interface ZooKeeperOptions {
-  /** Default 2181; 0 picks a free one, `off` opens none. */
-  readonly port?: number | 'off'
-  /** ZooKeeper's tickTime, ms. Default 2000. */
-  readonly tickMs?: number
-  /** Default 2 and 20 ticks. */
-  readonly sessionTimeoutMinMs?: number
-  readonly sessionTimeoutMaxMs?: number
-  /** A slower request is logged with its time per layer; 0 = off (default). */
-  readonly slowMs?: number
-  readonly limits?: Partial<ClientLimits>
-}
-
-export interface HttpOptions {
-  readonly port: number | 'off'
-  /** If the port is taken, take another with a warning instead of failing. Default false. */
-  readonly fallback?: boolean
-}
-
-export interface ServerOptions {
-  /** Created if it does not exist. One running server at a time. */
-  readonly dataDir: string
-  /** Names of built-in databases, and databases of your own. Default: zelos. */
-  readonly databases?: readonly ('zelos' | DatabaseDefinition)[]
-  /** Address of all listeners. Default 127.0.0.1. */
-  readonly host?: string
-  readonly zookeeper?: ZooKeeperOptions
-  /** Prometheus, `/metrics`. Default off. */
-  readonly metrics?: HttpOptions
-  /** HTTP API. Default off. */
-  readonly api?: HttpOptions
-  readonly log?: Partial<LogRetention>
-  /** How long close waits for requests under way, ms. Default 5000. */
-  readonly drainMs?: number
-  /** Default: silent. pino fits. */
-  readonly logger?: Logger
-}
 
 /** Bound addresses, `host:port`; a listener that is off is absent. */
 export interface ServerAddresses {
@@ -84,22 +37,26 @@ export interface Server {
   readonly failed: Promise<DelosError>
   /** The stack of a database of your own: propose, sync, read. NOT_FOUND if the server does not run it. */
   database<R>(name: string): Stack<R>
-  /** Stops listening, answers what is under way (up to drainMs), makes everything durable, ends. Idempotent. */
+  /**
+   * Stops listening, answers what is under way (up to drainMs), makes everything durable, ends. Idempotent. Rejects with the
+   * first error, after everything was closed all the same.
+   */
   close(): Promise<void>
 }
 
 const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
+const DRAIN_MS = 5000
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
- * UNSUPPORTED (platform); nothing stays open then.
+ * UNSUPPORTED (platform); nothing stays open then. A database that stops at an entry does not fail it: see `failed`.
  */
 export async function openServer(options: ServerOptions): Promise<Server> {
-  const server = new RunningServer(options, nodeRuntime())
+  const server = new RunningServer(options, checkOptions(options), nodeRuntime())
   try {
     await server.open()
   } catch (error) {
-    await server.close()
+    await server.close().catch(() => undefined) // Why it could not open says more.
     throw error
   }
   return server
@@ -108,6 +65,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
 class RunningServer implements Server {
   readonly failed: Promise<DelosError>
   private readonly options: ServerOptions
+  private readonly dataDir: string
   private readonly runtime: Runtime
   private readonly logger: Logger
   private readonly host: string
@@ -118,12 +76,13 @@ class RunningServer implements Server {
   private zelos: ZelosDatabase | undefined
   private zookeeper: ZooKeeperServer | undefined
   private readonly http: HttpListener[] = []
-  private ready = false
+  private opened = false
   private closing: Promise<void> | undefined
   private fail: (error: DelosError) => void = () => undefined
 
-  constructor(options: ServerOptions, runtime: Runtime) {
+  constructor(options: ServerOptions, dataDir: string, runtime: Runtime) {
     this.options = options
+    this.dataDir = dataDir
     this.runtime = runtime
     this.logger = options.logger ?? SILENT_LOGGER
     this.host = options.host ?? '127.0.0.1'
@@ -138,16 +97,18 @@ class RunningServer implements Server {
   }
 
   async open(): Promise<void> {
-    this.directory = await DataDirectory.open(this.options.dataDir, this.runtime)
+    this.directory = await openDataDirectory(this.dataDir, this.runtime)
+    // Before the databases: a long catching up can be watched, and is not taken for a process that hangs.
+    await this.openHttp()
     for (const wanted of this.options.databases ?? ['zelos']) {
       if (wanted === 'zelos') await this.openZelos()
-      else
-        await this.openDatabase(wanted.name, wanted.applicator as Applicator<unknown>, wanted.engines ?? DEFAULT_STACK)
+      else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK)
     }
-    this.ready = true
     await this.openZooKeeper()
-    await this.openHttp()
+    this.opened = true
   }
+
+  // ── databases ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async openDatabase<R>(
     name: string,
@@ -165,78 +126,55 @@ class RunningServer implements Server {
       logger: this.logger,
       engines,
       applicator: applicator as Applicator<unknown>,
+      opened: (opening) => this.databases.set(name, opening as Database),
     })
-    this.databases.set(name, database as Database)
     void database.stack.failed.then((report) => {
       this.logger.error({ database: name, ...report }, 'the database stopped')
-      this.fail(
-        new DelosError(report.code, `database ${name} stopped at position ${report.position}: ${report.message}`),
-      )
+      const message = `database ${name} stopped at position ${report.position}: ${report.message}`
+      this.fail(new DelosError(report.code, message))
     })
     return database
   }
 
   private async openZelos(): Promise<void> {
     const applicator = new ZelosApplicator()
-    const database = await this.openDatabase<UpdateResult>('zelos', applicator, ZELOS_STACK)
-    this.zelos = new ZelosDatabase({
-      runtime: this.runtime,
-      applicator,
-      log: database.stack,
-      store: database.stack,
-    })
-    this.zelos.startServing()
-    void database.stack.failed.then(() => this.stopZelos())
+    const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, ZELOS_STACK)
+    const limits = this.options.zookeeper?.limits ?? {}
+    this.zelos = new ZelosDatabase({ runtime: this.runtime, applicator, log: stack, store: stack, limits })
+    if (stack.status().state === 'serving') this.zelos.startServing()
+    void stack.failed.then(() => this.stopZelos())
   }
 
   /** The database stopped: its clients are sent away, status and metrics stay. */
   private async stopZelos(): Promise<void> {
     this.zelos?.stopServing()
+    const { zookeeper: _, ...others } = this.bound
+    this.bound = others
     await this.zookeeper?.close(0)
   }
 
   private async openZooKeeper(): Promise<void> {
-    const { port = 2181, tickMs = 2000, slowMs = 0, limits, ...timeouts } = this.options.zookeeper ?? {}
-    const { zelos } = this
-    if (zelos === undefined || port === 'off') return
-    const stack = (this.databases.get('zelos') as Database).stack
-    this.zookeeper = new ZooKeeperServer(this.runtime, zelos, {
+    const { port = 2181, tickMs = 2000, slowMs = 0, limits = {}, ...timeouts } = this.options.zookeeper ?? {}
+    const stack = this.databases.get('zelos')?.stack
+    if (this.zelos === undefined || stack?.status().state !== 'serving' || port === 'off') return
+    const server = new ZooKeeperServer(this.runtime, this.zelos, {
       host: this.host,
       port,
       tickMs,
       ...timeouts,
-      ...(limits !== undefined && { limits }),
+      limits,
       slowMs,
       batchTimes: () => stack.lastTimes,
       logger: this.logger,
       productVersion: productVersion(),
-      dataDir: this.options.dataDir,
+      dataDir: this.dataDir,
       process: processFacts(),
     })
-    const server = this.zookeeper
+    this.zookeeper = server
     const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())
     this.bound = { ...this.bound, zookeeper: formatAddress(listener.host, listener.port) }
-  }
-
-  private async openHttp(): Promise<void> {
-    const sources = { databases: this.databases, zelos: () => this.zelos, zookeeper: () => this.zookeeper }
-    const metrics = await this.listenHttp('metrics', this.options.metrics, () => metricsRoutes(sources))
-    if (metrics !== undefined) this.bound = { ...this.bound, metrics }
-    const api = await this.listenHttp('api', this.options.api, () => apiRoutes(() => this.status()))
-    if (api !== undefined) this.bound = { ...this.bound, api }
-  }
-
-  private async listenHttp(
-    what: string,
-    http: HttpOptions | undefined,
-    routes: () => Routes,
-  ): Promise<string | undefined> {
-    if (http === undefined || http.port === 'off') return undefined
-    const policy = { what, port: http.port, fatal: http.fallback !== true }
-    const made = routes()
-    const listener = await listenByPolicy(policy, this.logger, (port) => listenHttp(this.host, port, made))
-    this.http.push(listener)
-    return listener.address
+    // It may have stopped meanwhile, when there was no server yet to close.
+    if (stack.status().state !== 'serving') await this.stopZelos()
   }
 
   database<R>(name: string): Stack<R> {
@@ -245,12 +183,38 @@ class RunningServer implements Server {
     return database.stack as Stack<R>
   }
 
+  // ── HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  // What serves HTTP is loaded by whoever asks for it: half of the time that a start takes.
+  private async openHttp(): Promise<void> {
+    const { api, metrics } = this.options
+    await this.listenHttp('metrics', metrics, async () => {
+      const { metricsRoutes } = await import('./metrics.ts')
+      return metricsRoutes({ databases: this.databases, zelos: () => this.zelos, zookeeper: () => this.zookeeper })
+    })
+    await this.listenHttp('api', api, async () => apiRoutes(() => this.status()))
+  }
+
+  private async listenHttp(
+    what: 'metrics' | 'api',
+    http: HttpOptions | undefined,
+    makeRoutes: () => Promise<Routes>,
+  ): Promise<void> {
+    if (http === undefined || http.port === 'off') return
+    const { listenHttp } = await import('./http-listener.ts')
+    const routes = await makeRoutes()
+    const policy = { what, port: http.port, fatal: http.fallback !== true }
+    const listener = await listenByPolicy(policy, this.logger, (port) => listenHttp(this.host, port, routes))
+    this.http.push(listener)
+    this.bound = { ...this.bound, [what]: listener.address }
+  }
+
   status(): ServerStatus {
     const databases = Object.fromEntries([...this.databases].map(([name, database]) => [name, database.status()]))
     const serving = Object.values(databases).every(({ state }) => state === 'serving')
     return {
       version: productVersion(),
-      ready: this.ready && serving && this.closing === undefined,
+      ready: this.opened && serving && this.closing === undefined,
       uptimeMs: Math.round(this.runtime.clock.monotonicMs() - this.startedMs),
       serverId: this.directory?.serverId ?? '',
       addresses: { ...this.bound },
@@ -258,16 +222,31 @@ class RunningServer implements Server {
     }
   }
 
+  // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
   close(): Promise<void> {
     this.closing ??= this.closeOnce()
     return this.closing
   }
 
   private async closeOnce(): Promise<void> {
-    await this.zookeeper?.close(this.options.drainMs ?? 5000)
+    const errors: unknown[] = []
+    const steps: (() => Promise<void> | undefined)[] = [
+      () => this.zookeeper?.close(this.options.drainMs ?? DRAIN_MS),
+      ...[...this.databases.values()].map((database) => () => database.close()),
+      ...this.http.map((listener) => () => listener.close()),
+      () => this.directory?.release(),
+    ]
+    this.zelos?.stopServing()
+    for (const step of steps) {
+      try {
+        await step()
+      } catch (error) {
+        this.logger.error({ error: String(error) }, 'closing met an error')
+        errors.push(error)
+      }
+    }
     this.zelos?.close()
-    for (const database of this.databases.values()) await database.close()
-    for (const listener of this.http) await listener.close()
-    await this.directory?.release()
+    if (errors.length > 0) throw errors[0]
   }
 }

@@ -3,15 +3,17 @@
 import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
 
+/** A number as a flag or a file gives it; nothing else is taken for one. */
+const number = z.preprocess(
+  (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value),
+  z.number('a number is expected'),
+)
+const whole = (min: number, max: number) => number.pipe(z.number().int().min(min).max(max))
+
 /** A TCP port: a number, 0 = any free one, `off` = none. */
-const port = z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)])
-const milliseconds = (min: number) =>
-  z.coerce
-    .number()
-    .int()
-    .min(min)
-    .max(2 ** 31 - 1)
-const count = (min: number) => z.coerce.number().int().min(min).max(Number.MAX_SAFE_INTEGER)
+const port = z.union([z.literal('off'), whole(0, 65_535)], 'a port from 0 to 65535, or off, is expected')
+const milliseconds = (min: number) => whole(min, 2 ** 31 - 1)
+const count = (min: number) => whole(min, Number.MAX_SAFE_INTEGER)
 
 /** Databases that a server can run. */
 export const DATABASES = ['zelos'] as const
@@ -112,7 +114,7 @@ export const SETTINGS = {
   },
   logRetentionHours: {
     name: 'log-retention-hours',
-    schema: z.coerce.number().min(0).max(87_600),
+    schema: number.pipe(z.number().min(0).max(87_600)),
     fallback: 24,
     unit: 'hours',
     help: 'how long log entries are kept after they are no longer needed',
@@ -183,7 +185,7 @@ export function resolveSettings(file: RawSettings, flags: RawSettings): Resolved
   const origins: Record<string, Origin> = {}
   for (const key of SETTING_KEYS) {
     const setting: Setting = SETTINGS[key]
-    const origin = setting.name in flags ? 'flag' : setting.name in file ? 'file' : 'default'
+    const origin = isGiven(flags, setting) ? 'flag' : isGiven(file, setting) ? 'file' : 'default'
     const raw = origin === 'flag' ? flags[setting.name] : origin === 'file' ? file[setting.name] : setting.fallback
     const parsed = setting.schema.safeParse(raw)
     if (parsed.success) values[key] = parsed.data
@@ -195,6 +197,11 @@ export function resolveSettings(file: RawSettings, flags: RawSettings): Resolved
   if (complaints.length === 0) complaints.push(...checkTogether(values as unknown as Settings))
   if (complaints.length > 0) throw new DelosError('INVALID_ARGUMENT', complaints.join('\n'))
   return { values: values as unknown as Settings, origins: origins as Record<SettingKey, Origin> }
+}
+
+// A line of the file without a value, as --print-config shows what has none, gives nothing.
+function isGiven(raw: RawSettings, { name }: Setting): boolean {
+  return raw[name] !== undefined && raw[name] !== null
 }
 
 function checkTogether(values: Settings): string[] {

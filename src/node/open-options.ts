@@ -1,0 +1,112 @@
+// What a program tells `openServer`, and the check of it.
+
+import { isAbsolute, resolve } from 'node:path'
+import { DelosError } from '../base/delos-error.ts'
+import type { Applicator } from '../engine/engine.ts'
+import type { EngineFactory } from '../engine/stack.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { DEFAULT_ZELOS_LIMITS, type ZelosLimits } from '../zelos/limits.ts'
+import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../zookeeper/server-options.ts'
+import type { LogRetention } from './open-database.ts'
+
+/** A database of your own: an applicator and a name. */
+export interface DatabaseDefinition {
+  /** Lower-case letters, digits and dashes; its directory and key range. */
+  readonly name: string
+  readonly applicator: Applicator<never> | Applicator<unknown>
+  /** Engines above Base, bottom to top. Default: Batching. */
+  readonly engines?: readonly EngineFactory[]
+}
+
+export interface ZooKeeperOptions {
+  /** Default 2181; 0 picks a free one, `off` opens none. */
+  readonly port?: number | 'off'
+  /** ZooKeeper's tickTime, ms. Default 2000. */
+  readonly tickMs?: number
+  /** Default 2 and 20 ticks. */
+  readonly sessionTimeoutMinMs?: number
+  readonly sessionTimeoutMaxMs?: number
+  /** A slower request is logged with its time per layer; 0 = off (default). */
+  readonly slowMs?: number
+  /** Of the connections, and of the database behind them. */
+  readonly limits?: Partial<ClientLimits & ZelosLimits>
+}
+
+export interface HttpOptions {
+  readonly port: number | 'off'
+  /** If the port is taken, take another with a warning instead of failing. Default false. */
+  readonly fallback?: boolean
+}
+
+export interface ServerOptions {
+  /** Created if it does not exist. One running server at a time. */
+  readonly dataDir: string
+  /** Names of built-in databases, and databases of your own. Default: zelos. */
+  readonly databases?: readonly ('zelos' | DatabaseDefinition)[]
+  /** Address of all listeners. Default 127.0.0.1. */
+  readonly host?: string
+  readonly zookeeper?: ZooKeeperOptions
+  /** Prometheus, `/metrics`. Default off. */
+  readonly metrics?: HttpOptions
+  /** HTTP API. Default off. */
+  readonly api?: HttpOptions
+  readonly log?: Partial<LogRetention>
+  /** How long close waits for requests under way, ms. Default 5000. */
+  readonly drainMs?: number
+  /** Default: silent. pino fits. */
+  readonly logger?: Logger
+}
+
+type Range = readonly [min: number, max: number]
+
+const DURATION: Range = [0, 2 ** 31 - 1]
+const COUNT: Range = [0, Number.MAX_SAFE_INTEGER]
+
+/** The data directory, absolute: the program may change its working directory later. Throws INVALID_ARGUMENT with all that is wrong. */
+export function checkOptions(options: ServerOptions): string {
+  const { dataDir, databases, drainMs, log, metrics, api, zookeeper = {} } = options
+  const complaints = [
+    ...outOfRange('drainMs', drainMs, DURATION),
+    ...outOfRange('log.retentionHours', log?.retentionHours, COUNT, false),
+    ...outOfRange('log.retentionBytes', log?.retentionBytes, COUNT),
+    ...badPort('zookeeper.port', zookeeper.port),
+    ...badPort('metrics.port', metrics?.port),
+    ...badPort('api.port', api?.port),
+    ...badTimes(zookeeper),
+    ...badLimits(zookeeper.limits),
+  ]
+  if (typeof dataDir !== 'string' || dataDir === '') complaints.push('dataDir: a path is expected')
+  if (databases?.length === 0) complaints.push('databases: at least one is needed')
+  if (complaints.length > 0) throw new DelosError('INVALID_ARGUMENT', complaints.join('\n'))
+  return isAbsolute(dataDir) ? dataDir : resolve(dataDir)
+}
+
+function badTimes({ tickMs = 2000, slowMs, sessionTimeoutMinMs, sessionTimeoutMaxMs }: ZooKeeperOptions): string[] {
+  const complaints = [
+    ...outOfRange('zookeeper.tickMs', tickMs, [1, DURATION[1]]),
+    ...outOfRange('zookeeper.slowMs', slowMs, DURATION),
+    ...outOfRange('zookeeper.sessionTimeoutMinMs', sessionTimeoutMinMs, [1, DURATION[1]]),
+    ...outOfRange('zookeeper.sessionTimeoutMaxMs', sessionTimeoutMaxMs, [1, DURATION[1]]),
+  ]
+  const [min, max] = [sessionTimeoutMinMs ?? 2 * tickMs, sessionTimeoutMaxMs ?? 20 * tickMs]
+  if (min > max) complaints.push(`zookeeper.sessionTimeoutMinMs: ${min} is above the largest timeout, ${max}`)
+  return complaints
+}
+
+function badLimits(limits: ZooKeeperOptions['limits'] = {}): string[] {
+  const known = { ...DEFAULT_CLIENT_LIMITS, ...DEFAULT_ZELOS_LIMITS }
+  return Object.entries(limits).flatMap(([name, value]) => {
+    if (!(name in known)) return [`zookeeper.limits.${name}: no such limit`]
+    return outOfRange(`zookeeper.limits.${name}`, value, [name === 'connectionsPerIpMax' ? 0 : 1, COUNT[1]])
+  })
+}
+
+function badPort(name: string, port: number | 'off' | undefined): string[] {
+  return port === 'off' ? [] : outOfRange(name, port, [0, 65_535])
+}
+
+function outOfRange(name: string, value: number | undefined, [min, max]: Range, whole = true): string[] {
+  if (value === undefined) return []
+  const fits = typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value))
+  return fits ? [] : [`${name}: ${String(value)} is not a ${whole ? 'whole ' : ''}number from ${min} to ${max}`]
+}
