@@ -1,10 +1,11 @@
 // What every loglet must do, as tests: the rules of loglet.ts, run against every implementation and against the virtual log
 // over chains of them. What crashes do to one implementation is in its own tests, except that what was acknowledged survives.
 
+import type { TestFramework } from '../base/test-framework.ts'
 import type { Loglet, LogletConfig, LogletEntry, LogletProvider, LogletRecipe, LogletTail } from './loglet.ts'
 import { checkHistory, LogletHistory } from './loglet-history.ts'
 import { LOGLET_START, type LogletOffset } from './position.ts'
-import { rejection, type SuiteTools, seededBelow } from './suite-tools.ts'
+import { rejection, seededBelow } from './suite-tools.ts'
 
 /** An implementation in a fresh world. */
 export interface LogletUnderTest {
@@ -25,7 +26,8 @@ const END = Number.MAX_SAFE_INTEGER as LogletOffset
 const SUCCESSOR: LogletRecipe = { kind: 'memory', params: { origin: 'suite' } }
 
 /** Registers the suite. */
-export function logletConformance({ describe, it, expect }: SuiteTools, name: string, world: LogletWorld): void {
+export function logletConformance(name: string, framework: TestFramework, world: LogletWorld): void {
+  const { describe, it, expect } = framework
   let nonces = 0
   const newConfig = ({ provider, params }: LogletUnderTest): LogletConfig => ({
     kind: provider.kind,

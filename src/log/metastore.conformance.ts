@@ -1,7 +1,8 @@
 // What every metastore must do, as tests: one linearizable register with compare-and-set on its version.
 
+import type { TestFramework } from '../base/test-framework.ts'
 import type { MetaStore } from './metastore.ts'
-import { rejection, type SuiteTools } from './suite-tools.ts'
+import { rejection } from './suite-tools.ts'
 
 /** An implementation in a fresh world. */
 export interface MetaStoreUnderTest {
@@ -18,7 +19,8 @@ export interface MetaStoreUnderTest {
 export type MetaStoreWorld = (body: (under: MetaStoreUnderTest) => Promise<void>) => Promise<void>
 
 /** Registers the suite. */
-export function metastoreConformance({ describe, it, expect }: SuiteTools, name: string, world: MetaStoreWorld): void {
+export function metastoreConformance(name: string, framework: TestFramework, world: MetaStoreWorld): void {
+  const { describe, it, expect } = framework
   const rule = (sentence: string, body: (under: MetaStoreUnderTest) => Promise<void>) => it(sentence, () => world(body))
 
   describe(`${name} keeps the contract of MetaStore`, () => {

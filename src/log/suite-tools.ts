@@ -1,20 +1,4 @@
-// What a conformance suite needs of a test runner, handed in by the test that runs it: the suites are part of the package,
-// which depends on no runner. Vitest's `{ describe, it, expect }` fits.
-
-export interface SuiteTools {
-  readonly describe: (name: string, body: () => void) => unknown
-  readonly it: (name: string, body: () => Promise<void>) => unknown
-  readonly expect: (actual: unknown, message?: string) => SuiteMatchers
-}
-
-export interface SuiteMatchers {
-  toBe(expected: unknown): void
-  toEqual(expected: unknown): void
-  toBeGreaterThan(expected: number): void
-  toBeGreaterThanOrEqual(expected: number): void
-  toBeLessThan(expected: number): void
-  toBeLessThanOrEqual(expected: number): void
-}
+// Small helpers of the conformance suites and of tests: seeded schedules, codes of rejections.
 
 /** Small seeded numbers for schedules inside a suite: the same seed gives the same schedule. */
 export function seededBelow(seed: number): (limit: number) => number {

@@ -188,7 +188,7 @@ class LogProvider implements LogletProvider {
 for (const seed of [1, 2, 3]) {
   for (const hostile of [false, true]) {
     const name = `the virtual log over a changing chain of ${hostile ? 'hostile' : 'calm'} loglets, seed ${seed},`
-    logletConformance({ describe, it, expect }, name, (body) =>
+    logletConformance(name, { describe, it, expect }, (body) =>
       simulate({ seed }, (world) =>
         body({ provider: new LogProvider(world, hostile), params: {}, shared: true, unreliable: hostile }),
       ),

@@ -97,7 +97,7 @@ export interface LocalStore {
    * once and for all: the store then refuses commits.
    */
   flush(): Promise<void>
-  /** Pushes the layer, then reads through one pinned snapshot. At most `maxViews` open at a time (OVERLOADED past it). */
+  /** Pushes the layer, then reads through one pinned snapshot. At most `viewsMax` (StoreOptions) open at a time: OVERLOADED past it. */
   openView(options: { readonly deadlineMs: number }): Promise<StoreView>
   readonly local: LocalRange
   /** At most one hook; undefined removes it. */

@@ -12,7 +12,7 @@ import { type Simulation, simulate } from '../../sim/simulation.ts'
 import type { FileLoglet } from './file-loglet.ts'
 import { type FileLogletOptions, FileLogletProvider } from './file-loglet-provider.ts'
 
-const tools = { describe, it, expect }
+const framework = { describe, it, expect }
 const CONFIG = { kind: 'file', params: {}, nonce: 'n1' }
 const SUCCESSOR = { kind: 'file', params: {} }
 const END = Number.MAX_SAFE_INTEGER as LogletOffset
@@ -25,7 +25,7 @@ async function providerOn({ disk, clock }: SimRuntime, options = SMALL): Promise
 }
 
 for (const [seed, options] of [SMALL, { reserveBytes: 0 }].entries()) {
-  logletConformance(tools, `file on a simulated disk, ${options.segmentBytes ?? 'default'} segments,`, (body) =>
+  logletConformance(`file on a simulated disk, ${options.segmentBytes ?? 'default'} segments,`, framework, (body) =>
     simulate({ seed }, async (world) => {
       const server = world.server('a')
       const provider = await providerOn(server.boot(), options)
@@ -38,7 +38,7 @@ for (const [seed, options] of [SMALL, { reserveBytes: 0 }].entries()) {
   )
 }
 
-logletConformance(tools, 'file on this disk', async (body) => {
+logletConformance('file on this disk', framework, async (body) => {
   const directory = await mkdtemp(join(tmpdir(), 'delos-loglet-'))
   const { disk, clock } = nodeRuntime()
   const fresh = () => new FileLogletProvider(directory, disk, clock, SMALL)

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import type { TestFramework } from '../../base/test-framework.ts'
 import { type LogletWorld, logletConformance } from '../../log/loglet.conformance.ts'
 import type { LogletAppendOutcome, LogletConfig, LogletRecipe, LogletTail } from '../../log/loglet.ts'
 import type { LogletOffset } from '../../log/position.ts'
-import type { SuiteTools } from '../../log/suite-tools.ts'
 import { simulate } from '../../sim/simulation.ts'
 import { HostileLogletProvider } from './hostile-loglet-provider.ts'
 import { MemoryLog, MemoryLoglet } from './memory-loglet.ts'
 import { MemoryLogletProvider } from './memory-loglet-provider.ts'
 
-const tools: SuiteTools = { describe, it, expect }
+const framework: TestFramework = { describe, it, expect }
 
-logletConformance(tools, 'memory', (body) =>
+logletConformance('memory', framework, (body) =>
   body({ provider: new MemoryLogletProvider(), params: {}, shared: true, unreliable: false }),
 )
 
 for (const seed of [1, 2, 3]) {
-  logletConformance(tools, `memory, sparse, hostile, seed ${seed},`, (body) =>
+  logletConformance(`memory, sparse, hostile, seed ${seed},`, framework, (body) =>
     simulate({ seed }, async ({ random, timers }) => {
       const inner = new MemoryLogletProvider({ gap: () => random.uint32() % 3, zombies: true })
       const provider = new HostileLogletProvider(inner, { random, timers, indeterminateRate: 0.1, duplicateRate: 0.1 })
@@ -94,11 +94,15 @@ class TwoStepProvider extends MemoryLogletProvider {
 
 describe('the loglet suite', () => {
   const orderRule = async (faults: { appendLooksFirst: boolean; tailLooksFirst: boolean }) => {
-    const cases = new Map<string, () => Promise<void>>()
-    const collecting: SuiteTools = { describe: (_, body) => body(), it: (name, body) => cases.set(name, body), expect }
+    const cases = new Map<string, () => Promise<void> | void>()
+    const collecting: TestFramework = {
+      describe: (_, body) => body(),
+      it: (name, body) => cases.set(name, body),
+      expect,
+    }
     const world: LogletWorld = (body) =>
       body({ provider: new TwoStepProvider(faults), params: {}, shared: true, unreliable: false })
-    logletConformance(collecting, 'two steps', world)
+    logletConformance('two steps', collecting, world)
     const name = [...cases.keys()].find((sentence) => sentence.startsWith('the order rule'))
     await cases.get(name as string)?.()
   }

@@ -12,7 +12,7 @@ import type { SimRuntime } from '../../sim/sim-server.ts'
 import { simulate } from '../../sim/simulation.ts'
 import { FileMetaStore } from './file-metastore.ts'
 
-const tools = { describe, it, expect }
+const framework = { describe, it, expect }
 
 async function openOn({ disk }: SimRuntime): Promise<FileMetaStore> {
   await disk.makeDir('meta')
@@ -20,7 +20,7 @@ async function openOn({ disk }: SimRuntime): Promise<FileMetaStore> {
   return FileMetaStore.open('meta', disk)
 }
 
-metastoreConformance(tools, 'file on a simulated disk', (body) =>
+metastoreConformance('file on a simulated disk', framework, (body) =>
   simulate({ seed: 1 }, async (world) => {
     const server = world.server('a')
     const store = await openOn(server.boot())
@@ -32,7 +32,7 @@ metastoreConformance(tools, 'file on a simulated disk', (body) =>
   }),
 )
 
-metastoreConformance(tools, 'file on this disk', async (body) => {
+metastoreConformance('file on this disk', framework, async (body) => {
   const directory = await mkdtemp(join(tmpdir(), 'delos-metastore-'))
   const open = () => FileMetaStore.open(directory, new NodeDisk())
   try {

@@ -3,9 +3,9 @@ import { metastoreConformance } from '../../log/metastore.conformance.ts'
 import { simulate } from '../../sim/simulation.ts'
 import { MemoryMetaStore, MemoryRegister } from './memory-metastore.ts'
 
-const tools = { describe, it, expect }
+const framework = { describe, it, expect }
 
-metastoreConformance(tools, 'memory', async (body) => {
+metastoreConformance('memory', framework, async (body) => {
   const register = new MemoryRegister()
   await body({
     store: new MemoryMetaStore(register),
@@ -15,7 +15,7 @@ metastoreConformance(tools, 'memory', async (body) => {
 })
 
 for (const seed of [1, 2, 3]) {
-  metastoreConformance(tools, `memory, hostile, seed ${seed},`, (body) =>
+  metastoreConformance(`memory, hostile, seed ${seed},`, framework, (body) =>
     simulate({ seed }, async ({ random, timers }) => {
       const register = new MemoryRegister()
       const open = async () => new MemoryMetaStore(register, { random, timers, delayMsMax: 10, indeterminateRate: 0.2 })
