@@ -60,10 +60,19 @@ export class ActiveLoglet {
 
   /** Opens the end and asks it for its tail, so that `knownTail` is fresh. A sealed end is moved on from in the background. */
   async learn(): Promise<void> {
-    const { segment, loglet } = await this.open()
-    const { tail, sealed } = await loglet.checkTail()
-    if (sealed) this.inBackground(() => this.moveOn(segment))
-    else this.noteTail(segment, tail)
+    for (;;) {
+      const end = await this.open()
+      try {
+        const { tail, sealed } = await end.loglet.checkTail()
+        if (sealed) this.inBackground(() => this.moveOn(end.segment))
+        else this.noteTail(end.segment, tail)
+        return
+      } catch (error) {
+        if (!isGone(error) || this.closed) throw error
+        await this.register.refresh()
+        if (this.end === end) throw error
+      }
+    }
   }
 
   onTailMoved(listener: (tail: LogPos) => void): () => void {

@@ -92,6 +92,7 @@ export class LogReader {
     const end = Math.min(to, segment.end ?? this.active.knownTail)
     if (from >= end) return { entries: [], next: from }
     const { start } = segment
+    const { voided: voidedThen } = this.register.chain
     const read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
     const next = (start + read.next) as LogPos
     const readable = read.trimmedTo === undefined ? {} : { trimmedTo: (start + read.trimmedTo) as LogPos }
@@ -106,7 +107,8 @@ export class LogReader {
         const after = (pos + 1) as LogPos
         return { trimmedTo: after, ...(await this.readFrom(segment, loglet, after, to, maxBytes)) }
       }
-      if (bytes) entries.push({ pos, bytes, voided: voided.length > 0 && voided.includes(pos) })
+      // A chain that dropped the segment meanwhile has forgotten what was void in it.
+      if (bytes) entries.push({ pos, bytes, voided: isVoid(pos, voided) || isVoid(pos, voidedThen) })
     }
     this.assembler.endRead(next)
     return { ...readable, entries, next }
@@ -128,6 +130,10 @@ export class LogReader {
     if (!isValidSet(decoded, pos, segment.start)) return undefined
     return this.assembler.take(decoded, pos) ?? (await rereadSet(loglet, segment.start, decoded, pos))
   }
+}
+
+function isVoid(pos: LogPos, voided: readonly LogPos[]): boolean {
+  return voided.length > 0 && voided.includes(pos)
 }
 
 /** One answer of two reads, the second where the first one ended. */
