@@ -3,7 +3,8 @@
 import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
 import { logWorkload } from './workloads/log-workload.ts'
+import { sharedLogWorkload } from './workloads/shared-log-workload.ts'
 
-const ALL: readonly Workload[] = [diskWorkload, logWorkload]
+const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))

@@ -186,10 +186,11 @@ export class LogClients {
 
   private async read(from: LogPos, to: number, bytes = this.world.random.pick([1, 100, 1_000])): Promise<LogPos> {
     const { actors, log, model, operated } = this.options
+    const { voided } = log.chain
     const call = log.readNext(from, to as LogPos, bytes)
     const read = await actors.answer('a read', LOG_LIMITS.readLimitMs + SLACK_MS, call)
     operated()
-    model.read(from, to as LogPos, read)
+    model.read(from, to as LogPos, voided, read)
     return read.next
   }
 

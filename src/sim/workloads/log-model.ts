@@ -34,7 +34,8 @@ export class LogModel {
   private readonly mayDuplicate: boolean
   private readonly records: AppendRecord[] = []
   private readonly values = new Map<number, AppendRecord | typeof HOLE>()
-  private readonly voided = new Map<number, 'maybe' | 'surely'>()
+  /** Positions that an operator has tried to void. */
+  private readonly voided = new Set<number>()
 
   /** `mayDuplicate`: loglets below may store an entry twice. */
   constructor(mayDuplicate: boolean) {
@@ -75,8 +76,8 @@ export class LogModel {
     this.raise(tail)
   }
 
-  /** An answer to readNext. */
-  read(from: LogPos, to: LogPos, read: LogRead): void {
+  /** An answer to readNext, asked when the reader's log knew that `voidedThen` are void. */
+  read(from: LogPos, to: LogPos, voidedThen: readonly LogPos[], read: LogRead): void {
     const { entries, next, trimmedTo } = read
     const start = trimmedTo ?? from
     if (trimmedTo !== undefined) {
@@ -90,8 +91,8 @@ export class LogModel {
       check(pos >= at && pos < next, `a read of [${start}, ${next}) holds an entry at ${pos}, where ${at} comes next`)
       while (at < pos) this.settle(at++, HOLE)
       this.settle(at++, this.recordOf(bytes, pos))
-      const state = this.voided.get(pos)
-      check(voided ? state !== undefined : state !== 'surely', `position ${pos} is ${voided ? '' : 'not '}voided`)
+      if (voided) check(this.voided.has(pos), `position ${pos} is void, though nobody asked for it`)
+      else check(!voidedThen.includes(pos), `position ${pos} is not void any more`)
     }
     while (at < next) this.settle(at++, HOLE)
     this.raise(next)
@@ -109,9 +110,9 @@ export class LogModel {
     this.trimAsked = Math.max(this.trimAsked, to)
   }
 
-  /** An operator voids `pos`; `surely` once that succeeded. */
-  void(pos: LogPos, state: 'maybe' | 'surely'): void {
-    if (this.voided.get(pos) !== 'surely') this.voided.set(pos, state)
+  /** An operator is about to void `pos`. */
+  askVoid(pos: LogPos): void {
+    this.voided.add(pos)
   }
 
   /** An operator gave up everything at or past `end`: what was there is gone, and its positions are used again. */

@@ -3,11 +3,11 @@
 
 import { DelosError } from '../../base/delos-error.ts'
 import { activeSegment } from '../../log/chain/chain.ts'
-import type { Loglet, LogletConfig, LogletProvider } from '../../log/loglet.ts'
-import type { LogletOffset, LogPos } from '../../log/position.ts'
+import type { Loglet, LogletConfig } from '../../log/loglet.ts'
+import type { LogPos } from '../../log/position.ts'
 import type { VirtualLog } from '../../log/virtual-log.ts'
+import type { Life } from '../life.ts'
 import type { Simulation } from '../simulation.ts'
-import { check } from '../workload.ts'
 import { ActorEnds, type Actors } from './actors.ts'
 import type { LogClients } from './log-clients.ts'
 import type { LogModel } from './log-model.ts'
@@ -41,6 +41,20 @@ export interface OperatorOptions {
   /** Called as each begins: the moment to plan a death in the middle of it. */
   readonly begins: () => void
   readonly operated: () => void
+  /** Shared by all operators of a log: a sweep may take a copy that the chain does not name yet for an orphan. */
+  readonly copying: Copying
+  /** Makes a loglet with the same entries at the same offsets; false if the original was trimmed meanwhile. */
+  readonly copy: (from: Loglet, config: LogletConfig, length: number) => Promise<boolean>
+  readonly force?: Force
+}
+
+/** Who moves a segment or sweeps now. */
+export interface Copying {
+  by: Life | undefined
+}
+
+/** What happens around a forced end. */
+export interface Force {
   /** Called before the end is forced. */
   readonly forcing: (end: ForcedEnd) => void
   /** Called after it: everything at or past `end` is given up, and whoever has seen some of it has to start anew. */
@@ -52,8 +66,6 @@ export interface OperatorOptions {
 export class LogOperator {
   private readonly options: OperatorOptions
   private readonly world: Simulation
-  // A sweep may take a copy that the chain does not name yet for an orphan, so operators don't sweep while they move segments.
-  private copying = false
   private busy = false
 
   constructor(options: OperatorOptions) {
@@ -120,33 +132,29 @@ export class LogOperator {
 
   /** Copies a sealed segment to a loglet of its own and moves the segment there. */
   private async modify(): Promise<void> {
-    const { actors, log, model, provider } = this.options
+    const { actors, copy, log, model, provider } = this.options
     const sealed = log.chain.segments.filter(({ end }) => end !== undefined)
-    if (sealed.length === 0 || this.copying) return
+    if (sealed.length === 0) return
     const { start, end, config } = this.world.random.pick(sealed)
     const from = provider.loglets.get(config.nonce)
     if (end === undefined || from === undefined) return
-    this.copying = true
-    try {
-      const nonce = `copy${this.world.random.uint32()}`
-      const copy: LogletConfig = { kind: config.kind, params: config.params, nonce }
-      const copied = await actors.answer('a copy', LIMIT_MS, copyLoglet(from, provider, copy, end - start))
-      if (!copied) return
-      await actors.answer('modify', LIMIT_MS, log.modify(start, copy))
-    } catch (error) {
-      if (!isOvertaken(error, start < model.trimAsked)) throw error
-    } finally {
-      this.copying = false
-    }
+    await this.alone(async () => {
+      const moved: LogletConfig = { ...config, nonce: `copy${this.world.random.uint32()}` }
+      try {
+        if (!(await actors.answer('a copy', LIMIT_MS, copy(from, moved, end - start)))) return
+        await actors.answer('modify', LIMIT_MS, log.modify(start, moved))
+      } catch (error) {
+        if (!isOvertaken(error, start < model.trimAsked)) throw error
+      }
+    })
   }
 
   private async void(): Promise<void> {
     const { actors, log, model } = this.options
     const pos = this.world.random.integer(log.oldest().pos, model.floor + 5) as LogPos
-    model.void(pos, 'maybe')
+    model.askVoid(pos)
     try {
       await actors.answer('voidPosition', LIMIT_MS, log.voidPosition(pos))
-      model.void(pos, 'surely')
     } catch (error) {
       // Trimmed, voided before, or too many.
       if (!(error instanceof DelosError && error.code === 'CONFLICT')) throw error
@@ -156,22 +164,22 @@ export class LogOperator {
   /** Ends the open segment without asking its loglet, nearly always at its tail, with nobody using it. */
   private forceEnd(): Promise<void> {
     return this.options.clients.gate.alone(async () => {
-      const { actors, ends, forced, forcing, log, provider, unsure } = this.options
+      const { actors, ends, force, log, provider } = this.options
       const { random } = this.world
       const tail = await actors.answer('a tail check', LIMIT_MS, log.checkTail())
       const { start, config } = activeSegment(log.chain)
       const end = Math.max(start, random.chance(0.7) ? tail : tail - random.below(4)) as LogPos
       // Whoever was answered `indeterminate` might still get in behind the tail that was read: that is fenced off by the end.
       ends.giveUp(config.nonce)
-      forcing({ nonce: config.nonce, end })
+      force?.forcing({ nonce: config.nonce, end })
       const proof = { fenced: true, durableCursor: end } as const
       const recipe = { kind: provider.kind, params: { generation: 0 } }
       try {
         await actors.answer('forceEnd', LIMIT_MS, log.forceEnd(start, end, recipe, proof))
-        forced(end, end < tail)
+        force?.forced(end, end < tail)
       } catch (error) {
         // It may have happened, and the fence must hold until that is known.
-        if (error instanceof DelosError && error.code === 'INDETERMINATE') unsure()
+        if (error instanceof DelosError && error.code === 'INDETERMINATE') force?.unsure()
         throw error
       }
     })
@@ -179,54 +187,24 @@ export class LogOperator {
 
   private async sweep(): Promise<void> {
     const { actors, log } = this.options
-    if (this.copying) return
-    this.copying = true
+    await this.alone(() => actors.answer('sweepOrphans', LIMIT_MS, log.sweepOrphans()))
+  }
+
+  /** `call`, or nothing if somebody copies or sweeps already. */
+  private async alone(call: () => Promise<void>): Promise<void> {
+    const { actors, copying } = this.options
+    if (copying.by?.alive) return
+    copying.by = actors.life
     try {
-      await actors.answer('sweepOrphans', LIMIT_MS, log.sweepOrphans())
+      await call()
     } finally {
-      this.copying = false
+      if (copying.by === actors.life) copying.by = undefined
     }
   }
 }
 
-// Somebody trimmed or dropped the segment meanwhile.
+// Somebody dropped the segment meanwhile, or moved it, or trimmed the one and not yet the other.
 function isOvertaken(error: unknown, trimmed: boolean): boolean {
   if (!(error instanceof DelosError)) return false
-  if (error.code === 'CONFLICT') return true
-  return trimmed && (error.code === 'NOT_FOUND' || error.code === 'CLOSED' || error.code === 'MISMATCH')
-}
-
-/** Copies `length` offsets to a new loglet, at the same offsets; false if the old one was trimmed meanwhile. */
-async function copyLoglet(
-  from: Loglet,
-  provider: LogletProvider,
-  config: LogletConfig,
-  length: number,
-): Promise<boolean> {
-  const to = await provider.create(config)
-  try {
-    // What is trimmed can't be copied, and the offsets of the rest would not be the same.
-    if (from.trimPoint > 0) return false
-    let at = 0
-    while (at < length) {
-      const read = await from.readNext(at as LogletOffset, length as LogletOffset, 4_000)
-      if (read.trimmedTo !== undefined) return false
-      for (const { offset, bytes } of read.entries) if (!(await copyEntry(to, offset, bytes))) return false
-      at = read.next
-    }
-    await to.seal({ kind: provider.kind, params: {} })
-    return true
-  } finally {
-    await to.close()
-  }
-}
-
-async function copyEntry(to: Loglet, offset: number, bytes: Uint8Array): Promise<boolean> {
-  const outcome = await to.append(bytes)
-  if (outcome.kind === 'appended') {
-    check(outcome.offset === offset, `the entry of offset ${offset} was copied to ${outcome.offset}`)
-    return true
-  }
-  if (outcome.kind === 'sealed' || outcome.cause.retryable) return false
-  throw outcome.cause
+  return ['CONFLICT', 'NOT_FOUND', 'CLOSED'].includes(error.code) || (trimmed && error.code === 'MISMATCH')
 }

@@ -13,9 +13,10 @@ import type { SimRuntime, SimServer } from '../sim-server.ts'
 import type { Simulation } from '../simulation.ts'
 import { check, type Workload } from '../workload.ts'
 import { Actors } from './actors.ts'
+import { copyLoglet } from './copy-loglet.ts'
 import { LOG_LIMITS, LogClients } from './log-clients.ts'
 import { LogModel } from './log-model.ts'
-import { type Edits, type ForcedEnd, LogOperator } from './log-operator.ts'
+import { type Copying, type Edits, type ForcedEnd, LogOperator } from './log-operator.ts'
 import { SegmentEnds, WatchedLogletProvider } from './watched-loglets.ts'
 
 const LIVES_MIN = 7
@@ -85,9 +86,12 @@ class LogRun {
   private readonly operations: number
   private readonly model = new LogModel(false)
   private readonly ends = new SegmentEnds()
+  private readonly copying: Copying = { by: undefined }
   private readonly retentionBytes: number
   private readonly reserveBytes: number
   private done = 0
+  /** Spells of a full disk so far. */
+  private fills = 0
   private forced: ForcedEnd | undefined
   private life!: LogLife
   private provider!: WatchedLogletProvider
@@ -169,23 +173,25 @@ class LogRun {
 
   private async open(life: LogLife, readAll: boolean): Promise<VirtualLog> {
     const { actors } = life
-    const log = await actors.answer('the start of the log', START_MS, this.openLog(life)).catch((error: unknown) => {
-      // Without room nothing can be written, also no chain.
-      if (error instanceof DelosError && error.code === 'DISK_FULL' && this.world.counters.get('disk full') > 0) {
-        return undefined
-      }
-      throw error
-    })
-    if (log === undefined) {
-      await actors.pause(20)
-      return this.open(life, readAll)
-    }
+    const log = await this.withRoom(actors, () => actors.answer('the start of the log', START_MS, this.openLog(life)))
     this.settleForcedEnd(log)
     this.ends.see(log.chain)
     this.world.trace.note('opened', log.knownTail)
     life.log = log
-    if (readAll) await this.clients(life, log).readAll()
+    if (readAll) await this.withRoom(actors, () => this.clients(life, log).readAll())
     return log
+  }
+
+  // Without room on the disk nothing can be written, also no chain.
+  private async withRoom<T>(actors: Actors, call: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!(error instanceof DelosError && error.code === 'DISK_FULL' && this.fills > 0)) throw error
+        await actors.pause(20)
+      }
+    }
   }
 
   private async openLog({ runtime }: LogLife): Promise<VirtualLog> {
@@ -266,15 +272,19 @@ class LogRun {
         if (random.chance(0.1)) this.dieWithin(6)
       },
       operated: () => this.done++,
-      forcing: (end) => {
-        this.forced = end
+      copying: this.copying,
+      copy: (from, config, length) => copyLoglet(from, this.provider, config, length),
+      force: {
+        forcing: (end) => {
+          this.forced = end
+        },
+        forced: (end, seen) => {
+          this.forced = undefined
+          this.giveUp(end)
+          if (seen) this.die()
+        },
+        unsure: () => this.die(),
       },
-      forced: (end, seen) => {
-        this.forced = undefined
-        this.giveUp(end)
-        if (seen) this.die()
-      },
-      unsure: () => this.die(),
     })
     operator.start()
     life.operator = operator
@@ -307,6 +317,7 @@ class LogRun {
     const { fileSystem } = this.server
     const { random } = this.world
     fileSystem.capacityBytes -= fileSystem.freeBytes - random.below(20_000)
+    this.fills++
     this.world.timers.after(random.fraction() * 150, () => {
       fileSystem.capacityBytes = this.world.faults.disk.capacityBytes
     })
