@@ -19,9 +19,12 @@ const count = (min: number) => whole(min, Number.MAX_SAFE_INTEGER)
 export const DATABASES = ['zelos'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
+const database = z.enum(DATABASES, {
+  error: ({ input }) => `there is no database ${String(input)}, only ${DATABASES.join(', ')}`,
+})
 const names = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
-  z.array(z.enum(DATABASES)).min(1),
+  z.array(database).min(1),
 )
 
 interface Setting {
