@@ -257,6 +257,47 @@ describe('Batching', () => {
     expect(ledgerTexts(server.stack.read())).toEqual(['x', 'y', '1', '2', '3'])
   })
 
+  test('lets nothing gather any more once it is disabled, and what gathered before goes first', async ({
+    log,
+    server,
+    batches,
+  }) => {
+    const gate = new Gate()
+    log.appendGate = gate.wait
+    const done = [server.propose('flying')]
+    await null
+    done.push(server.propose('1'), server.propose('2'))
+    log.appendGate = undefined
+    await server.stack.change(BATCHING, { kind: 'flag', enabled: false })
+    for (const value of ['3', '4']) done.push(server.propose(value))
+    await Promise.all(done.slice(1))
+    expect(batches()).toEqual([0, 2, 1, 1])
+    gate.release()
+    await Promise.all(done)
+    expect(ledgerTexts(server.stack.read())).toEqual(['1', '2', '3', '4', 'flying'])
+  })
+
+  test(
+    'tells whoever waited longest first when all are refused, however many they are',
+    async ({ log, server }) => {
+      log.appendGate = new Gate().wait
+      const flying = reasonOf(server.propose('flying'))
+      await null
+      const told: number[] = []
+      for (let i = 0; i < 20_000; i++) {
+        server.stack.submit(entryOf(text(`${i}`)), {
+          resolve: () => told.push(-1),
+          reject: () => told.push(i),
+        })
+      }
+      log.store(encodeEntry(entryOf(text('?bug'))))
+      log.announce()
+      expect((await flying).code).toBe('INDETERMINATE')
+      expect(told).toEqual(Array.from({ length: 20_000 }, (_, i) => i))
+    },
+    { batchCountMax: 1 },
+  )
+
   test('rejects what has not left when it stops', async ({ log, server }) => {
     log.appendGate = new Gate().wait
     const flying = reasonOf(server.propose('flying'))

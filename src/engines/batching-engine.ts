@@ -68,11 +68,16 @@ export class BatchingEngine extends EngineLayer {
   private inFlight = 0
   private waitingCount = 0
   private waitingBytes = 0
+  /** A departure at the end of this synchronous section is planned. */
+  private planned = false
   private departing = false
   private closed = false
   /** Size of the last batch: what the next one's buffer begins with. */
   private lastBytes = 4096
-  private readonly depart = (): void => this.departAll()
+  private readonly depart = (): void => {
+    this.planned = false
+    this.departUpTo(this.limits.inFlightMax)
+  }
 
   constructor(context: EngineContext, limits: BatchingLimits) {
     super(BATCHING, context)
@@ -82,8 +87,9 @@ export class BatchingEngine extends EngineLayer {
   }
 
   override propose(entry: Entry, completion: Completion<unknown>): void {
-    // Whatever was proposed first goes first, also when the switch was turned in between.
-    if (!this.flags.enabled && this.waitingCount === 0) {
+    if (!this.flags.enabled) {
+      // What was proposed before the switch was turned goes first, all of it: nothing gathers any more.
+      if (this.waitingCount > 0) this.departUpTo(Number.POSITIVE_INFINITY)
       this.below.propose(entry, completion)
       return
     }
@@ -97,15 +103,15 @@ export class BatchingEngine extends EngineLayer {
     this.open.add(entry, completion)
     this.waitingCount++
     this.waitingBytes += bytes
-    if (this.departing || this.inFlight >= this.limits.inFlightMax) return
-    this.departing = true
+    if (this.planned || this.inFlight >= this.limits.inFlightMax) return
+    this.planned = true
     queueMicrotask(this.depart)
   }
 
   /** A batch came back, either way. Called by Batch before it tells its proposers. */
   landed(): void {
     this.inFlight--
-    this.departAll()
+    this.departUpTo(this.limits.inFlightMax)
   }
 
   override async stop(): Promise<void> {
@@ -152,9 +158,12 @@ export class BatchingEngine extends EngineLayer {
     return this.above.apply(tx, part, pos)
   }
 
-  private departAll(): void {
-    this.departing = false
-    while (this.inFlight < this.limits.inFlightMax && this.waitingCount > 0) {
+  // A batch that is refused at once lands within its own departure. The loop then goes on: whoever waited longest is told
+  // first, and calls don't nest, however many wait.
+  private departUpTo(inFlightMax: number): void {
+    if (this.departing) return
+    this.departing = true
+    while (this.inFlight < inFlightMax && this.waitingCount > 0) {
       if (this.ready.length === 0) this.closeOpen()
       const batch = this.ready.shift() as Batch
       this.waitingCount -= batch.count
@@ -163,6 +172,7 @@ export class BatchingEngine extends EngineLayer {
       this.lastBytes = batch.bytesBound
       this.below.propose(batch.toEntry(), batch)
     }
+    this.departing = false
   }
 
   private closeOpen(): void {

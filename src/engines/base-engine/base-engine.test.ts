@@ -1,6 +1,7 @@
 import { describe, expect } from 'vitest'
 import { baseTest, logged, reasonOf } from '../../../test/support/base-fixture.ts'
 import { ledgerTexts } from '../../../test/support/ledger.ts'
+import { LedgerServer } from '../../../test/support/ledger-server.ts'
 import { Gate } from '../../../test/support/scripted-log.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import { entryOf } from '../../engine/entry.ts'
@@ -50,6 +51,24 @@ describe('Base, proposing', () => {
       expect(server.stack.status().incarnation).toBe(incarnation)
       server.crash()
     }
+  })
+
+  baseTest('goes on under a new name when its store was lost and the log was not', async ({ log, server, world }) => {
+    await server.startServing()
+    for (const value of ['one', 'two']) await server.propose(value)
+    await server.stop()
+    await server.startServing()
+    await server.propose('three')
+    await server.stop()
+    const again = new LedgerServer({ world, name: 'a', engines: [], openLog: async () => log })
+    await again.startServing()
+    await expect(again.propose('four')).resolves.toBe(4)
+    expect(again.stack.status()).toMatchObject({ incarnation: 3, duplicatesDropped: 0 })
+    await again.stop()
+    await again.startServing()
+    await expect(again.propose('five')).resolves.toBe(5)
+    expect(again.stack.status().incarnation).toBe(4)
+    await again.stop()
   })
 
   baseTest('rejects with the cause if the log refused, and nothing is applied', async ({ log, server }) => {

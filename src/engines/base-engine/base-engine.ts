@@ -40,8 +40,8 @@ export interface BaseOptions {
 
 /** Parts that exist from start on, when the incarnation and the known engines are. */
 interface Running {
-  readonly incarnation: number
   readonly stamper: Stamper
+  readonly duplicates: DuplicateFilter
   readonly slices: SliceRunner
   readonly loop: ApplyLoop
 }
@@ -65,6 +65,7 @@ export class BaseEngine implements BottomEngine {
   private refusedAppends = 0
   private indeterminateAppends = 0
   private endTailListener: (() => void) | undefined
+  private renewing: Promise<void> | undefined
   private stopping: Promise<void> | undefined
   private readonly stateListeners: ((state: StackState) => void)[] = []
 
@@ -138,17 +139,8 @@ export class BaseEngine implements BottomEngine {
     const { clock, timers } = this.options
     const { limits, pending } = this
     const applicator = this.above
-    const slices = new SliceRunner({
-      ...limits,
-      store,
-      clock,
-      duplicates,
-      pending,
-      levels,
-      applicator,
-      serverId,
-      incarnation,
-    })
+    const stamper = new Stamper(serverId, incarnation)
+    const slices = new SliceRunner({ ...limits, store, clock, duplicates, pending, levels, applicator, stamper })
     const loop = new ApplyLoop({
       ...limits,
       log,
@@ -158,7 +150,7 @@ export class BaseEngine implements BottomEngine {
       advanced: (reached, bytes) => this.advanced(reached, bytes),
       failed: (failure) => this.fail(failure),
     })
-    this.running = { incarnation, stamper: new Stamper(serverId, incarnation), slices, loop }
+    this.running = { stamper, duplicates, slices, loop }
     this.tailAtStart = tail
     this.enter('catching up')
     loop.start(cursor)
@@ -220,7 +212,7 @@ export class BaseEngine implements BottomEngine {
       durableCursor: this.flushes.durableCursor,
       knownTail: this.running?.loop.knownTail ?? this.options.log.knownTail,
       trimPrefix: this.flushes.trimPrefix,
-      incarnation: this.running?.incarnation ?? 0,
+      incarnation: this.running?.stamper.incarnation ?? 0,
       pendingProposals: this.pending.count,
       pendingBytes: this.pending.bytes,
       appliedEntries: counts?.entries ?? 0,
@@ -253,8 +245,26 @@ export class BaseEngine implements BottomEngine {
 
   private advanced(cursor: LogPos, bytes: number): void {
     if (bytes > 0) this.flushes.committed(bytes)
-    if (this.state === 'catching up' && cursor >= this.tailAtStart) this.enter('serving')
+    if (this.state === 'catching up' && cursor >= this.tailAtStart) this.caughtUp()
     this.syncs.advanced(cursor)
+  }
+
+  // A store that was lost and made again has counted its lives from 1, and the log remembers the earlier ones: under their
+  // names every proposal would be dropped as a duplicate.
+  private caughtUp(): void {
+    const { duplicates, stamper } = this.running as Running
+    const newest = duplicates.newestIncarnation(this.options.serverId)
+    if (newest < stamper.incarnation) {
+      this.enter('serving')
+      return
+    }
+    this.renewing ??= nextIncarnation(this.options.store, newest).then(
+      (incarnation) => {
+        stamper.renew(incarnation)
+        if (this.state === 'catching up') this.enter('serving')
+      },
+      (thrown: unknown) => this.fail(report(thrown, this.cursor, undefined)),
+    )
   }
 
   // Why propose is refused now.
@@ -280,6 +290,7 @@ export class BaseEngine implements BottomEngine {
     if (!failed) this.enter('closed')
     this.endTailListener?.()
     await this.running?.loop.stop()
+    await this.renewing
     const closed = new DelosError('CLOSED', 'the database is closed')
     this.syncs.close(closed)
     this.pending.rejectAll('the database was closed; the proposal may be in the log')

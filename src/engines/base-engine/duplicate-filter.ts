@@ -41,6 +41,11 @@ export class DuplicateFilter {
     }
   }
 
+  /** The highest incarnation of a server that was applied; 0 if none was. */
+  newestIncarnation(serverId: string): number {
+    return Math.max(0, ...(this.origins.get(serverId)?.incarnations.keys() ?? []))
+  }
+
   /** Deterministic. Anything but `new` must not be applied. */
   arrive(stamp: ProposalStamp, pos: LogPos): Arrival {
     const origin = this.stage(stamp.serverId)

@@ -8,10 +8,11 @@ import { BASE } from './proposal-stamp.ts'
 
 const KEY = `${subStorePrefix(BASE)}incarnation`
 
-/** One more than ever before, durable before it resolves: nothing may be proposed earlier. */
-export async function nextIncarnation(store: LocalStore): Promise<number> {
+/** One more than ever before, and than `above`; durable before it resolves: nothing may be proposed earlier. */
+export async function nextIncarnation(store: LocalStore, above = 0): Promise<number> {
   const stored = store.local.get(KEY)
-  const incarnation = stored === undefined ? 1 : new ByteReader(stored).u64() + 1
+  const last = stored === undefined ? 0 : new ByteReader(stored).u64()
+  const incarnation = Math.max(last, above) + 1
   const writer = new ByteWriter(8)
   writer.u64(incarnation)
   await store.local.put(KEY, writer.toBytes())

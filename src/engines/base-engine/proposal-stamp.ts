@@ -22,16 +22,35 @@ export interface ProposalStamp {
   readonly wallMs: number
 }
 
-/** Writes the stamps of one incarnation. */
+/** Writes the stamps of one incarnation, and knows them when it sees them. */
 export class Stamper {
-  private readonly constant: Buffer
+  private readonly serverId: string
   private readonly writer = new ByteWriter(128)
+  private current = 0
+  private constant: Buffer = Buffer.alloc(0)
 
   constructor(serverId: string, incarnation: number) {
+    this.serverId = serverId
+    this.renew(incarnation)
+  }
+
+  get incarnation(): number {
+    return this.current
+  }
+
+  /** Goes on as another incarnation: before the first stamp only. */
+  renew(incarnation: number): void {
+    this.current = incarnation
+    this.writer.reset()
     this.writer.u8(FORMAT)
-    this.writer.string(serverId)
+    this.writer.string(this.serverId)
     this.writer.varint(incarnation)
     this.constant = this.writer.toBytes()
+  }
+
+  /** True if it made that stamp. */
+  made(stamp: ProposalStamp): boolean {
+    return stamp.incarnation === this.current && stamp.serverId === this.serverId
   }
 
   /** The header's bytes, valid until the next call. */

@@ -108,6 +108,17 @@ describe('Base, stopped by an entry', () => {
     expect((await reasonOf(server.stack.whenServing())).code).toBe('TRIMMED')
   })
 
+  baseTest('names the entry whose postApply threw, not the first of its transaction', async ({ log, server }) => {
+    await server.startServing()
+    server.ledger.postApply = (entry) => {
+      if (String(entry.payload) === 'two') throw new Error('a bug')
+    }
+    for (const value of ['one', 'two', 'three']) log.store(logged(value))
+    log.announce()
+    expect(await server.stack.failed).toMatchObject({ position: 1 })
+    expect(server.stack.status()).toMatchObject({ cursor: 3, transactions: 1 })
+  })
+
   baseTest('stops when postApply throws, with the commit in place', async ({ log, server }) => {
     await server.startServing()
     server.ledger.postApply = () => {

@@ -15,7 +15,7 @@ import type { LocalStore, Transaction } from '../../store/local-store.ts'
 import { saveCursor } from './cursor.ts'
 import type { DuplicateFilter } from './duplicate-filter.ts'
 import type { Pending, PendingProposals } from './pending-proposals.ts'
-import { BASE, type ProposalStamp, readStamp } from './proposal-stamp.ts'
+import { BASE, type ProposalStamp, readStamp, type Stamper } from './proposal-stamp.ts'
 
 export interface SliceLimits {
   /** A slice begins no further entry after this long. */
@@ -31,9 +31,8 @@ export interface SliceParts extends SliceLimits {
   readonly pending: PendingProposals
   readonly levels: EngineLevels
   readonly applicator: Applicator<unknown>
-  /** This server, as its own stamps name it. */
-  readonly serverId: string
-  readonly incarnation: number
+  /** Knows which entries are this server's own, of this life. */
+  readonly stamper: Stamper
 }
 
 export interface SliceResult {
@@ -126,7 +125,7 @@ export class SliceRunner {
         this.noteTooLate(stamp)
         return
       }
-      pending = this.isOwn(stamp) ? this.parts.pending.find(stamp.localId) : undefined
+      pending = this.parts.stamper.made(stamp) ? this.parts.pending.find(stamp.localId) : undefined
     }
     const result = this.parts.applicator.apply(tx, entry, pos)
     this.entries.push(entry)
@@ -137,12 +136,8 @@ export class SliceRunner {
 
   // Whoever still waits for an entry that is dropped: no copy of it was applied before, and none ever will be.
   private noteTooLate(stamp: ProposalStamp): void {
-    const pending = this.isOwn(stamp) ? this.parts.pending.find(stamp.localId) : undefined
+    const pending = this.parts.stamper.made(stamp) ? this.parts.pending.find(stamp.localId) : undefined
     if (pending !== undefined && !this.waiting.includes(pending)) this.tooLate.push(pending)
-  }
-
-  private isOwn(stamp: ProposalStamp): boolean {
-    return stamp.incarnation === this.parts.incarnation && stamp.serverId === this.parts.serverId
   }
 
   // The part of the section behind the commit: soft state first, for all of them, then whoever waits.
@@ -170,7 +165,7 @@ export class SliceRunner {
       }
     } catch (thrown) {
       // postApply and completions must not throw: a bug above. The commit stands, so the cursor does too.
-      return report(thrown, positions[Math.min(at, completed)] ?? cursor, undefined)
+      return report(thrown, positions[at < entries.length ? at : completed] ?? cursor, undefined)
     } finally {
       this.clear()
       this.counts.applyMs += clock.monotonicMs() - startMs
