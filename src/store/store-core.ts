@@ -195,7 +195,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     put: (key, value) => {
       if (this.closing) return Promise.reject(closedError())
       if (this.failure) return Promise.reject(this.failure)
-      if (this.localPending.size >= this.localPutsMax) {
+      if (this.localWaiters.length >= this.localPutsMax) {
         return Promise.reject(new DelosError('OVERLOADED', `localPutsMax: ${this.localPutsMax} local puts wait`))
       }
       const done = new Deferred<void>()
