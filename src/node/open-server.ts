@@ -46,6 +46,8 @@ export interface Server {
 
 const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
 const DRAIN_MS = 5000
+/** In the order in which they are shown. */
+const LISTENERS = ['zookeeper', 'metrics', 'api'] as const satisfies (keyof ServerAddresses)[]
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
@@ -148,8 +150,7 @@ class RunningServer implements Server {
   /** The database stopped: its clients are sent away, status and metrics stay. */
   private async stopZelos(): Promise<void> {
     this.zelos?.stopServing()
-    const { zookeeper: _, ...others } = this.bound
-    this.bound = others
+    this.bind('zookeeper', undefined)
     await this.zookeeper?.close(0)
   }
 
@@ -172,7 +173,7 @@ class RunningServer implements Server {
     })
     this.zookeeper = server
     const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())
-    this.bound = { ...this.bound, zookeeper: formatAddress(listener.host, listener.port) }
+    this.bind('zookeeper', formatAddress(listener.host, listener.port))
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()
   }
@@ -206,7 +207,12 @@ class RunningServer implements Server {
     const policy = { what, port: http.port, fatal: http.fallback !== true }
     const listener = await listenByPolicy(policy, this.logger, (port) => listenHttp(this.host, port, routes))
     this.http.push(listener)
-    this.bound = { ...this.bound, [what]: listener.address }
+    this.bind(what, listener.address)
+  }
+
+  private bind(name: keyof ServerAddresses, address: string | undefined): void {
+    const all = { ...this.bound, [name]: address }
+    this.bound = Object.fromEntries(LISTENERS.flatMap((one) => (all[one] === undefined ? [] : [[one, all[one]]])))
   }
 
   status(): ServerStatus {
