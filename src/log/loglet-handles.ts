@@ -9,7 +9,7 @@ export class LogletHandles {
   private readonly providers: ReadonlyMap<string, LogletProvider>
   private readonly handles = new Map<string, Promise<Loglet>>()
   private readonly ready = new Map<string, Loglet>()
-  /** Created for an attempt that the chain does not name yet: `retain` leaves them alone. */
+  /** Part of an attempt, and perhaps not named by the chain: `retain` and sweeps leave them alone. */
   private readonly attempts = new Set<string>()
   /** Handles on their way out: a provider has one handle a loglet. */
   private readonly closing = new Map<string, Promise<void>>()
@@ -34,6 +34,15 @@ export class LogletHandles {
     if (this.closed) return Promise.reject(closedError())
     this.attempts.add(config.nonce)
     return this.keep(config, this.provider(config.kind).create(config))
+  }
+
+  /** A loglet that exists takes part in an attempt, until `settle`. */
+  hold(config: LogletConfig): void {
+    this.attempts.add(config.nonce)
+  }
+
+  isHeld(config: LogletConfig): boolean {
+    return this.attempts.has(config.nonce)
   }
 
   /** The attempt is decided: from now on the chain alone says whether the handle stays. */

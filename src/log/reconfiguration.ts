@@ -6,7 +6,7 @@
 // enter the chain after it, which is what makes the sweep of orphans safe.
 
 import { DelosError } from '../base/delos-error.ts'
-import { activeSegment, type Chain, type ChainSegment } from './chain/chain.ts'
+import { activeSegment, type Chain, type ChainSegment, chainNames } from './chain/chain.ts'
 import {
   type Edited,
   extendChain,
@@ -17,6 +17,7 @@ import {
   voidInChain,
 } from './chain/chain-edits.ts'
 import type { ChainRegister } from './chain-register.ts'
+import { allEnded } from './deadline.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
 import type { Loglet, LogletConfig, LogletRecipe } from './loglet.ts'
 import type { LogletHandles } from './loglet-handles.ts'
@@ -98,14 +99,24 @@ export class Reconfiguration {
     const dropped = await this.editAndCompare((chain, edit) => truncateChain(chain, upTo, edit))
     if (!dropped) return
     this.options.onEvent('truncated')
-    for (const { config } of dropped) await this.handles.destroy(config)
+    await allEnded(dropped.map(({ config }) => this.handles.destroy(config)))
   }
 
   /**
    * Replaces the loglet of the sealed segment that starts at `start` by `config`, which must exist and hold a copy: it is
    * compared entry by entry first. Rejects with MISMATCH if it serves anything else, CONFLICT if the chain is against it.
+   * Until it is in the chain another server's sweep would take the copy for an orphan: let none run meanwhile.
    */
   async modify(start: LogPos, config: LogletConfig): Promise<void> {
+    this.handles.hold(config)
+    try {
+      await this.replaceLoglet(start, config)
+    } finally {
+      this.handles.settle(config)
+    }
+  }
+
+  private async replaceLoglet(start: LogPos, config: LogletConfig): Promise<void> {
     const segment = (await this.fetch()).segments.find((candidate) => candidate.start === start)
     if (segment?.end === undefined) throw new DelosError('CONFLICT', `no sealed segment starts at ${start}`)
     const length = (segment.end - start) as LogletOffset
@@ -117,7 +128,7 @@ export class Reconfiguration {
     )
     if (!replaced) throw new DelosError('CONFLICT', `the segment at ${start} can't be modified`)
     this.options.onEvent('modified')
-    await this.handles.destroy(segment.config)
+    await this.discard(segment.config)
   }
 
   /** Voids a position: every server that has not passed it yet applies it as a no-op. The caller knows that none has. */
@@ -154,14 +165,17 @@ export class Reconfiguration {
   /** Destroys loglets that the chain does not name and never will. */
   async sweepOrphans(): Promise<void> {
     const existing = await this.handles.list()
-    const isOrphan = ({ nonce }: LogletConfig, chain: Chain) => !chain.segments.some((s) => s.config.nonce === nonce)
+    const isOrphan = (config: LogletConfig) =>
+      !chainNames(this.register.chain, config.nonce) && !this.handles.isHeld(config)
     const base = await this.fetch()
-    const orphans = existing.filter((config) => isOrphan(config, base))
+    const orphans = existing.filter(isOrphan)
     if (orphans.length === 0) return
     // Whoever created one of them read the chain before this edit, so its compare-and-set fails.
     const touched = touchChain(base, this.newIdentity())
     if (touched.kind === 'rejected' || (await this.register.compareAndSet(base, touched.chain)) === 'lost') return
+    // Looked at again: a copy among them may have entered the chain here meanwhile.
     for (const config of orphans) {
+      if (!isOrphan(config)) continue
       await this.handles.destroy(config)
       this.options.onEvent('orphan destroyed')
     }
@@ -307,7 +321,8 @@ async function compareLoglets(a: Loglet, b: Loglet, length: LogletOffset): Promi
     const read = await a.readNext(at, length, COMPARE_BYTES)
     const next = read.next
     if (next === at) throw new DelosError('MISMATCH', `the sealed loglet serves nothing at offset ${at}`)
-    const copied = await readAll(b, at, next)
+    // What was trimmed meanwhile is nobody's concern.
+    const copied = await readAll(b, read.trimmedTo ?? at, next)
     const equal = copied.length === read.entries.length && read.entries.every((entry, i) => isEqual(entry, copied[i]))
     if (!equal) throw new DelosError('MISMATCH', `the copy differs in offsets ${at} to ${next}`)
     at = next

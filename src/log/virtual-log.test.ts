@@ -7,6 +7,7 @@ import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-met
 import { Counters } from '../sim/counters.ts'
 import type { SimRuntime } from '../sim/sim-server.ts'
 import { type Simulation, simulate } from '../sim/simulation.ts'
+import type { ChainSegment } from './chain/chain.ts'
 import { decodeChain } from './chain/chain-codec.ts'
 import { encodeChunk } from './chunk-codec.ts'
 import type { VirtualLogOptions } from './log-options.ts'
@@ -441,6 +442,27 @@ describe('what operators do', () => {
       expect(await texts(other)).toEqual(before)
       await log.close()
       await other.close()
+    }))
+
+  it('modify is neither swept away nor disturbed by other changes of the chain', () =>
+    withMemory(async (memory) => {
+      for (let turns = 0; turns < 40; turns++) {
+        const log = await memory.open()
+        await appendAll(log, 5)
+        await log.extend(MEMORY)
+        const before = await texts(log)
+        const segment = log.chain.segments.at(-2) as ChainSegment
+        const copied = { ...MEMORY, nonce: `copy-${turns}` }
+        const copy = await memory.memory.create(copied)
+        for (const entry of await readAll(log, segment.start)) await copy.append(entry.bytes)
+        const extending = turns % 2 === 0 ? log.extend(MEMORY) : Promise.resolve()
+        const modifying = log.modify(segment.start, copied)
+        for (let i = 0; i < turns; i++) await null
+        await Promise.all([modifying, extending, log.sweepOrphans()])
+        expect(log.chain.segments.some(({ config }) => config.nonce === copied.nonce)).toBe(true)
+        expect(await texts(log)).toEqual(before)
+        await log.close()
+      }
     }))
 
   it('a voided position is delivered, marked, on every server that learns of it', () =>
