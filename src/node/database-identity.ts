@@ -3,9 +3,9 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
+import { makeDirDurably } from '../runtime/durable-file.ts'
 import type { Random } from '../runtime/runtime.ts'
 import type { DatabasePaths } from '../store/data-directory.ts'
-import { makeDirDurably } from '../store/durable-file.ts'
 import {
   checkIdentity,
   decodeIdentity,

@@ -3,8 +3,8 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk, DiskLock } from '../runtime/disk.ts'
+import { makeDirDurably, readSmallFile, writeFileDurably } from '../runtime/durable-file.ts'
 import type { Random } from '../runtime/runtime.ts'
-import { makeDirDurably, readSmallFile, writeFileDurably } from './durable-file.ts'
 
 /** What a data directory needs of the runtime. */
 export interface DataDirectoryRuntime {

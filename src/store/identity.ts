@@ -3,9 +3,9 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
+import { readSmallFile, writeFileDurably } from '../runtime/durable-file.ts'
 import type { Random } from '../runtime/runtime.ts'
 import type { DatabasePaths } from './data-directory.ts'
-import { readSmallFile, writeFileDurably } from './durable-file.ts'
 
 /** Three times 128 random bits as 32 lower-case hex digits. */
 export interface Identity {

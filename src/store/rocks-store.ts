@@ -3,9 +3,9 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
+import { makeDirDurably } from '../runtime/durable-file.ts'
 import type { Clock, Timers } from '../runtime/runtime.ts'
 import { Deferred } from './deferred.ts'
-import { makeDirDurably } from './durable-file.ts'
 import type { LocalStore } from './local-store.ts'
 import { META_FORMAT_KEY, RocksBackend } from './rocks-backend.ts'
 import { loadRocks, type RocksDb, type RocksModule, type RocksOpenOptions, rocksError } from './rocks-binding.ts'

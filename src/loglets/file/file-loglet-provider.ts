@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib'
 import { DelosError } from '../../base/delos-error.ts'
 import type { LogletConfig, LogletProvider } from '../../log/loglet.ts'
 import type { Disk } from '../../runtime/disk.ts'
+import { readSmallFile, writeSynced } from '../../runtime/durable-file.ts'
 import type { Clock } from '../../runtime/runtime.ts'
 import { DiskSpace } from './disk-space.ts'
 import { decodeRecipe, FileLoglet } from './file-loglet.ts'
@@ -71,13 +72,7 @@ export class FileLogletProvider implements LogletProvider {
     if (await this.disk.exists(`${home}/${IDENTITY}`)) throw new DelosError('CONFLICT', `${home} exists`)
     await this.removeHome(home)
     await this.disk.makeDir(home)
-    const file = await this.disk.open(`${home}/${IDENTITY}`, 'create')
-    try {
-      await file.write(encodeIdentity(config.nonce), 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeSynced(this.disk, `${home}/${IDENTITY}`, encodeIdentity(config.nonce))
     await this.disk.syncDir(home)
     await this.disk.syncDir(this.directory)
     return this.start(config, [])
@@ -123,15 +118,9 @@ export class FileLogletProvider implements LogletProvider {
 
   private async checkIdentity(home: string, nonce: string): Promise<void> {
     const path = `${home}/${IDENTITY}`
-    if (!(await this.disk.exists(path))) throw new DelosError('NOT_FOUND', `no file loglet ${nonce}`)
-    const file = await this.disk.open(path, 'read')
-    try {
-      const bytes = Buffer.alloc(await file.size())
-      await file.read(bytes, 0)
-      checkIdentity(path, bytes.toString(), nonce)
-    } finally {
-      await file.close()
-    }
+    const bytes = await readSmallFile(this.disk, path)
+    if (!bytes) throw new DelosError('NOT_FOUND', `no file loglet ${nonce}`)
+    checkIdentity(path, bytes.toString(), nonce)
   }
 
   /** Recovers what the segment files `numbers` (ascending) hold, and goes on from there. */

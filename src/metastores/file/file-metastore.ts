@@ -13,10 +13,13 @@ import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { MetaRead, MetaStore, MetaWriteOutcome } from '../../log/metastore.ts'
 import type { Disk } from '../../runtime/disk.ts'
+import { readSmallFile, writeSynced } from '../../runtime/durable-file.ts'
 
 const MAGIC = Buffer.from('DELOSREG', 'latin1')
 const FORMAT_VERSION = 1
 const HEADER_BYTES = 24
+/** Far above any chain: a larger file is damage. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 const FILE = 'register'
 const TEMPORARY = 'register.tmp'
 
@@ -38,18 +41,12 @@ export class FileMetaStore implements MetaStore {
   /** `directory` must exist. Rejects with CORRUPT or FORMAT, naming the file. */
   static async open(directory: string, disk: Disk): Promise<FileMetaStore> {
     const path = `${directory}/${FILE}`
-    if (!(await disk.exists(path))) return new FileMetaStore(disk, directory, { value: undefined, version: 0 })
-    const file = await disk.open(path, 'read')
-    try {
-      const bytes = Buffer.alloc(await file.size())
-      await file.read(bytes, 0)
-      const current = decode(bytes, path)
-      // After a mere process crash the rename may never have been made durable.
-      await disk.syncDir(directory)
-      return new FileMetaStore(disk, directory, current)
-    } finally {
-      await file.close()
-    }
+    const bytes = await readSmallFile(disk, path, FILE_BYTES_MAX)
+    if (!bytes) return new FileMetaStore(disk, directory, { value: undefined, version: 0 })
+    const current = decode(bytes, path)
+    // After a mere process crash the rename may never have been made durable.
+    await disk.syncDir(directory)
+    return new FileMetaStore(disk, directory, current)
   }
 
   async read(): Promise<MetaRead> {
@@ -76,7 +73,8 @@ export class FileMetaStore implements MetaStore {
     this.mustWork()
     const { version } = this.current
     if (version !== expectedVersion) return { kind: 'conflict', version }
-    await this.writeTemporary(encode(value, version + 1))
+    // Until the rename nothing is changed, so a failure here is a plain one.
+    await writeSynced(this.disk, `${this.directory}/${TEMPORARY}`, encode(value, version + 1))
     try {
       await this.disk.rename(`${this.directory}/${TEMPORARY}`, `${this.directory}/${FILE}`)
       await this.disk.syncDir(this.directory)
@@ -87,19 +85,6 @@ export class FileMetaStore implements MetaStore {
     }
     this.current = { value, version: version + 1 }
     return { kind: 'written', version: version + 1 }
-  }
-
-  // Until the rename nothing is changed, so a failure here is a plain one.
-  private async writeTemporary(bytes: Uint8Array): Promise<void> {
-    const path = `${this.directory}/${TEMPORARY}`
-    await this.disk.remove(path)
-    const file = await this.disk.open(path, 'create')
-    try {
-      await file.write(bytes, 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
   }
 
   private mustWork(): void {

@@ -1,21 +1,26 @@
 // Small whole files that appear completely or not at all, also across a crash. Not for anything that grows.
 
 import { DelosError } from '../base/delos-error.ts'
-import type { Disk } from '../runtime/disk.ts'
+import type { Disk } from './disk.ts'
 
 /** Writes or replaces the file at `path`; its content and its name are durable when this resolves. Uses `<path>.new`. */
 export async function writeFileDurably(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.new`
-  await disk.remove(temporary)
-  const file = await disk.open(temporary, 'create')
+  await writeSynced(disk, temporary, bytes)
+  await disk.rename(temporary, path)
+  await disk.syncDir(parentOf(path))
+}
+
+/** Makes the file at `path` anew. Its content is durable when this resolves, its name only after a sync of the directory. */
+export async function writeSynced(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  await disk.remove(path)
+  const file = await disk.open(path, 'create')
   try {
     await file.write(bytes, 0)
     await file.sync()
   } finally {
     await file.close()
   }
-  await disk.rename(temporary, path)
-  await disk.syncDir(parentOf(path))
 }
 
 /** The content of the file at `path`; undefined if there is none. Rejects with CORRUPT if it is longer than `bytesMax`. */
