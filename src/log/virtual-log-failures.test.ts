@@ -89,6 +89,19 @@ async function attempt(seed: number, plan: PlannedFailure, end: 'kill' | 'crash'
   })
 }
 
+describe('a sweep over files', () => {
+  it('leaves alone what no loglet can be named', async () => {
+    await simulate({ seed: 1 }, async (world) => {
+      const runtime = world.server('a').boot()
+      for (const directory of ['meta', 'log', 'log/loglet-kept.bak']) await runtime.disk.makeDir(directory)
+      const log = await openLog(runtime.disk, runtime)
+      await log.sweepOrphans()
+      expect(await runtime.disk.list('log')).toContain('loglet-kept.bak')
+      await log.close()
+    })
+  })
+})
+
 describe('the virtual log over files, after any one failure of its disk', () => {
   for (const code of ['IO_ERROR', 'DISK_FULL'] as const) {
     it(`has all that was acknowledged, and takes appends (${code})`, async () => {

@@ -9,13 +9,12 @@ import type { LogletConfig, LogletProvider } from '../../log/loglet.ts'
 import type { Disk } from '../../runtime/disk.ts'
 import { readSmallFile, writeSynced } from '../../runtime/durable-file.ts'
 import type { Clock } from '../../runtime/runtime.ts'
+import { type RecoveredLoglet, recoverDirectory } from './directory-recovery.ts'
 import { DiskSpace } from './disk-space.ts'
 import { decodeRecipe, FileLoglet } from './file-loglet.ts'
 import { FileLogletStats } from './file-loglet-stats.ts'
-import { crcSeed, type SegmentHeader } from './record-codec.ts'
-import { Segment } from './segment.ts'
-import { checkUnused, type RecoveredTail, readSegmentHeader, recoverTail } from './segment-recovery.ts'
-import { SegmentWriter, type SegmentWriterOptions, segmentNumber, segmentPath } from './segment-writer.ts'
+import { crcSeed } from './record-codec.ts'
+import { SegmentWriter, type SegmentWriterOptions } from './segment-writer.ts'
 
 const IDENTITY = 'loglet.json'
 const HOME_PREFIX = 'loglet-'
@@ -75,18 +74,14 @@ export class FileLogletProvider implements LogletProvider {
     await writeSynced(this.disk, `${home}/${IDENTITY}`, encodeIdentity(config.nonce))
     await this.disk.syncDir(home)
     await this.disk.syncDir(this.directory)
-    return this.start(config, [])
+    return this.start(config)
   }
 
   async open(config: LogletConfig): Promise<FileLoglet> {
     const home = this.home(config)
     if (this.openLoglets.has(config.nonce)) throw new DelosError('IN_USE', `${home} is open already`)
     await this.checkIdentity(home, config.nonce)
-    const numbers = (await this.disk.list(home)).map(segmentNumber).filter((number) => number !== undefined)
-    return this.start(
-      config,
-      numbers.sort((a, b) => a - b),
-    )
+    return this.start(config)
   }
 
   async destroy(config: LogletConfig): Promise<void> {
@@ -99,10 +94,11 @@ export class FileLogletProvider implements LogletProvider {
     await this.disk.syncDir(this.directory)
   }
 
-  /** Also what was created or destroyed half-way, so that a sweep removes it. */
+  /** Also what was created or destroyed half-way, so that a sweep removes it; names that no loglet can have are not ours. */
   async list(): Promise<readonly LogletConfig[]> {
     const homes = (await this.disk.list(this.directory)).filter((name) => name.startsWith(HOME_PREFIX))
-    return homes.map((name) => ({ kind: this.kind, params: {}, nonce: name.slice(HOME_PREFIX.length) }))
+    const nonces = homes.map((name) => name.slice(HOME_PREFIX.length)).filter((nonce) => NONCE.test(nonce))
+    return nonces.map((nonce) => ({ kind: this.kind, params: {}, nonce }))
   }
 
   private home(config: LogletConfig): string {
@@ -123,8 +119,8 @@ export class FileLogletProvider implements LogletProvider {
     checkIdentity(path, bytes.toString(), nonce)
   }
 
-  /** Recovers what the segment files `numbers` (ascending) hold, and goes on from there. */
-  private async start(config: LogletConfig, numbers: readonly number[]): Promise<FileLoglet> {
+  /** Recovers what the directory holds, and goes on from there. */
+  private async start(config: LogletConfig): Promise<FileLoglet> {
     const { disk, clock, options } = this
     const directory = this.home(config)
     const seed = crcSeed(config.nonce)
@@ -134,7 +130,7 @@ export class FileLogletProvider implements LogletProvider {
     })
     await space.check()
     const stats = new FileLogletStats()
-    const recovered = await recoverSegments(disk, directory, seed, numbers)
+    const recovered = await recoverDirectory(disk, directory, seed)
     stats.cutBytes = recovered.last?.cutBytes ?? 0
     if (stats.cutBytes > 0) options.onEvent?.('torn tail')
     const tail = recovered.last?.tail ?? 0
@@ -180,51 +176,7 @@ export class FileLogletProvider implements LogletProvider {
   }
 }
 
-interface Recovered {
-  /** Oldest first, the last one included. */
-  readonly segments: Segment[]
-  readonly last: RecoveredTail | undefined
-}
-
-/** Checks that the files are one run, scans the last one that was begun, and removes prepared ones after it. */
-async function recoverSegments(
-  disk: Disk,
-  directory: string,
-  seed: number,
-  numbers: readonly number[],
-): Promise<Recovered> {
-  const segments: Segment[] = []
-  const unused: number[] = []
-  let lastHeader: SegmentHeader | undefined
-  for (const number of numbers) {
-    const path = segmentPath(directory, number)
-    const { header, fileBytes } = await readSegmentHeader(disk, path, seed)
-    if (!header) {
-      unused.push(number)
-      continue
-    }
-    if (header.segment !== number) throw new DelosError('CORRUPT', `${path}: holds segment ${header.segment}`)
-    if (unused.length > 0) throw new DelosError('CORRUPT', `${segmentPath(directory, unused[0] ?? 0)}: no valid header`)
-    const expected = lastHeader ? lastHeader.segment + 1 : number
-    if (number !== expected) throw new DelosError('CORRUPT', `${segmentPath(directory, expected)}: missing`)
-    segments.push(new Segment(disk, path, header, seed, fileBytes))
-    lastHeader = header
-  }
-  // Trimming never removes the newest segment: without any header nothing was ever durable, and only number 1 can exist.
-  if (!lastHeader && unused.some((number) => number > 1))
-    throw new DelosError('CORRUPT', `${directory}: no valid segment`)
-  const last = lastHeader && (await recoverTail(disk, segmentPath(directory, lastHeader.segment), lastHeader, seed))
-  if (last) segments[segments.length - 1] = last.segment
-  for (const number of unused) {
-    const path = segmentPath(directory, number)
-    await checkUnused(disk, path, number, seed, last?.tail ?? 0)
-    await disk.remove(path)
-  }
-  if (unused.length > 0) await disk.syncDir(directory)
-  return { segments, last }
-}
-
-function openWriter(options: SegmentWriterOptions, { last }: Recovered): Promise<SegmentWriter> {
+function openWriter(options: SegmentWriterOptions, { last }: RecoveredLoglet): Promise<SegmentWriter> {
   if (!last) return SegmentWriter.create(options, 1)
   return SegmentWriter.resume(options, last.segment.number, last.place, last.fileBytes)
 }
