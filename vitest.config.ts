@@ -2,7 +2,12 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // `fast` is what a developer runs on every change: unit tests, conformance suites, short simulations. `full` adds whatever
-// starts real processes, real peers or many seeds.
+// starts real processes, real peers or many seeds. `alone` bounds latency or memory: it runs last, with nothing beside it.
+
+const ALONE = ['test/bad-frames.test.ts']
+const NOT_OURS = ['**/node_modules/**']
+const SLOW = { testTimeout: 300_000, hookTimeout: 120_000 }
+
 const source = (file: string) => fileURLToPath(new URL(`./src/${file}`, import.meta.url))
 
 export default defineConfig({
@@ -24,7 +29,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['{src,tools,examples,bench}/**/*.test.ts'],
-          exclude: ['**/*.slow.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.slow.test.ts', ...NOT_OURS],
         },
       },
       {
@@ -32,10 +37,13 @@ export default defineConfig({
         test: {
           name: 'full',
           include: ['{src,examples}/**/*.slow.test.ts', 'test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/peers/*/node_modules/**'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          exclude: [...ALONE, ...NOT_OURS],
+          ...SLOW,
         },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 }, ...SLOW },
       },
     ],
   },
