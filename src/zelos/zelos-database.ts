@@ -6,19 +6,17 @@ import type { Completion } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
+import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { LimitGuard, type ZelosLimits } from './limits.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { LocalSessionExpiry, type SessionExpiry } from './sessions/session-expiry.ts'
 import { SessionTable } from './sessions/session-table.ts'
-import { isPermitted, maskAcl } from './tree/acl-rules.ts'
-import { OPEN_ACL_ID } from './tree/acl-store.ts'
-import { ROOT } from './tree/node-path.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
-import type { ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
+import type { AclResult, ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
 import type { AppliedListener, SessionChange, ZelosApplicator } from './zelos-applicator.ts'
-import { type Acl, PERM, type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
+import { type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
 
 /** The top of a stack of engines, as a database sees it. */
 export interface UpdateLog {
@@ -44,10 +42,12 @@ const LOG_SILENT_MS = 1000
 
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
+  readonly atCompletion: ReadsAtCompletion
   private readonly runtime: ZelosDatabaseOptions['runtime']
   private readonly applicator: ZelosApplicator
   private readonly log: UpdateLog
   private readonly store: { read(): ReadTx }
+  private readonly reads: CommittedReads
   private readonly guard: LimitGuard
   private readonly watches: Watches
   private readonly table: SessionTable
@@ -66,6 +66,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.applicator = options.applicator
     this.log = options.log
     this.store = options.store
+    this.reads = new CommittedReads(options.applicator, options.store)
+    this.atCompletion = new ReadsAtCompletion(options.applicator, options.store)
     this.guard = new LimitGuard(options.limits)
     this.watches = new Watches(this.guard)
     this.expiryTickMs = options.expiryTickMs ?? EXPIRY_TICK_MS
@@ -118,19 +120,17 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   exists(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode {
-    if (path.includes('\x00')) return ZCODE.BAD_ARGUMENTS
-    const node = this.node(path)
-    if (node !== undefined && !this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
-    if (watch !== undefined) this.watches.add('data', path, watch)
-    return node ?? ZCODE.NO_NODE
+    const found = this.reads.exists(requester, path)
+    if (watch !== undefined && (typeof found !== 'number' || found === ZCODE.NO_NODE)) {
+      this.watches.add('data', path, watch)
+    }
+    return found
   }
 
   getData(requester: Requester, path: string, watch: WatchSink | undefined): ZNode | ZCode {
-    const node = this.node(path)
-    if (node === undefined) return ZCODE.NO_NODE
-    if (!this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
-    if (watch !== undefined) this.watches.add('data', path, watch)
-    return node
+    const found = this.reads.getData(requester, path)
+    if (watch !== undefined && typeof found !== 'number') this.watches.add('data', path, watch)
+    return found
   }
 
   getChildren(
@@ -139,21 +139,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     watch: WatchSink | undefined,
     maxBytes: number,
   ): ChildrenResult | ZCode {
-    const node = this.node(path)
-    if (node === undefined) return ZCODE.NO_NODE
-    if (!this.may(PERM.READ, node, requester)) return ZCODE.NO_AUTH
-    const children = this.applicator.tree.children(this.store.read(), path === '' ? ROOT : path, maxBytes)
-    if (children === undefined) throw tooManyChildren(path, node, maxBytes)
-    if (watch !== undefined) this.watches.add('child', path, watch)
-    return { children, node }
+    const found = this.reads.getChildren(requester, path, maxBytes)
+    if (watch !== undefined && typeof found !== 'number') this.watches.add('child', path, watch)
+    return found
   }
 
-  getAcl(requester: Requester, path: string): { readonly acl: readonly Acl[]; readonly node: ZNode } | ZCode {
-    const node = this.node(path)
-    if (node === undefined) return ZCODE.NO_NODE
-    if (!this.may(PERM.READ | PERM.ADMIN, node, requester)) return ZCODE.NO_AUTH
-    const acl = this.aclOf(node)
-    return { acl: this.may(PERM.ADMIN, node, requester) ? acl : maskAcl(acl), node }
+  getAcl(requester: Requester, path: string): AclResult | ZCode {
+    return this.reads.getAcl(requester, path)
   }
 
   // ── updates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,6 +206,15 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.settledUpdates++
   }
 
+  /** Called by PendingUpdate alone. */
+  complete(completion: Completion<UpdateResult>, result: UpdateResult): void {
+    const { atCompletion } = this
+    const outer = atCompletion.zxid
+    atCompletion.zxid = result.zxid
+    completion.resolve(result)
+    atCompletion.zxid = outer
+  }
+
   private checkAcl(operation: UpdateOperation): DelosError | undefined {
     if (operation.op !== 'create' && operation.op !== 'setAcl') return undefined
     let chars = 0
@@ -234,7 +235,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
-    const node = this.node(path)
+    const node = this.reads.node(path)
     if (node === undefined) {
       if (kind === 'exist') this.watches.add('data', path, sink)
       else sink.watchFired('deleted', path, this.lastZxid)
@@ -243,7 +244,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     const missed = kind === 'exist' || (kind === 'data' ? node.mzxid : node.pzxid) > since
     if (!missed) return this.watches.add(kind, path, sink)
     const type = kind === 'exist' ? 'created' : kind === 'data' ? 'dataChanged' : 'childrenChanged'
-    deliver(sink, type, path, this.aclOf(node), this.lastZxid)
+    deliver(sink, type, path, this.reads.aclOf(node), this.lastZxid)
   }
 
   removeSink(sink: WatchSink): void {
@@ -288,19 +289,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private get counters() {
     return this.applicator.counters(this.store.read())
   }
-
-  // ZooKeeper knows its root also by the empty path, and reads do not validate.
-  private node(path: string): ZNode | undefined {
-    return this.applicator.tree.read(this.store.read(), path === '' ? ROOT : path)
-  }
-
-  private may(perms: number, node: ZNode, requester: Requester): boolean {
-    return node.aclId === OPEN_ACL_ID || isPermitted(this.aclOf(node), perms, requester)
-  }
-
-  private aclOf(node: ZNode): readonly Acl[] {
-    return this.applicator.acls.list(this.store.read(), node.aclId)
-  }
 }
 
 /** Counts an update in flight, and hands its outcome on. */
@@ -317,18 +305,11 @@ class PendingUpdate implements Completion<UpdateResult> {
 
   resolve(result: UpdateResult): void {
     this.database.updateSettled(this.bytes)
-    this.completion.resolve(result)
+    this.database.complete(this.completion, result)
   }
 
   reject(error: DelosError): void {
     this.database.updateSettled(this.bytes)
     this.completion.reject(error)
   }
-}
-
-function tooManyChildren(path: string, node: ZNode, maxBytes: number): DelosError {
-  return new DelosError(
-    'LIMIT_EXCEEDED',
-    `the names of the ${node.numChildren} children of ${path} have more than ${maxBytes} bytes`,
-  )
 }

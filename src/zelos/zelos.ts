@@ -29,6 +29,11 @@ export interface ChildrenResult {
   readonly node: ZNode
 }
 
+export interface AclResult {
+  readonly acl: readonly Acl[]
+  readonly node: ZNode
+}
+
 /** What a session owner is told by the session table. */
 export interface SessionOwner {
   /** The session ended: expired, closed elsewhere, or moved to another connection or server. Close the connection. */
@@ -50,7 +55,16 @@ export interface ZelosReads {
     maxBytes: number,
   ): ChildrenResult | ZCode
   /** Without ADMIN the digest hashes are masked. */
-  getAcl(requester: Requester, path: string): { readonly acl: readonly Acl[]; readonly node: ZNode } | ZCode
+  getAcl(requester: Requester, path: string): AclResult | ZCode
+}
+
+/** The same without watches: an event that was missed could not be made up for. */
+export interface PastReads {
+  exists(requester: Requester, path: string): ZNode | ZCode
+  getData(requester: Requester, path: string): ZNode | ZCode
+  /** Throws DelosError LIMIT_EXCEEDED if the names alone exceed `maxBytes`. In no particular order. */
+  getChildren(requester: Requester, path: string, maxBytes: number): ChildrenResult | ZCode
+  getAcl(requester: Requester, path: string): AclResult | ZCode
 }
 
 export interface ZelosSessions {
@@ -75,6 +89,11 @@ export interface ZelosSessions {
 /** A Zelos database at one server. */
 export interface Zelos extends ZelosReads {
   readonly sessions: ZelosSessions
+  /**
+   * Inside the completion of an update, the tree as that update left it, although later ones of the same transaction are applied:
+   * for a read that stands between two updates of a session. Elsewhere the tree as it is.
+   */
+  readonly atCompletion: PastReads
   /** One write. The completion is called after postApply, in log order. */
   write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void
   multi(requester: Requester, operations: readonly UpdateOperation[], completion: Completion<UpdateResult>): void

@@ -9,6 +9,7 @@ import { OP } from './codec/opcodes.ts'
 import type { WireRequest } from './codec/wire-requests.ts'
 
 const start = (): Promise<ZooKeeperHarness> => ZooKeeperHarness.start()
+const OPEN = { perms: 31, scheme: 'world', id: 'anyone' }
 const exists = (path: string, watch = false): WireRequest => ({ op: OP.exists, path, watch })
 const remove = (path: string): WireRequest => ({ op: OP.delete, path, version: -1 })
 
@@ -69,6 +70,10 @@ describe('order', () => {
       fc.constant('get'),
       fc.constant('list'),
       fc.constant('sync'),
+      fc.constant('watch'),
+      fc.constant('acl'),
+      fc.integer({ min: 0, max: 3 }).map((i) => `data ${i}`),
+      fc.integer({ min: 0, max: 3 }).map((i) => `setAcl ${i}`),
       fc.integer({ min: 0, max: 3 }).map((i) => `create ${i}`),
       fc.integer({ min: 0, max: 3 }).map((i) => `delete ${i}`),
       fc.integer({ min: 0, max: 9 }).map((i) => `set ${i}`),
@@ -79,8 +84,31 @@ describe('order', () => {
         const pipelined = await run(operations, pauses)
         expect(pipelined).toEqual(one)
       }),
-      { numRuns: 100 },
+      { numRuns: 200 },
     )
+  })
+
+  it('such a read waits for nothing but the update before it: both updates are in one batch', async () => {
+    const harness = await start()
+    const client = harness.client()
+    client.create('/a', '0')
+    harness.hold()
+    client.send(setData('/a', '1'), getData('/a'), create('/a/b'), exists('/a/b'), remove('/a/b'), exists('/a/b'))
+    harness.release()
+    expect(client.takeBriefly()).toEqual(['2:0', '3:0', '4:0', '5:0', '6:0', `7:${ERR.noNode}`])
+  })
+
+  it('one that sets a watch holds back the updates behind it, and hears of them', async () => {
+    const harness = await start()
+    const [client, other] = [harness.client(), harness.client()]
+    client.create('/a', '0')
+    harness.hold()
+    client.send(setData('/a', '1'), getData('/a', true), setData('/a', '3'))
+    other.send(setData('/a', '2'))
+    harness.release()
+    const received = client.take()
+    expect(received.map((one) => (one.kind === 'event' ? one.path : one.xid))).toEqual([2, 3, '/a', 4])
+    expect(received[1]).toMatchObject({ body: { data: Buffer.from('2') } })
   })
 
   it('an error that is known on arrival keeps its turn', async () => {
@@ -394,8 +422,8 @@ async function run(operations: readonly string[], pauses: readonly number[]): Pr
   const take = (): void => {
     for (const one of client.take()) {
       if (one.kind === 'event') continue
-      const { data, children, path } = one.body
-      replies.push([one.xid, one.err, data?.toString(), children, path])
+      const { data, children, path, acl, stat } = one.body
+      replies.push([one.xid, one.err, data?.toString(), children?.sort(), path, acl, stat?.version, stat?.aversion])
     }
   }
   const settle = async (): Promise<void> => {
@@ -428,6 +456,14 @@ function requestOf(operation: string): WireRequest {
       return getData('/')
     case 'list':
       return { op: OP.getChildren, path: '/', watch: false }
+    case 'watch':
+      return getData('/', true)
+    case 'acl':
+      return { op: OP.getAcl, path: '/' }
+    case 'data':
+      return getData(`/${argument}`)
+    case 'setAcl':
+      return { op: OP.setAcl, path: '/', acl: [OPEN, { perms: 1, scheme: 'digest', id: `u:${argument}` }], version: -1 }
     case 'sync':
       return { op: OP.sync, path: '/' }
     case 'create':

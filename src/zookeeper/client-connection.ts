@@ -247,7 +247,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
         if (head.held !== undefined) queue.forEachReleasable(handler.release)
-        if (!head.settled || this.congested) break
+        if (!head.settled || (this.congested && !queue.isOvertaken)) break
         queue.shift()
         handler.answer(head)
       }

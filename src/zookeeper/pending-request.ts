@@ -53,6 +53,16 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     this.error = undefined
   }
 
+  get isSync(): boolean {
+    return this.request.op === OP.sync
+  }
+
+  /** True for what sets watches: it must be carried out on the state as it is, with no update of its session behind it. */
+  get isBarrier(): boolean {
+    const { request } = this
+    return 'watch' in request ? request.watch : request.op === OP.setWatches
+  }
+
   resolve(result: UpdateResult | number): void {
     if (typeof result !== 'number') this.result = result
     this.settled = true

@@ -4,8 +4,8 @@
 import { DelosError } from '../base/delos-error.ts'
 import { limitNamedBy } from '../zelos/limits.ts'
 import type { Requester } from '../zelos/requests.ts'
-import type { WatchSink, Zelos } from '../zelos/zelos.ts'
-import type { Zxid } from '../zelos/znode.ts'
+import type { AclResult, ChildrenResult, WatchSink, Zelos } from '../zelos/zelos.ts'
+import type { ZCode, ZNode, Zxid } from '../zelos/znode.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
 import { OP } from './codec/opcodes.ts'
@@ -38,9 +38,13 @@ export class ReadAnswers {
     this.reader = reader
   }
 
-  /** Writes the reply and returns its error code. Throws what the database throws, before anything was written. */
-  write(request: WireRequest, xid: number): number {
+  /**
+   * Writes the reply and returns its error code. `isBetween`: an update of its session behind it may be applied, and must not
+   * be seen. Throws what the database throws, before anything was written.
+   */
+  write(request: WireRequest, xid: number, isBetween: boolean): number {
     const zxid = this.zelos.lastZxid
+    if (isBetween) return this.writeAtCompletion(request, xid, zxid)
     switch (request.op) {
       case OP.getData:
         return this.getData(request, xid, zxid)
@@ -69,19 +73,46 @@ export class ReadAnswers {
     return err
   }
 
+  /** Such a read sets no watches: updates behind one that does are held. */
+  private writeAtCompletion(request: WireRequest, xid: number, zxid: Zxid): number {
+    const { requester } = this.reader
+    const { atCompletion } = this.zelos
+    switch (request.op) {
+      case OP.getData:
+        return this.dataReply(xid, zxid, atCompletion.getData(requester, request.path))
+      case OP.exists:
+        return this.statReply(xid, zxid, atCompletion.exists(requester, request.path))
+      case OP.getChildren:
+      case OP.getChildren2: {
+        const found = atCompletion.getChildren(requester, request.path, this.limits.replyBytesMax)
+        return this.childrenReply(request.op, xid, zxid, found)
+      }
+      case OP.getAcl:
+        return this.aclReply(xid, zxid, atCompletion.getAcl(requester, request.path))
+      default:
+        return this.header(xid, zxid, ERR.ok)
+    }
+  }
+
   private getData({ path, watch }: ReadRequest, xid: number, zxid: Zxid): number {
     const { reader } = this
-    const found = this.zelos.getData(reader.requester, path, watch ? reader : undefined)
+    return this.dataReply(xid, zxid, this.zelos.getData(reader.requester, path, watch ? reader : undefined))
+  }
+
+  private dataReply(xid: number, zxid: Zxid, found: ZNode | ZCode): number {
     if (typeof found === 'number') return this.header(xid, zxid, found)
-    writeDataReply(reader.replies, xid, zxid, found.data, statView(found))
+    writeDataReply(this.reader.replies, xid, zxid, found.data, statView(found))
     return ERR.ok
   }
 
   private exists({ path, watch }: ReadRequest, xid: number, zxid: Zxid): number {
     const { reader } = this
-    const found = this.zelos.exists(reader.requester, path, watch ? reader : undefined)
+    return this.statReply(xid, zxid, this.zelos.exists(reader.requester, path, watch ? reader : undefined))
+  }
+
+  private statReply(xid: number, zxid: Zxid, found: ZNode | ZCode): number {
     if (typeof found === 'number') return this.header(xid, zxid, found)
-    writeStatReply(reader.replies, xid, zxid, statView(found))
+    writeStatReply(this.reader.replies, xid, zxid, statView(found))
     return ERR.ok
   }
 
@@ -89,14 +120,21 @@ export class ReadAnswers {
     const { reader } = this
     const { replyBytesMax } = this.limits
     const found = this.zelos.getChildren(reader.requester, path, watch ? reader : undefined, replyBytesMax)
+    return this.childrenReply(op, xid, zxid, found)
+  }
+
+  private childrenReply(op: number, xid: number, zxid: Zxid, found: ChildrenResult | ZCode): number {
     if (typeof found === 'number') return this.header(xid, zxid, found)
     const stat = op === OP.getChildren2 ? statView(found.node) : undefined
-    writeChildrenReply(reader.replies, xid, zxid, found.children, stat)
+    writeChildrenReply(this.reader.replies, xid, zxid, found.children, stat)
     return ERR.ok
   }
 
   private getAcl({ path }: GetAclRequest, xid: number, zxid: Zxid): number {
-    const found = this.zelos.getAcl(this.reader.requester, path)
+    return this.aclReply(xid, zxid, this.zelos.getAcl(this.reader.requester, path))
+  }
+
+  private aclReply(xid: number, zxid: Zxid, found: AclResult | ZCode): number {
     if (typeof found === 'number') return this.header(xid, zxid, found)
     writeAclReply(this.reader.replies, xid, zxid, found.acl, statView(found.node))
     return ERR.ok

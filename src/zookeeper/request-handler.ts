@@ -215,7 +215,7 @@ export class RequestHandler {
   private answerRead(request: WireRequest, xid: number, arrivedMs: number): void {
     let err: number
     try {
-      err = this.reads.write(request, xid)
+      err = this.reads.write(request, xid, this.client.queue.hasUpdatesInLog)
     } catch (thrown) {
       const refused = this.reads.refused(thrown)
       if (refused === undefined) return this.client.failed(thrown)

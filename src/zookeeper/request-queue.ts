@@ -9,8 +9,12 @@ const SLACK = 512
 export class RequestQueue {
   private items: (PendingRequest | undefined)[] = []
   private head = 0
-  private inTurn = 0
+  private reads = 0
+  private syncs = 0
+  private barriers = 0
+  private inLog = 0
   private sum = 0
+  private overtaken = false
 
   get length(): number {
     return this.items.length - this.head
@@ -22,17 +26,35 @@ export class RequestQueue {
   }
 
   /**
-   * True while a read waits: an update that goes into the log now might be applied together with one before that read, which
-   * would then show it.
+   * True while an update must not go into the log, since it might be applied together with those before a read that waits. Most
+   * reads don't mind: they are answered as of the update before them. That can't be done for those which set watches, whose
+   * events would be missed, nor behind a sync, which is no position.
    */
   get holdsUpdates(): boolean {
-    return this.inTurn > 0
+    return this.barriers > 0 || (this.syncs > 0 && this.reads > 0)
+  }
+
+  /** True if an update that is in the queue may be applied already: a read before it must not show it. */
+  get hasUpdatesInLog(): boolean {
+    return this.inLog > 0
+  }
+
+  /** True if reads must be answered as soon as their turn comes, since an update behind them went into the log meanwhile. */
+  get isOvertaken(): boolean {
+    return this.overtaken
   }
 
   push(request: PendingRequest): void {
     this.items.push(request)
     this.sum += request.bytes
-    if (request.inTurn) this.inTurn++
+    if (request.inTurn) {
+      this.reads++
+      if (request.isBarrier) this.barriers++
+    } else if (request.held === undefined) {
+      this.inLog++
+      if (this.reads > 0) this.overtaken = true
+      if (request.isSync) this.syncs++
+    }
   }
 
   /** The oldest, left in place; undefined if there is none. */
@@ -43,12 +65,16 @@ export class RequestQueue {
   shift(): void {
     const request = this.items[this.head] as PendingRequest
     this.sum -= request.bytes
-    if (request.inTurn) this.inTurn--
+    if (request.inTurn) {
+      this.reads--
+      if (request.isBarrier) this.barriers--
+    } else {
+      this.inLog--
+      if (request.isSync) this.syncs--
+    }
     this.items[this.head++] = undefined
-    if (this.head === this.items.length) {
-      this.items.length = 0
-      this.head = 0
-    } else if (this.head >= SLACK) {
+    if (this.head === this.items.length) this.clear()
+    else if (this.head >= SLACK) {
       this.items = this.items.slice(this.head)
       this.head = 0
     }
@@ -60,7 +86,10 @@ export class RequestQueue {
     for (let at = this.head; at < items.length; at++) {
       const request = items[at] as PendingRequest
       if (request.inTurn) return
-      if (request.held !== undefined) release(request)
+      if (request.held === undefined) continue
+      this.inLog++
+      if (request.isSync) this.syncs++
+      release(request)
     }
   }
 
@@ -72,7 +101,11 @@ export class RequestQueue {
   clear(): void {
     this.items.length = 0
     this.head = 0
-    this.inTurn = 0
+    this.reads = 0
+    this.syncs = 0
+    this.barriers = 0
+    this.inLog = 0
     this.sum = 0
+    this.overtaken = false
   }
 }

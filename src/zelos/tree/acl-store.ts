@@ -27,10 +27,13 @@ const ENTRY_BYTES = 100
 export class AclStore {
   private readonly state: ApplyState
   private readonly lists: StagedCache<number, readonly Acl[]>
+  /** Lists that went in the last transaction, for reads of how things were before. */
+  private readonly gone = new Map<number, readonly Acl[]>()
 
   constructor(state: ApplyState, limits: CacheLimits) {
     this.state = state
     this.lists = state.cache(limits, (acl) => acl.length * ENTRY_BYTES)
+    state.onBegin(() => this.gone.clear())
   }
 
   /** The list with this id, in apply or as committed. */
@@ -39,9 +42,15 @@ export class AclStore {
     const known = this.lists.get(aclId)
     if (known != null) return known
     const record = reader.get(aclKey(aclId))
-    if (record === undefined) throw new DelosError('CORRUPT', `no access list ${aclId}`)
+    if (record === undefined) return this.listGone(aclId)
     const acl = readAclList(new ByteReader(record, HEADER_BYTES))
     this.lists.admit(aclId, acl)
+    return acl
+  }
+
+  private listGone(aclId: number): readonly Acl[] {
+    const acl = this.gone.get(aclId)
+    if (acl === undefined) throw new DelosError('CORRUPT', `no access list ${aclId}`)
     return acl
   }
 
@@ -80,6 +89,7 @@ export class AclStore {
       tx.put(aclKey(aclId), encodeRecord(count, content))
       return
     }
+    this.gone.set(aclId, readAclList(new ByteReader(content)))
     tx.delete(aclKey(aclId))
     tx.delete(aclContentKey(keyOfBytes(content)))
     this.lists.stage(aclId, null)

@@ -19,6 +19,7 @@ interface AnyCache {
 export class ApplyState {
   private readonly caches: AnyCache[] = []
   private readonly forgetters: (() => void)[] = []
+  private readonly beginners: (() => void)[] = []
   private current: Counters | undefined
   private open: ReadWriteTx | undefined
   private lastPos = -1
@@ -63,6 +64,11 @@ export class ApplyState {
     this.forgetters.push(forget)
   }
 
+  /** Calls back when a transaction begins: nothing of the one before it is needed any more. */
+  onBegin(begun: () => void): void {
+    this.beginners.push(begun)
+  }
+
   /** Reads the counters once. */
   load(reader: ReadTx): Counters {
     if (this.current === undefined) {
@@ -80,6 +86,7 @@ export class ApplyState {
     const again = pos < this.lastPos || (pos === this.lastPos && index <= this.lastIndex)
     const dropped = again && this.dirty
     if (dropped) this.drop()
+    if (!this.dirty) for (const begun of this.beginners) begun()
     this.load(tx)
     this.open = tx
     this.lastPos = pos

@@ -17,6 +17,7 @@ import {
   nodeKey,
 } from './key-space.ts'
 import { decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
+import { NodeHistory } from './node-history.ts'
 import { nameOf, parentOf } from './node-path.ts'
 import type { CacheLimits, StagedCache } from './staged-cache.ts'
 
@@ -25,6 +26,8 @@ const NODE_BYTES = 300
 const EMPTY = Buffer.alloc(0)
 
 export class NodeTree {
+  /** Of the last transaction. */
+  readonly history = new NodeHistory()
   private readonly state: ApplyState
   private readonly nodes: StagedCache<string, ZNode>
   private readonly filters = new ChildFilters()
@@ -33,6 +36,7 @@ export class NodeTree {
     this.state = state
     this.nodes = state.cache(limits, (node) => NODE_BYTES + (node.data === null ? 0 : node.data.length))
     state.onForget(() => this.filters.clear())
+    state.onBegin(() => this.history.clear())
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +107,7 @@ export class NodeTree {
   /** Adds a new node, which the tree takes over, and counts it at its parent. */
   add(path: string, node: ZNode, parentPath: string, parent: ZNode): ZNode {
     const { tx, counters } = this.state
+    this.history.note(counters.zxid, path, null)
     const stored = this.write(path, node)
     this.filters.add(parentPath, path)
     tx.put(childKey(parentPath, nameOf(path)), EMPTY)
@@ -112,13 +117,14 @@ export class NodeTree {
     }
     counters.nodes++
     counters.dataBytes += path.length + dataLength(node)
-    this.writeStat(parentPath, withChildren(parent, node.czxid, 1, 1))
+    this.replaceStat(parentPath, parent, withChildren(parent, node.czxid, 1, 1))
     return stored
   }
 
   /** Removes a node without children. */
   remove(path: string, node: ZNode, zxid: Zxid, parentPath: string, parent: ZNode): void {
     const { tx, counters } = this.state
+    this.history.note(counters.zxid, path, node)
     tx.delete(nodeKey(path))
     if (isDataApart(node.data)) tx.delete(dataKey(path))
     tx.delete(childKey(parentPath, nameOf(path)))
@@ -129,20 +135,24 @@ export class NodeTree {
     counters.nodes--
     counters.dataBytes -= path.length + dataLength(node)
     this.nodes.stage(path, null)
-    this.writeStat(parentPath, withChildren(parent, zxid, 0, -1))
+    this.replaceStat(parentPath, parent, withChildren(parent, zxid, 0, -1))
   }
 
   /** Replaces a node by one with other data, which the tree takes over. */
   replaceData(path: string, before: ZNode, after: ZNode): ZNode {
-    if (isDataApart(before.data) && !isDataApart(after.data)) this.state.tx.delete(dataKey(path))
-    this.state.counters.dataBytes += dataLength(after) - dataLength(before)
+    const { tx, counters } = this.state
+    this.history.note(counters.zxid, path, before)
+    if (isDataApart(before.data) && !isDataApart(after.data)) tx.delete(dataKey(path))
+    counters.dataBytes += dataLength(after) - dataLength(before)
     return this.write(path, after)
   }
 
   /** Replaces a node by one with the same data. */
-  writeStat(path: string, node: ZNode): void {
-    this.state.tx.put(nodeKey(path), encodeNode(node))
-    this.nodes.stage(path, node)
+  replaceStat(path: string, before: ZNode, after: ZNode): void {
+    const { tx, counters } = this.state
+    this.history.note(counters.zxid, path, before)
+    tx.put(nodeKey(path), encodeNode(after))
+    this.nodes.stage(path, after)
   }
 
   /** Writes a node without looking at its surroundings: for the first nodes of a new store. */

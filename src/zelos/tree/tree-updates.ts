@@ -179,7 +179,7 @@ export class TreeUpdates {
     const aclId = this.acls.take(acl)
     this.acls.release(node.aclId)
     const changed: ZNode = { ...node, aversion: nextVersion(node.aversion), aclId }
-    this.tree.writeStat(path, changed)
+    this.tree.replaceStat(path, node, changed)
     return { err: ZCODE.OK, node: changed }
   }
 
