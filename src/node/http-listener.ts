@@ -6,6 +6,8 @@ import { formatAddress } from './listen-policy.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 const REQUEST_MS = 10_000
+/** Operators and scrapers are few; one connection more is closed at once. */
+const CONNECTIONS_MAX = 256
 
 /** Routes of one HTTP server. */
 export type Routes = (app: FastifyInstance) => void
@@ -30,6 +32,7 @@ export async function listenHttp(host: string, port: number, routes: Routes): Pr
     if (origin === undefined || isOwnOrigin(origin, request.headers.host)) return
     await reply.code(403).send({ error: 'requests from a foreign Origin are refused' })
   })
+  app.server.maxConnections = CONNECTIONS_MAX
   routes(app)
   try {
     await app.listen({ host, port })
