@@ -4,7 +4,6 @@
 import { DelosError } from '../base/delos-error.ts'
 import { activeSegment, type Chain, type ChainSegment } from './chain/chain.ts'
 import type { ChainRegister } from './chain-register.ts'
-import { sleep } from './deadline.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
 import type { Loglet } from './loglet.ts'
 import type { LogletHandles } from './loglet-handles.ts'
@@ -32,6 +31,7 @@ export class ActiveLoglet {
   private opening: Promise<OpenEnd> | undefined
   private moving: { readonly nonce: string; readonly done: Promise<void> } | undefined
   private unsubscribe: () => void = () => undefined
+  private endPause: () => void = () => undefined
   private closed = false
 
   constructor(
@@ -95,6 +95,7 @@ export class ActiveLoglet {
   moveOn(segment: ChainSegment): Promise<void> {
     const { nonce } = segment.config
     if (nonce !== this.segment.config.nonce) return Promise.resolve()
+    if (this.closed) return Promise.reject(closedError())
     if (this.moving?.nonce === nonce) return this.moving.done
     const done = this.refetchOrRollForward(nonce).finally(() => {
       if (this.moving?.done === done) this.moving = undefined
@@ -107,19 +108,32 @@ export class ActiveLoglet {
     this.closed = true
     this.register.setListener(() => undefined)
     this.unsubscribe()
+    this.endPause()
     this.listeners.clear()
-    await Promise.allSettled([...this.background])
+    await Promise.allSettled([...this.background, this.moving?.done])
   }
 
   private async refetchOrRollForward(nonce: string): Promise<void> {
-    const { timers, random, rollForwardMs } = this.options
+    const { random, rollForwardMs } = this.options
     await this.register.refresh()
     if (this.segment.config.nonce !== nonce) return
-    await sleep(timers, rollForwardMs + (random.uint32() / 0x1_0000_0000) * rollForwardMs)
-    if (this.closed) throw new DelosError('CLOSED', 'the log was closed')
+    if (!this.closed) await this.pause(rollForwardMs + (random.uint32() / 0x1_0000_0000) * rollForwardMs)
+    if (this.closed) throw closedError()
+    if (this.segment.config.nonce !== nonce) return
     const chain = await this.register.refresh()
     if (!chain || activeSegment(chain).config.nonce !== nonce) return
     await this.reconfiguration.rollForward(chain)
+  }
+
+  // Ends early when the chain moves on here: most often the sealer is this very server.
+  private pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.options.timers.after(delayMs, resolve)
+      this.endPause = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 
   private async openLoglet(): Promise<OpenEnd> {
@@ -148,6 +162,7 @@ export class ActiveLoglet {
     this.unsubscribe = () => undefined
     this.segment = segment
     this.end = undefined
+    this.endPause()
     this.raise(segment.start)
     this.inBackground(() => this.open().then(() => undefined))
   }
@@ -183,6 +198,10 @@ export class ActiveLoglet {
       .finally(() => this.background.delete(done))
     this.background.add(done)
   }
+}
+
+function closedError(): DelosError {
+  return new DelosError('CLOSED', 'the log was closed')
 }
 
 /** The loglet is not there (any more), or this handle was closed because the chain dropped it. */

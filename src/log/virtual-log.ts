@@ -28,6 +28,7 @@ export class VirtualLog implements SharedLog {
   private readonly appender: LogAppender
   private readonly reader: LogReader
   private readonly trimmer: LogTrimmer
+  private readonly operations = new Set<Promise<unknown>>()
   private closing: Promise<void> | undefined
 
   /**
@@ -118,38 +119,45 @@ export class VirtualLog implements SharedLog {
   }
 
   /** Seals the active loglet and goes on in a new one of this recipe. */
-  async extend(recipe: LogletRecipe): Promise<ExtendOutcome> {
-    this.mustBeOpen()
-    return this.reconfiguration.extend(recipe)
+  extend(recipe: LogletRecipe): Promise<ExtendOutcome> {
+    return this.untilDone(() => this.reconfiguration.extend(recipe))
   }
 
   /** Moves the sealed segment that starts at `start` to `config`, an existing copy that is compared first. */
-  async modify(start: LogPos, config: LogletConfig): Promise<void> {
-    this.mustBeOpen()
-    return this.reconfiguration.modify(start, config)
+  modify(start: LogPos, config: LogletConfig): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.modify(start, config))
   }
 
   /** Operators only, while no server has passed `pos`: it is applied as a no-op everywhere. */
-  async voidPosition(pos: LogPos): Promise<void> {
-    this.mustBeOpen()
-    return this.reconfiguration.voidPosition(pos)
+  voidPosition(pos: LogPos): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.voidPosition(pos))
   }
 
   /** Operators only: leaves an active loglet that can't be sealed any more. See Reconfiguration.forceEnd. */
-  async forceEnd(...args: Parameters<Reconfiguration['forceEnd']>): Promise<void> {
-    this.mustBeOpen()
-    return this.reconfiguration.forceEnd(...args)
+  forceEnd(...args: Parameters<Reconfiguration['forceEnd']>): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.forceEnd(...args))
   }
 
   /** Destroys what attempts that never entered the chain left behind. */
-  async sweepOrphans(): Promise<void> {
-    this.mustBeOpen()
-    return this.reconfiguration.sweepOrphans()
+  sweepOrphans(): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.sweepOrphans())
   }
 
   close(): Promise<void> {
     this.closing ??= this.closeParts()
     return this.closing
+  }
+
+  /** For operations that close waits for: they change what is stored. */
+  private async untilDone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing) throw closed()
+    const operation = work()
+    this.operations.add(operation)
+    try {
+      return await operation
+    } finally {
+      this.operations.delete(operation)
+    }
   }
 
   private async checkTailAcross(): Promise<LogPos> {
@@ -190,11 +198,8 @@ export class VirtualLog implements SharedLog {
 
   // All at once: what waits for a loglet that hangs ends with its handle.
   private closeParts(): Promise<void> {
-    return allEnded([this.trimmer.close(), this.active.close(), this.handles.closeAll()])
-  }
-
-  private mustBeOpen(): void {
-    if (this.closing) throw closed()
+    const operations = Promise.allSettled([...this.operations])
+    return allEnded([this.trimmer.close(), this.active.close(), this.handles.closeAll(), operations])
   }
 }
 
