@@ -4,7 +4,8 @@ import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
 import { logWorkload } from './workloads/log-workload.ts'
 import { sharedLogWorkload } from './workloads/shared-log-workload.ts'
+import { stackWorkload } from './workloads/stack-workload.ts'
 
-const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload]
+const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload, stackWorkload]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))

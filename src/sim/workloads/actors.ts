@@ -80,6 +80,18 @@ export class Actors {
     if (!this.life.alive) this.stop()
   }
 
+  /** `call`, again after a pause for as long as there is no room on the disk. */
+  async withRoom<T>(call: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!(error instanceof DelosError && error.code === 'DISK_FULL')) throw error
+        await this.pause(20)
+      }
+    }
+  }
+
   private stop(): never {
     throw new ActorEnds()
   }

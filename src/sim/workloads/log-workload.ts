@@ -1,7 +1,6 @@
 // The virtual log over file loglets and a file metastore on one machine: many clients, a busy operator, a bad disk, and a death
 // at any step, also in the middle of a reconfiguration, which the next life rolls forward.
 
-import { DelosError } from '../../base/delos-error.ts'
 import type { LogEvent } from '../../log/log-options.ts'
 import { VirtualLog } from '../../log/virtual-log.ts'
 import { FileLogletProvider } from '../../loglets/file/file-loglet-provider.ts'
@@ -90,8 +89,6 @@ class LogRun {
   private readonly retentionBytes: number
   private readonly reserveBytes: number
   private done = 0
-  /** Spells of a full disk so far. */
-  private fills = 0
   private forced: ForcedEnd | undefined
   private life!: LogLife
   private provider!: WatchedLogletProvider
@@ -173,25 +170,14 @@ class LogRun {
 
   private async open(life: LogLife, readAll: boolean): Promise<VirtualLog> {
     const { actors } = life
-    const log = await this.withRoom(actors, () => actors.answer('the start of the log', START_MS, this.openLog(life)))
+    // Without room on the disk nothing can be written, also no chain.
+    const log = await actors.withRoom(() => actors.answer('the start of the log', START_MS, this.openLog(life)))
     this.settleForcedEnd(log)
     this.ends.see(log.chain)
     this.world.trace.note('opened', log.knownTail)
     life.log = log
-    if (readAll) await this.withRoom(actors, () => this.clients(life, log).readAll())
+    if (readAll) await actors.withRoom(() => this.clients(life, log).readAll())
     return log
-  }
-
-  // Without room on the disk nothing can be written, also no chain.
-  private async withRoom<T>(actors: Actors, call: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await call()
-      } catch (error) {
-        if (!(error instanceof DelosError && error.code === 'DISK_FULL' && this.fills > 0)) throw error
-        await actors.pause(20)
-      }
-    }
   }
 
   private async openLog({ runtime }: LogLife): Promise<VirtualLog> {
@@ -317,7 +303,6 @@ class LogRun {
     const { fileSystem } = this.server
     const { random } = this.world
     fileSystem.capacityBytes -= fileSystem.freeBytes - random.below(20_000)
-    this.fills++
     this.world.timers.after(random.fraction() * 150, () => {
       fileSystem.capacityBytes = this.world.faults.disk.capacityBytes
     })

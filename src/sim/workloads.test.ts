@@ -1,0 +1,18 @@
+import { describe, expect, it } from 'vitest'
+import { PLANTED_BUGS } from './planted-bugs.ts'
+import { runSeed } from './run-seed.ts'
+import { WORKLOADS } from './workloads.ts'
+
+describe('the workloads', () => {
+  it.each([...WORKLOADS.values()])('$name passes 5 seeds', async (workload) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const { failure } = await runSeed(workload, { seed, operations: 1_000 })
+      expect(failure, `seed ${seed}`).toBeUndefined()
+    }
+  })
+
+  it('find every planted bug', () => {
+    const found = [...WORKLOADS.values()].flatMap((workload) => workload.finds)
+    expect(Object.keys(PLANTED_BUGS).filter((bug) => !found.some((name) => name === bug))).toEqual([])
+  })
+})
