@@ -6,7 +6,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { StopReport } from '../../engine/bottom-engine.ts'
 import { LOG_START, type LogPos } from '../../log/position.ts'
 import type { LogEntry, LogRead, SharedLog } from '../../log/shared-log.ts'
-import type { Timers } from '../../runtime/runtime.ts'
+import type { Timer, Timers } from '../../runtime/runtime.ts'
 import type { LocalStore } from '../../store/local-store.ts'
 import { report, type SliceRunner } from './slice-runner.ts'
 
@@ -44,8 +44,11 @@ export class ApplyLoop {
   private chunkNext: LogPos = LOG_START
   /** A read, a slice, or a wait for one is under way: whoever moves the target need not start anything. */
   private busy = true
+  private reading = false
+  private retry: Timer | undefined
   private stopped = false
-  private endBegun: (() => void) | undefined
+  /** Set by whoever stops the loop amid a read: settles with the read. */
+  private readOver: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   // Spent since the event loop last had its turn.
   private spentMs = 0
   private spentBytes = 0
@@ -79,13 +82,17 @@ export class ApplyLoop {
   /** Applies nothing more. Resolves when no read is under way any more. */
   stop(): Promise<void> {
     this.stopped = true
+    this.retry?.cancel()
     if (!this.reading) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.endBegun = resolve
-    })
+    if (this.readOver === undefined) {
+      let resolve!: () => void
+      const promise = new Promise<void>((resolved) => {
+        resolve = resolved
+      })
+      this.readOver = { promise, resolve }
+    }
+    return this.readOver.promise
   }
-
-  private reading = false
 
   private readOn(): void {
     assert(!this.busy, 'one read at a time')
@@ -106,7 +113,7 @@ export class ApplyLoop {
 
   private readEnded(): void {
     this.reading = false
-    this.endBegun?.()
+    this.readOver?.resolve()
   }
 
   private take(read: LogRead): void {
@@ -181,8 +188,7 @@ export class ApplyLoop {
   }
 
   private retryLater(): void {
-    this.parts.timers.after(this.parts.retryMs, () => {
-      if (this.stopped) return
+    this.retry = this.parts.timers.after(this.parts.retryMs, () => {
       this.busy = false
       this.readOn()
     })
