@@ -2,9 +2,9 @@
 
 import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
-import { logWorkload } from './workloads/log-workload.ts'
-import { sharedLogWorkload } from './workloads/shared-log-workload.ts'
-import { stackWorkload } from './workloads/stack-workload.ts'
+import { logWorkload } from './workloads/log/log-workload.ts'
+import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
+import { stackWorkload } from './workloads/stack/stack-workload.ts'
 
 const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload, stackWorkload]
 

@@ -1,17 +1,17 @@
 // A second server that never dies: it plays the same log into a store of its own, through whatever log the real server has open
 // now. At the same position of the log both stores must hold the same rows, Base's and the engines' included.
 
-import { DelosError } from '../../base/delos-error.ts'
-import type { Applicator } from '../../engine/engine.ts'
-import { Stack } from '../../engine/stack.ts'
-import { BaseEngine } from '../../engines/base-engine/base-engine.ts'
-import { batchingEngine } from '../../engines/batching-engine.ts'
-import { LOG_START, type LogPos } from '../../log/position.ts'
-import type { AppendOutcome, LogRead, SharedLog } from '../../log/shared-log.ts'
-import { type MemoryStore, openMemoryStore } from '../../store/memory-store.ts'
-import type { Life } from '../life.ts'
-import type { Simulation } from '../simulation.ts'
-import { check } from '../workload.ts'
+import { DelosError } from '../../../base/delos-error.ts'
+import type { Applicator } from '../../../engine/engine.ts'
+import { Stack } from '../../../engine/stack.ts'
+import { BaseEngine } from '../../../engines/base-engine/base-engine.ts'
+import { batchingEngine } from '../../../engines/batching-engine.ts'
+import { LOG_START, type LogPos } from '../../../log/position.ts'
+import type { AppendOutcome, LogRead, SharedLog } from '../../../log/shared-log.ts'
+import { type MemoryStore, openMemoryStore } from '../../../store/memory-store.ts'
+import type { Life } from '../../life.ts'
+import type { Simulation } from '../../simulation.ts'
+import { check } from '../../workload.ts'
 
 export class ShadowStack<R> {
   readonly stack: Stack<R>

@@ -1,8 +1,8 @@
 // Copies a sealed loglet entry by entry, as an operator does before the chain is told to use the copy.
 
-import type { Loglet, LogletConfig, LogletProvider } from '../../log/loglet.ts'
-import type { LogletOffset } from '../../log/position.ts'
-import { check } from '../workload.ts'
+import type { Loglet, LogletConfig, LogletProvider } from '../../../log/loglet.ts'
+import type { LogletOffset } from '../../../log/position.ts'
+import { check } from '../../workload.ts'
 
 /** Copies `length` offsets to a new loglet, at the same offsets; false if the old one was trimmed meanwhile. */
 export async function copyLoglet(

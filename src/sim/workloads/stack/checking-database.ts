@@ -1,15 +1,15 @@
 // A small database for the stack workload: registers with versions and lists, one number for every operation in order of the
 // log. Whatever is lost, doubled or out of order shows in its content.
 
-import { ByteReader } from '../../base/byte-reader.ts'
-import { ByteWriter } from '../../base/byte-writer.ts'
-import { packTuple } from '../../base/key.ts'
-import { attempt } from '../../engine/attempt.ts'
-import type { Applicator } from '../../engine/engine.ts'
-import type { Entry } from '../../engine/entry.ts'
-import type { LogPos } from '../../log/position.ts'
-import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
-import { subStorePrefix } from '../../store/sub-store.ts'
+import { ByteReader } from '../../../base/byte-reader.ts'
+import { ByteWriter } from '../../../base/byte-writer.ts'
+import { packTuple } from '../../../base/key.ts'
+import { attempt } from '../../../engine/attempt.ts'
+import type { Applicator } from '../../../engine/engine.ts'
+import type { Entry } from '../../../engine/entry.ts'
+import type { LogPos } from '../../../log/position.ts'
+import type { ReadTx, ReadWriteTx } from '../../../store/local-store.ts'
+import { subStorePrefix } from '../../../store/sub-store.ts'
 
 /** `add` appends its id to a list; `set` writes it into a register whose version must be `version` (-1: any). */
 export interface Operation {

@@ -1,13 +1,13 @@
 // Clients of one virtual log during one life of its process: they append, follow the tail, read again and check the tail, all
 // at once, and hand every answer to the model. Not here: reconfigurations (log-operator.ts), and who dies when.
 
-import { DelosError } from '../../base/delos-error.ts'
-import { LOG_START, type LogPos } from '../../log/position.ts'
-import type { AppendOutcome } from '../../log/shared-log.ts'
-import type { VirtualLog } from '../../log/virtual-log.ts'
-import type { Simulation } from '../simulation.ts'
-import { check } from '../workload.ts'
-import { ActorEnds, type Actors, Gate } from './actors.ts'
+import { DelosError } from '../../../base/delos-error.ts'
+import { LOG_START, type LogPos } from '../../../log/position.ts'
+import type { AppendOutcome } from '../../../log/shared-log.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
+import type { Simulation } from '../../simulation.ts'
+import { check } from '../../workload.ts'
+import { ActorEnds, type Actors, Gate } from '../actors.ts'
 import type { LogModel } from './log-model.ts'
 
 /** Limits of the log under test, virtual milliseconds: short, so that a seed meets them. */

@@ -1,4 +1,4 @@
-import { proveWorkload } from '../../../test/support/prove-workload.ts'
+import { proveWorkload } from '../../../../test/support/prove-workload.ts'
 import { sharedLogWorkload } from './shared-log-workload.ts'
 
 proveWorkload(sharedLogWorkload)

@@ -1,10 +1,10 @@
 // What a shared log has promised so far, and the check of every answer against it: one value a position for ever, nothing
 // acknowledged lost or misplaced, order in real time, no trim past what was asked. Not here: who calls the log (log-clients.ts).
 
-import { assert } from '../../base/assert.ts'
-import type { LogPos } from '../../log/position.ts'
-import type { LogRead } from '../../log/shared-log.ts'
-import { check } from '../workload.ts'
+import { assert } from '../../../base/assert.ts'
+import type { LogPos } from '../../../log/position.ts'
+import type { LogRead } from '../../../log/shared-log.ts'
+import { check } from '../../workload.ts'
 
 /** Unknown: no answer yet, or `indeterminate`, or the process died first. */
 export type Fate = 'unknown' | 'acknowledged' | 'refused'

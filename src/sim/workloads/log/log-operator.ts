@@ -1,14 +1,14 @@
 // Whoever reconfigures a running log: extends, trims, moves segments, voids positions, ends by force, sweeps. At random, all the
 // time, and the process may die in the middle of each.
 
-import { DelosError } from '../../base/delos-error.ts'
-import { activeSegment } from '../../log/chain/chain.ts'
-import type { Loglet, LogletConfig } from '../../log/loglet.ts'
-import type { LogPos } from '../../log/position.ts'
-import type { VirtualLog } from '../../log/virtual-log.ts'
-import type { Life } from '../life.ts'
-import type { Simulation } from '../simulation.ts'
-import { ActorEnds, type Actors } from './actors.ts'
+import { DelosError } from '../../../base/delos-error.ts'
+import { activeSegment } from '../../../log/chain/chain.ts'
+import type { Loglet, LogletConfig } from '../../../log/loglet.ts'
+import type { LogPos } from '../../../log/position.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
+import type { Life } from '../../life.ts'
+import type { Simulation } from '../../simulation.ts'
+import { ActorEnds, type Actors } from '../actors.ts'
 import type { LogClients } from './log-clients.ts'
 import type { LogModel } from './log-model.ts'
 import type { SegmentEnds, WatchedLogletProvider } from './watched-loglets.ts'

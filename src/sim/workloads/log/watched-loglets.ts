@@ -1,7 +1,7 @@
 // Between the virtual log of one simulated process and its loglets: keeps the answers of a service from a process that has died,
 // and notes which offsets were acknowledged, to hold against the ends that the chain records.
 
-import type { Chain } from '../../log/chain/chain.ts'
+import type { Chain } from '../../../log/chain/chain.ts'
 import type {
   Loglet,
   LogletAppendOutcome,
@@ -11,10 +11,10 @@ import type {
   LogletRead,
   LogletRecipe,
   LogletTail,
-} from '../../log/loglet.ts'
-import type { LogletOffset } from '../../log/position.ts'
-import type { Life } from '../life.ts'
-import { check } from '../workload.ts'
+} from '../../../log/loglet.ts'
+import type { LogletOffset } from '../../../log/position.ts'
+import type { Life } from '../../life.ts'
+import { check } from '../../workload.ts'
 
 /** What all lives know of all loglets: nothing was acknowledged at or past a recorded end. */
 export class SegmentEnds {

@@ -1,8 +1,8 @@
 // The log as the engines of one simulated process see it: what it answers after the process has died reaches nobody.
 
-import type { SharedLog } from '../../log/shared-log.ts'
-import type { Life } from '../life.ts'
-import { whileAlive } from './watched-loglets.ts'
+import type { SharedLog } from '../../../log/shared-log.ts'
+import type { Life } from '../../life.ts'
+import { whileAlive } from '../log/watched-loglets.ts'
 
 /** The same log, silent once `life` ended. */
 export function processLog(log: SharedLog, life: Life): SharedLog {

@@ -1,4 +1,4 @@
-import { proveWorkload } from '../../../test/support/prove-workload.ts'
+import { proveWorkload } from '../../../../test/support/prove-workload.ts'
 import { stackWorkload } from './stack-workload.ts'
 
 proveWorkload(stackWorkload)

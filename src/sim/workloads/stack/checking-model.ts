@@ -1,8 +1,8 @@
 // What the checking database has promised so far, over all lives of its server: every operation at one place, its result the one
 // that the order of places gives, nothing acknowledged lost, order in real time.
 
-import type { ReadTx } from '../../store/local-store.ts'
-import { check } from '../workload.ts'
+import type { ReadTx } from '../../../store/local-store.ts'
+import { check } from '../../workload.ts'
 import { listIn, type Operation, type OperationResult, operationsIn, rowsAfter, rowsOf } from './checking-database.ts'
 
 /** Unknown: no answer yet, or INDETERMINATE, or the process died first. */
