@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly tickMs?: number
   readonly sessionTimeoutMinMs?: number
   readonly sessionTimeoutMaxMs?: number
+  /** A data directory to start from; it is copied. */
+  readonly data?: string
 }
 
 const running = new Set<ChildProcess>()
@@ -51,6 +53,7 @@ export class TestServer {
 
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const server = new TestServer(tempDir('server'), await freePort(), options)
+    if (options.data !== undefined) cpSync(options.data, join(server.dir, 'data'), { recursive: true })
     await server.restart()
     return server
   }
