@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { Loglet, LogletConfig, LogletProvider } from '../log/loglet.ts'
 import { MemoryLogletProvider } from '../loglets/memory/memory-loglet-provider.ts'
 import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-metastore.ts'
 import { simulate } from '../sim/simulation.ts'
+import type { Loglet, LogletConfig, LogletProvider } from './loglet.ts'
 import { VirtualLog } from './virtual-log.ts'
 
 const RECIPE = { kind: 'memory', params: {} }
