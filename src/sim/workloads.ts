@@ -5,7 +5,8 @@ import { diskWorkload } from './workloads/disk-workload.ts'
 import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
+import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
-const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload, stackWorkload]
+const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload, stackWorkload, zelosWorkload]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))

@@ -30,6 +30,10 @@ export class CheckingClients implements Application<OperationResult> {
     // Nothing of this database lives in memory.
   }
 
+  closing(): void {
+    // As above.
+  }
+
   content(store: ReadTx): void {
     this.model.content(store)
   }

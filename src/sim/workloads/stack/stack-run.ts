@@ -27,6 +27,8 @@ export interface Application<R> {
   opened(life: StackLife<R>): void
   /** Starts clients: some concurrent ones under load, or few that end after some calls. Resolves when those are done. */
   serve(client: Client<R>, load: 'heavy' | 'light'): Promise<void>
+  /** An orderly end begins. */
+  closing(): void
   /** Compares the content of a store with the model, at whatever point of the log the store stands. */
   content(store: ReadTx): void
 }
@@ -80,6 +82,7 @@ export class StackRun<R> {
       while (this.done < until) await actors.pause(2)
       if (random.chance(0.4)) await this.catchUp(actors, life)
       if (random.chance(0.15)) {
+        this.application.closing()
         await actors.answer('close', START_MS, life.close())
         this.world.counters.bump('clean end')
       }

@@ -1,0 +1,4 @@
+import { proveWorkload } from '../../../../test/support/prove-workload.ts'
+import { zelosWorkload } from './zelos-workload.ts'
+
+proveWorkload(zelosWorkload)
