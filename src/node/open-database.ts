@@ -9,6 +9,7 @@ import { OBSERVER, ObserverSet, type ObserverSnapshot } from '../engines/observe
 import { VirtualLog } from '../log/virtual-log.ts'
 import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
 import { FileMetaStore } from '../metastores/file/file-metastore.ts'
+import type { Disk } from '../runtime/disk.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { DatabasePaths } from '../store/data-directory.ts'
@@ -199,6 +200,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   const identity = await openIdentity(paths, disk, random)
   const metastore = await FileMetaStore.open(paths.meta, disk)
   closers.push(() => metastore.close())
+  await mustNameLog(metastore, paths, disk)
   const loglets = new FileLogletProvider(paths.log, disk, clock)
   const log = await VirtualLog.open({
     metastore,
@@ -232,4 +234,13 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => stack.stop())
   stack.attach(options.applicator as Applicator<R>)
   return { stack, store, log, loglets, observers, identity }
+}
+
+/** A new log beside an old store would also sweep away what the lost register named: it is made once, before the store. */
+async function mustNameLog(metastore: FileMetaStore, paths: DatabasePaths, disk: Disk): Promise<void> {
+  if ((await metastore.read()).value !== undefined || !(await disk.exists(`${paths.store}/CURRENT`))) return
+  throw new DelosError(
+    'CORRUPT',
+    `${paths.directory} holds data, but the register in ${paths.meta}, which names its log, is gone`,
+  )
 }

@@ -77,6 +77,9 @@ export function checkOptions(options: ServerOptions): string {
   ]
   if (typeof dataDir !== 'string' || dataDir === '') complaints.push('dataDir: a path is expected')
   if (databases?.length === 0) complaints.push('databases: at least one is needed')
+  const names = databases?.map((one) => (one === 'zelos' ? one : one.name)) ?? []
+  const twice = names.find((name, at) => names.indexOf(name) < at)
+  if (twice !== undefined) complaints.push(`databases: ${twice} is given twice`)
   if (complaints.length > 0) throw new DelosError('INVALID_ARGUMENT', complaints.join('\n'))
   return isAbsolute(dataDir) ? dataDir : resolve(dataDir)
 }

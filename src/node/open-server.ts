@@ -117,7 +117,6 @@ class RunningServer implements Server {
     applicator: Applicator<R>,
     engines: readonly EngineFactory[],
   ): Promise<Database<R>> {
-    if (this.databases.has(name)) throw new DelosError('INVALID_ARGUMENT', `database ${name} is given twice`)
     const directory = this.directory as DataDirectory
     const database = await Database.open<R>({
       name,

@@ -45,6 +45,7 @@ describe('settings', () => {
     ['a word for a port', { 'zookeeper-port': 'on' }, /^zookeeper-port: a port from 0 to 65535, or off, is expected$/],
     ['an empty path', { 'data-dir': '' }, /^data-dir: /],
     ['a database that there is not', { databases: 'zelos,elephants' }, /^databases: there is no database elephants/],
+    ['a database twice', { databases: 'zelos,zelos' }, /^databases: a name is given twice$/],
     ['no database', { databases: [] }, /^databases: /],
     ['a level that there is not', { 'log-level': 'loud' }, /^log-level: /],
     ['timeouts the wrong way round', { 'session-timeout-max-ms': 100 }, /session-timeout-min-ms \(4000\) is above/],

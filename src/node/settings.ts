@@ -24,7 +24,10 @@ const database = z.enum(DATABASES, {
 })
 const names = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
-  z.array(database).min(1),
+  z
+    .array(database)
+    .min(1)
+    .refine((all) => new Set(all).size === all.length, 'a name is given twice'),
 )
 
 interface Setting {
