@@ -167,8 +167,9 @@ async function untilEnd(server: Server): Promise<void> {
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of SIGNALS) {
-      process.off(signal, endNow)
+      // In this order: when the last listener goes, a signal that has arrived and was not delivered yet is lost.
       process.once(signal, () => resolve())
+      process.off(signal, endNow)
     }
   })
 }
