@@ -167,6 +167,25 @@ describe('delos serve', () => {
     )
   })
 
+  it.runIf(process.platform === 'linux')(
+    'keeps files for the log and the store when connections would take all',
+    async () => {
+      const command = 'ulimit -n 120; exec "$0" "$@"'
+      const settings = ['--zookeeper-port', '0', ...NO_HTTP]
+      const run = new Run('sh', ['-c', command, process.execPath, MAIN, 'serve', '--json', ...settings], tempDir('cli'))
+      const { addresses } = await run.ready()
+      expect(run.err).toContain('open files are limited connectionsMax=60 openFilesMax=120')
+      const port = portOf(addresses.zookeeper)
+      const clients = await Promise.all(Array.from({ length: 60 }, () => ZkClient.connect(port)))
+      await expect(ZkClient.connect(port)).rejects.toThrow()
+      // More than a segment of the log.
+      const data = 'x'.repeat(1_000_000)
+      for (let i = 0; i < 72; i++) expect((await (clients[0] as ZkClient).create(`/${i}`, data)).err).toBe(0)
+      for (const client of clients) await client.close()
+      expect(await run.end('SIGTERM')).toBe(0)
+    },
+  )
+
   it('takes settings from a file, and shows each with its origin in the form of that file', async () => {
     const file = join(tempDir('cli'), 'delos.yaml')
     writeFileSync(file, 'tick-ms: 500\nhost: "::1"\ndata-dir: "./with # and: colon"\nzookeeper-port: off\n')

@@ -11,7 +11,9 @@ import type { DataDirectory } from '../store/data-directory.ts'
 import type { UpdateResult } from '../zelos/requests.ts'
 import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
+import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-options.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
+import { connectionRoom } from './connection-room.ts'
 import { apiRoutes } from './http-api.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
@@ -157,24 +159,39 @@ class RunningServer implements Server {
     const { port = 2181, tickMs = 2000, slowMs = 0, limits = {}, ...timeouts } = this.options.zookeeper ?? {}
     const stack = this.databases.get('zelos')?.stack
     if (this.zelos === undefined || stack?.status().state !== 'serving' || port === 'off') return
+    const facts = processFacts()
     const server = new ZooKeeperServer(this.runtime, this.zelos, {
       host: this.host,
       port,
       tickMs,
       ...timeouts,
-      limits,
+      limits: { ...limits, connectionsMax: this.connectionsMax(limits.connectionsMax, facts.fileDescriptors()) },
       slowMs,
       batchTimes: () => stack.lastTimes,
       logger: this.logger,
       productVersion: productVersion(),
       dataDir: this.dataDir,
-      process: processFacts(),
+      process: facts,
     })
     this.zookeeper = server
     const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())
     this.bind('zookeeper', formatAddress(listener.host, listener.port))
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()
+  }
+
+  private connectionsMax(
+    wanted = DEFAULT_CLIENT_LIMITS.connectionsMax,
+    files: ReturnType<ProcessFacts['fileDescriptors']>,
+  ): number {
+    const connectionsMax = connectionRoom(wanted, files)
+    if (connectionsMax < wanted) {
+      this.logger.warn(
+        { connectionsMax, openFilesMax: files?.max },
+        'fewer connections than wanted: open files are limited',
+      )
+    }
+    return connectionsMax
   }
 
   database<R>(name: string): Stack<R> {
