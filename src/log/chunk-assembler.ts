@@ -7,7 +7,7 @@ import type { LogPos } from './position.ts'
 // Sets whose extent is remembered for trimming. Past it the oldest are taken as unknown, which only makes trimming careful.
 const EXTENTS_MAX = 10_000
 
-/** Where a set lies. `last` is undefined until its last chunk was seen. */
+/** Where a set lies. `last` is undefined until its last chunk was seen; that may be in the log more than once. */
 interface Extent {
   readonly first: LogPos
   last: LogPos | undefined
@@ -64,7 +64,7 @@ export class ChunkAssembler {
   /** The whole entry, which ends at `pos`, if all of its parts are here; the set is done with. */
   take(last: Chunk, pos: LogPos): Uint8Array | undefined {
     const extent = this.extents.get(last.set)
-    if (extent) extent.last = pos
+    if (extent && !(extent.last !== undefined && extent.last > pos)) extent.last = pos
     const parts = this.sets.get(last.set)?.parts
     const entry = parts && joinChunks(parts, last)
     this.drop(last.set)
@@ -80,8 +80,8 @@ export class ChunkAssembler {
     const reach = Math.max(segmentStart, limit - CHUNK_SPAN_MAX) as LogPos
     if (reach < this.coveredFrom || limit > this.frontier) bound = reach
     for (const [set, { first, last }] of this.extents) {
-      // Wholly below the limit, or too long to become valid any more.
-      const isDone = last === undefined ? this.frontier - first > CHUNK_SPAN_MAX : last < limit
+      // Wholly below the limit, and too long for its last chunk to come (again: a retried append may be there twice).
+      const isDone = this.frontier - first > CHUNK_SPAN_MAX && (last === undefined || last < limit)
       if (isDone) this.extents.delete(set)
       else if (first >= segmentStart && first < bound) bound = first
     }

@@ -4,7 +4,7 @@ import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-met
 import { simulate } from '../sim/simulation.ts'
 import type { ChainSegment } from './chain/chain.ts'
 import { ChunkAssembler } from './chunk-assembler.ts'
-import { decodeMarked, encodeChunk, isChunk } from './chunk-codec.ts'
+import { CHUNK_SPAN_MAX, decodeMarked, encodeChunk, isChunk } from './chunk-codec.ts'
 import { LOG_START, type LogletOffset, type LogPos } from './position.ts'
 import { VirtualLog } from './virtual-log.ts'
 
@@ -104,6 +104,23 @@ describe('ChunkAssembler', () => {
     assembler.take(part(1, 60), at(70))
     assembler.endRead(at(80))
     expect(assembler.trimBound(at(65), at(50))).toBe(60)
-    expect(assembler.trimBound(at(71), at(50))).toBe(71)
+  })
+
+  it('lets nobody trim into a set whose last chunk may come once more, until that would be too late', () => {
+    const assembler = new ChunkAssembler(1_000)
+    assembler.beginRead(at(50))
+    assembler.notePart(part(0), at(60))
+    assembler.take(part(1, 60), at(70))
+    assembler.endRead(at(80))
+    expect(assembler.trimBound(at(75), at(50))).toBe(60)
+    assembler.beginRead(at(80))
+    assembler.take(part(1, 60), at(85))
+    assembler.endRead(at(90))
+    // Somebody reads the first one again.
+    assembler.take(part(1, 60), at(70))
+    expect(assembler.trimBound(at(85), at(50))).toBe(60)
+    assembler.endRead(at(60 + CHUNK_SPAN_MAX + 1))
+    expect(assembler.trimBound(at(85), at(50))).toBe(60)
+    expect(assembler.trimBound(at(86), at(50))).toBe(86)
   })
 })
