@@ -16,6 +16,7 @@ const CLIENT_WORDS: Readonly<Record<ClientLimitName, readonly [limit: string, pa
   outstandingMax: ['unanswered requests of a connection', 'the server stops reading from it'],
   outstandingBytesMax: ['bytes of them', 'the server stops reading from it'],
   unsentBytesMax: ['unsent bytes of a connection', 'the connection is closed'],
+  allUnsentBytesMax: ['unsent bytes of all connections', 'the connection that asks for more is closed'],
   replyBytesMax: ['bytes of the names in a getChildren reply', 'system error'],
   identitiesMax: ['identities of a connection', 'authentication failed'],
   handshakeMs: ['time to open a session', 'the connection is closed'],

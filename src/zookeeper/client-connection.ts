@@ -70,6 +70,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   private paused = false
   /** The system did not take all of the last write. */
   private clogged = false
+  private accounted = 0
   private flushScheduled = false
   private answering = false
   /** Set: nothing more is read, and the connection ends when all is answered. */
@@ -108,6 +109,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.chunkMs = this.server.nowMs()
     this.server.stats.bytesReceived += chunk.length
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
+    // One write for all replies of this chunk; waiting for the end of the turn would only make the client wait with us.
+    if (this.replies.size > 0) this.flush()
   }
 
   private readonly frameArrived = (source: Buffer, start: number, end: number): boolean => {
@@ -305,14 +308,23 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     stats.bytesSent += bytes.length
     this.clogged = !this.connection.write(bytes)
     const unsent = this.connection.bufferedBytes
-    if (unsent <= limits.unsentBytesMax) return
-    stats.limitHit('unsentBytesMax')
-    this.warn({ unsent, unsentBytesMax: limits.unsentBytesMax }, 'client does not read its replies')
+    this.account(this.clogged ? unsent : 0)
+    const limit = unsent > limits.unsentBytesMax ? 'unsentBytesMax' : 'allUnsentBytesMax'
+    if (limit === 'allUnsentBytesMax' && (!this.clogged || this.server.unsentBytes <= limits[limit])) return
+    stats.limitHit(limit)
+    this.warn({ unsent, [limit]: limits[limit] }, 'client does not read its replies')
     this.abandon('limit')
+  }
+
+  /** What this connection adds to the unsent bytes of the server. */
+  private account(unsent: number): void {
+    this.server.unsentBytes += unsent - this.accounted
+    this.accounted = unsent
   }
 
   drain(): void {
     this.clogged = false
+    this.account(0)
     // While it was not read its pings were not seen; that it takes replies is as good.
     if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
     this.answerSettled()
@@ -367,6 +379,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.state = 'closed'
     this.queue.clear()
     this.replies.reset()
+    this.account(0)
     this.server.stats.closed(this.closeReason)
     this.server.zelos.removeSink(this)
     if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)

@@ -35,6 +35,7 @@ describe('limits of a protocol server', () => {
       outstandingMax: 1000,
       outstandingBytesMax: 16 << 20,
       unsentBytesMax: 64 << 20,
+      allUnsentBytesMax: 1 << 30,
       replyBytesMax: 4 << 20,
       identitiesMax: 100,
       handshakeMs: 10_000,
@@ -157,6 +158,23 @@ describe('limits of a protocol server', () => {
     expect([socket.bufferedBytes, socket.destroyed, met(harness, 'unsentBytesMax')]).toEqual([1000, false, 0])
     ping()
     expect([socket.destroyed, met(harness, 'unsentBytesMax'), harness.server.stats.closes.limit]).toEqual([true, 1, 1])
+  })
+
+  it('allUnsentBytesMax: of clients that take nothing, the one that asks for a byte too much is closed', async () => {
+    // The reply to a getData of n bytes has n + 92.
+    const harness = await withLimits({ allUnsentBytesMax: 2 * 300_092 })
+    const [first, second] = [harness.client(), harness.client()]
+    first.create('/large', 'x'.repeat(300_000))
+    for (const client of [first, second]) {
+      client.socket.taking = false
+      client.send({ op: OP.getData, path: '/large', watch: false })
+      harness.turn()
+    }
+    expect([harness.server.unsentBytes, met(harness, 'allUnsentBytesMax')]).toEqual([600_184, 0])
+    second.send({ op: OP.ping })
+    harness.turn()
+    expect([first.socket.destroyed, second.socket.destroyed]).toEqual([false, true])
+    expect([harness.server.unsentBytes, met(harness, 'allUnsentBytesMax')]).toEqual([300_092, 1])
   })
 
   it('replyBytesMax: the names of all children, four bytes a name added, may be that long', async () => {

@@ -28,6 +28,8 @@ export interface ServerContext {
   readonly log: ThrottledLog
   readonly limits: ClientLimits
   readonly stats: ServerStats
+  /** Bytes that all connections have not taken; each accounts for its own. */
+  unsentBytes: number
   /** A reply that took as long is logged; Infinity = never. */
   readonly slowMs: number
   /** The session timeout that a client gets who asks for this one. */

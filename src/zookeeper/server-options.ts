@@ -22,6 +22,8 @@ export interface ClientLimits {
   readonly outstandingBytesMax: number
   /** Bytes of replies and events that a connection has not taken; past it the connection is closed. */
   readonly unsentBytesMax: number
+  /** The same over all connections; past it the one that is being written to is closed. */
+  readonly allUnsentBytesMax: number
   /** Bytes of the names in one getChildren reply; past it the request fails with systemError. */
   readonly replyBytesMax: number
   /** Identities that one connection may add by `auth` requests; past it the request fails with authFailed. */
@@ -37,6 +39,7 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   outstandingMax: 1_000,
   outstandingBytesMax: 16 * 1024 * 1024,
   unsentBytesMax: 64 * 1024 * 1024,
+  allUnsentBytesMax: 1024 * 1024 * 1024,
   replyBytesMax: 4 * 1024 * 1024,
   identitiesMax: 100,
   handshakeMs: 10_000,

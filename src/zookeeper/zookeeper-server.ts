@@ -34,6 +34,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   readonly slowMs: number
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
   readonly stats = new ServerStats()
+  unsentBytes = 0
   readonly startedMs: number
   private readonly runtime: RuntimeParts
   private readonly logger: Logger
