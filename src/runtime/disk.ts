@@ -26,7 +26,8 @@ export interface DiskLock {
 
 /**
  * A file system. Paths use `/`. Failures reject with DelosError: NOT_FOUND, CONFLICT (exclusive create of an existing
- * name), DISK_FULL (no space, no quota), IO_ERROR (anything else).
+ * name), DISK_FULL (no space, no quota), OVERLOADED (too many open files; nothing was done), IO_ERROR
+ * (anything else).
  */
 export interface Disk {
   /**

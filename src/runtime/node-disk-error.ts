@@ -7,6 +7,9 @@ const CODE_OF_ERRNO: Readonly<Record<string, ErrorCode>> = {
   EEXIST: 'CONFLICT',
   ENOSPC: 'DISK_FULL',
   EDQUOT: 'DISK_FULL',
+  // Too many open files, of this process or the system: nothing was done, and it passes.
+  EMFILE: 'OVERLOADED',
+  ENFILE: 'OVERLOADED',
 }
 
 /** The system's name of an error (`ENOENT`), if it has one. */

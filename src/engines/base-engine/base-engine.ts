@@ -1,7 +1,7 @@
 // Base, the lowest engine: plays the shared log into the LocalStore and hands proposals to it. Needs no neighbour; must be at
 // the bottom. Joins the parts of this folder; what each promises is written there.
 
-import { DelosError } from '../../base/delos-error.ts'
+import { DelosError, type ErrorCode } from '../../base/delos-error.ts'
 import {
   type ApplyTimes,
   type BottomEngine,
@@ -45,6 +45,9 @@ interface Running {
   readonly slices: SliceRunner
   readonly loop: ApplyLoop
 }
+
+/** Refusals that no later append can escape. */
+const FINAL_REFUSALS: ReadonlySet<ErrorCode> = new Set(['IO_ERROR', 'CORRUPT'])
 
 const NO_TIMES: ApplyTimes = { proposedMs: 0, appendedMs: 0, applyStartMs: 0, applyEndMs: 0 }
 
@@ -235,6 +238,8 @@ export class BaseEngine implements BottomEngine {
     } else if (outcome.kind === 'refused') {
       this.refusedAppends++
       if (this.pending.take(proposal.localId) !== undefined) proposal.completion.reject(outcome.cause)
+      // A log that has failed for good takes nothing any more: better said once than at every proposal.
+      if (FINAL_REFUSALS.has(outcome.cause.code)) this.fail(report(outcome.cause, this.cursor, undefined))
     } else {
       // It keeps waiting: if it is in the log, apply resolves it; if not, the deadline says INDETERMINATE.
       this.indeterminateAppends++

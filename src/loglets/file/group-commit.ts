@@ -143,6 +143,10 @@ export class GroupCommit {
       return true
     } catch (thrown) {
       const error = DelosError.from(thrown, 'IO_ERROR', 'new log segment')
+      if (error.code === 'OVERLOADED') {
+        this.settleWaiting({ kind: 'refused', cause: error })
+        return false
+      }
       if (error.code !== 'DISK_FULL') throw error
       this.options.space.markFull()
       this.settleWaiting(this.options.space.refusal())

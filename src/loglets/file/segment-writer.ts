@@ -175,9 +175,9 @@ export class SegmentWriter {
     next.allocated = end
   }
 
-  // Lack of space shows again at the next group, where it is answered.
+  // Lack of space or of file handles shows again at the next group, where it is answered.
   private stepFailed(error: DelosError): void {
-    if (error.code !== 'DISK_FULL') this.options.onFailure(error)
+    if (error.code !== 'DISK_FULL' && error.code !== 'OVERLOADED') this.options.onFailure(error)
   }
 }
 
