@@ -48,6 +48,7 @@ function describe(status: ServerStatus): string {
       `  oldest     position ${database.oldestPos}${database.oldestAt === undefined ? '' : `, since ${database.oldestAt}`}`,
       `  history    ${database.historyId}`,
     )
+    if (database.diskFull) lines.push('  disk full  writes are refused, reads go on')
     if (database.failure !== undefined) lines.push(`  stopped    ${database.failure}`)
   }
   return `${lines.join('\n')}\n`

@@ -153,6 +153,7 @@ export class Database<R = unknown> {
       durablePos: durableCursor,
       tail: knownTail,
       oldestPos: oldest.pos,
+      diskFull: this.loglets.loglets().some((loglet) => loglet.diskFull),
       ...(oldest.wallMs !== undefined && { oldestAt: new Date(oldest.wallMs).toISOString() }),
       databaseId: this.identity.databaseId,
       historyId: this.identity.historyId,

@@ -14,6 +14,8 @@ export interface DatabaseStatus {
   readonly oldestAt?: string
   readonly databaseId: string
   readonly historyId: string
+  /** True while writes are refused because the log's disk has no room; reads go on, and it ends by itself. */
+  readonly diskFull: boolean
   /** Why it stopped: position, entry and reason. */
   readonly failure?: string
   /** Engines of the stack, bottom to top. */
