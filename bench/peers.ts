@@ -145,7 +145,7 @@ async function startDelos(program: string, options: StartOptions): Promise<Serve
     '--api-port',
     'off',
   ]
-  const child = launch([process.execPath, program, 'serve', ...flags], options, 'pipe')
+  const child = launch([process.execPath, ...startFlags(), program, 'serve', ...flags], options, 'pipe')
   const addresses = await whenReady('delos', child, options, readyMessage(child))
   const { version } = JSON.parse(readFileSync(paths.packageJson, 'utf8')) as { version: string }
   return {
@@ -286,4 +286,10 @@ function logSyncsFrom(metrics: string): Counters {
     Number(match[1]),
   )
   return values.length === 0 ? {} : { logSyncs: values.reduce((sum, value) => sum + value, 0) }
+}
+
+/** Node's own flags, as `npm start` gives them. */
+function startFlags(): string[] {
+  const { scripts } = JSON.parse(readFileSync(paths.packageJson, 'utf8')) as { scripts: { start: string } }
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'))
 }
