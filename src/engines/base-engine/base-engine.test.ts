@@ -80,6 +80,17 @@ describe('Base, proposing', () => {
     expect(server.stack.status()).toMatchObject({ refusedAppends: 1, pendingProposals: 0, pendingBytes: 0 })
   })
 
+  baseTest('stops the database if the log refused because it failed for good', async ({ log, server }) => {
+    await server.startServing()
+    await server.propose('one')
+    const cause = new DelosError('IO_ERROR', 'the sync failed')
+    log.appendScripts.push({ copies: 0, outcome: { kind: 'refused', cause } })
+    expect(await reasonOf(server.propose('two'))).toBe(cause)
+    expect(server.stack.status()).toMatchObject({ state: 'stopped', failure: { code: 'IO_ERROR', position: 1 } })
+    expect((await reasonOf(server.propose('three'))).code).toBe('STOPPED')
+    expect((await server.stack.failed).message).toContain('the sync failed')
+  })
+
   const lost = { kind: 'indeterminate', cause: new DelosError('TIMEOUT', 'no answer') } as const
 
   baseTest('waits for the entry when the log can not tell, and resolves if it appears', async ({ log, server }) => {

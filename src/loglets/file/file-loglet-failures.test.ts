@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { FailingDisk, type PlannedFailure } from '../../../test/support/failing-disk.ts'
+import { DelosError } from '../../base/delos-error.ts'
 import type { LogletOffset } from '../../log/position.ts'
 import type { Disk } from '../../runtime/disk.ts'
 import type { Clock } from '../../runtime/runtime.ts'
@@ -122,6 +123,40 @@ describe('the file loglet after any one failure of its disk', () => {
       expect(disk.failed).toMatch(/^sync .*seg$/)
       expect(await loglet.append(Buffer.from('b'))).toMatchObject({ kind: 'refused', cause: { code: 'IO_ERROR' } })
       await expect(loglet.checkTail()).rejects.toMatchObject({ code: 'IO_ERROR' })
+      await loglet.close()
+    })
+  })
+})
+
+/** A disk on which, while `failing`, no file can be created for lack of handles. */
+function withoutHandles(disk: Disk): { readonly disk: Disk; failing: boolean } {
+  const state = { failing: false }
+  const open: Disk['open'] = (path, mode) =>
+    state.failing && mode === 'create'
+      ? Promise.reject(new DelosError('OVERLOADED', `open ${path}: EMFILE`))
+      : disk.open(path, mode)
+  const wrapped = new Proxy(disk, {
+    get: (target, name) => (name === 'open' ? open : Reflect.get(target, name).bind(target)),
+  })
+  return Object.assign(state, { disk: wrapped })
+}
+
+describe('a file loglet for which the system has no file handle', () => {
+  it('refuses appends that need a new segment, and takes them when there is one again', async () => {
+    await simulate({ seed: 1 }, async (world) => {
+      const { disk, clock } = world.server('a').boot()
+      const handles = withoutHandles(disk)
+      await disk.makeDir('log')
+      const loglet = await new FileLogletProvider('log', handles.disk, clock, OPTIONS).create(CONFIG)
+      handles.failing = true
+      const outcomes: string[] = []
+      for (let i = 0; i < 30; i++) {
+        const outcome = await loglet.append(Buffer.from(textOf(i)))
+        outcomes.push(outcome.kind === 'refused' ? outcome.cause.code : outcome.kind)
+      }
+      expect([...new Set(outcomes)]).toEqual(['appended', 'OVERLOADED'])
+      handles.failing = false
+      expect((await loglet.append(Buffer.from('after'))).kind).toBe('appended')
       await loglet.close()
     })
   })
