@@ -8,7 +8,7 @@ import { ERR } from './codec/error-codes.ts'
 import type { JuteReader } from './codec/jute-reader.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
 import { OP, opName, XID } from './codec/opcodes.ts'
-import { writeHeaderReply, writePathReply, writeTokenReply } from './codec/replies.ts'
+import { writeHeaderReply, writePathReply } from './codec/replies.ts'
 import { type AuthRequest, readRequest, type WireRequest } from './codec/wire-requests.ts'
 import { PendingRequest, RefusedRequest, type RequestOwner } from './pending-request.ts'
 import { ReadAnswers, type Reader } from './read-answers.ts'
@@ -168,19 +168,12 @@ export class RequestHandler {
 
   private unknown(xid: number, op: number, arrivedMs: number): void {
     if (NOT_YET.has(op)) return this.refuse(xid, op, arrivedMs, ERR.unimplemented)
-    if (op === OP.sasl) return this.answerSasl(xid, arrivedMs)
+    if (op === OP.sasl) {
+      this.client.warn({}, 'SASL authentication is not available in this version')
+      return this.refuse(xid, op, arrivedMs, ERR.authFailed, 'auth-failed')
+    }
     this.client.warn({ op }, 'no such operation')
     this.refuse(xid, op, arrivedMs, ERR.unimplemented, 'unimplemented')
-  }
-
-  /**
-   * As a ZooKeeper that has no SASL configured: success and a null token, out of turn. The client then sees for itself that
-   * it was not authenticated; an error here would close connections that go on without.
-   */
-  private answerSasl(xid: number, arrivedMs: number): void {
-    this.client.warn({}, 'SASL authentication is not available in this version')
-    writeTokenReply(this.client.replies, xid, this.server.zelos.lastZxid, null)
-    this.client.replyWritten(arrivedMs, OP.sasl, xid, ERR.ok)
   }
 
   /** An error that is known on arrival still waits for the replies before it. */

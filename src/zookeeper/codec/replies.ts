@@ -34,14 +34,6 @@ export function writePathReply(to: JuteWriter, xid: number, zxid: number, path: 
   to.endFrame()
 }
 
-/** sasl: a token, or null where a server without SASL has nothing to say. */
-export function writeTokenReply(to: JuteWriter, xid: number, zxid: number, token: Uint8Array | null): void {
-  to.beginFrame()
-  writeHeader(to, xid, zxid, 0)
-  to.bytes(token)
-  to.endFrame()
-}
-
 /** create2, createContainer, createTtl. */
 export function writePathStatReply(to: JuteWriter, xid: number, zxid: number, path: string, stat: Stat): void {
   to.beginFrame()
