@@ -170,7 +170,7 @@ export class RequestHandler {
     if (NOT_YET.has(op)) return this.refuse(xid, op, arrivedMs, ERR.unimplemented)
     if (op === OP.sasl) {
       this.client.warn({}, 'SASL authentication is not available in this version')
-      return this.refuse(xid, op, arrivedMs, ERR.authFailed, 'auth-failed')
+      return this.refuse(xid, op, arrivedMs, ERR.authFailed)
     }
     this.client.warn({ op }, 'no such operation')
     this.refuse(xid, op, arrivedMs, ERR.unimplemented, 'unimplemented')

@@ -12,3 +12,9 @@ export const kazooExpectedFailures: Readonly<Record<string, LaterFeature>> = {
   'test_sasl.TestLegacySASLDigestAuthentication::test_connect_sasl_auth': 'SASL',
   'test_sasl.TestSASLDigestAuthentication::test_connect_sasl_auth': 'SASL',
 }
+
+/** Of a later feature too, and not listed above because they pass or fail by a race inside kazoo when SASL is refused. */
+export const kazooUndecided: ReadonlySet<string> = new Set([
+  'test_sasl.TestLegacySASLDigestAuthentication::test_invalid_sasl_auth',
+  'test_sasl.TestSASLDigestAuthentication::test_invalid_sasl_auth',
+])
