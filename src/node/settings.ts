@@ -1,39 +1,65 @@
 // Every setting of `delos serve`: one list feeds the flags, the YAML file, --print-config and docs/configuration.md.
 
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
+
+/** What a setting takes: how a value is checked, and the same in words. */
+interface Kind<S extends z.ZodType> {
+  readonly schema: S
+  /** After "must be". */
+  readonly allowed: string
+}
 
 /** A number as a flag or a file gives it; nothing else is taken for one. */
 const number = z.preprocess(
   (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value),
-  z.number('a number is expected'),
+  z.number(),
 )
-const whole = (min: number, max: number) => number.pipe(z.number().int().min(min).max(max))
 
-/** A TCP port: a number, 0 = any free one, `off` = none. */
-const port = z.union([z.literal('off'), whole(0, 65_535)], 'a port from 0 to 65535, or off, is expected')
+function whole(min: number, max: number) {
+  return { schema: number.pipe(z.number().int().min(min).max(max)), allowed: `a whole number from ${min} to ${max}` }
+}
+
 const milliseconds = (min: number) => whole(min, 2 ** 31 - 1)
 const count = (min: number) => whole(min, Number.MAX_SAFE_INTEGER)
+
+/** May stay without a value. */
+function optional<S extends z.ZodType>({ schema, allowed }: Kind<S>) {
+  return { schema: schema.optional(), allowed }
+}
+
+function oneOf<const T extends readonly string[]>(names: T) {
+  return { schema: z.enum(names), allowed: `one of ${names.join(', ')}` }
+}
+
+/** A TCP port: a number, 0 = any free one, `off` = none. */
+const port = {
+  schema: z.union([z.literal('off'), whole(0, 65_535).schema]),
+  allowed: 'a port from 0 to 65535, or off',
+}
+const path = { schema: z.string().min(1), allowed: 'a path' }
+const host = { schema: z.string().min(1), allowed: 'an address of this machine, or a name of one' }
+const hours = { schema: number.pipe(z.number().min(0).max(87_600)), allowed: 'a number from 0 to 87600' }
 
 /** Databases that a server can run. */
 export const DATABASES = ['zelos'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
-const database = z.enum(DATABASES, {
-  error: ({ input }) => `there is no database ${String(input)}, only ${DATABASES.join(', ')}`,
-})
-const names = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
-  z
-    .array(database)
-    .min(1)
-    .refine((all) => new Set(all).size === all.length, 'a name is given twice'),
-)
+const databases = {
+  schema: z.preprocess(
+    (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
+    z
+      .array(z.enum(DATABASES))
+      .min(1)
+      .refine((all) => new Set(all).size === all.length),
+  ),
+  allowed: `names separated by commas, each once, out of: ${DATABASES.join(', ')}`,
+}
 
-interface Setting {
+interface Setting extends Kind<z.ZodType> {
   /** As a flag (`--data-dir`) and in the file (`data-dir:`). */
   readonly name: string
-  readonly schema: z.ZodType
   readonly fallback: unknown
   readonly unit: string
   readonly help: string
@@ -43,119 +69,119 @@ interface Setting {
 export const SETTINGS = {
   dataDir: {
     name: 'data-dir',
-    schema: z.string().min(1),
+    ...path,
     fallback: './data',
     unit: 'path',
     help: 'where everything is stored; one running process at a time',
   },
   databases: {
     name: 'databases',
-    schema: names,
+    ...databases,
     fallback: ['zelos'],
     unit: 'names',
     help: 'databases to serve, separated by commas',
   },
   host: {
     name: 'host',
-    schema: z.string().min(1),
+    ...host,
     fallback: '127.0.0.1',
     unit: 'address',
     help: 'address to listen on',
   },
   zookeeperPort: {
     name: 'zookeeper-port',
-    schema: port,
+    ...port,
     fallback: 2181,
     unit: 'port',
     help: 'for ZooKeeper clients; 0 = any free one, off = none',
   },
   metricsPort: {
     name: 'metrics-port',
-    schema: port,
+    ...port,
     fallback: 7000,
     unit: 'port',
     help: 'for Prometheus, path /metrics; 0 = any free one, off = none',
   },
   apiPort: {
     name: 'api-port',
-    schema: port,
+    ...port,
     fallback: 7800,
     unit: 'port',
     help: 'for the HTTP API and the command line; 0 = any free one, off = none',
   },
   tickMs: {
     name: 'tick-ms',
-    schema: milliseconds(10),
+    ...milliseconds(10),
     fallback: 2000,
     unit: 'ms',
     help: "ZooKeeper's tickTime: the unit of session timeouts",
   },
   sessionTimeoutMinMs: {
     name: 'session-timeout-min-ms',
-    schema: milliseconds(1).optional(),
+    ...optional(milliseconds(1)),
     fallback: undefined,
     unit: 'ms',
     help: 'shortest session timeout granted; 2 ticks if not set',
   },
   sessionTimeoutMaxMs: {
     name: 'session-timeout-max-ms',
-    schema: milliseconds(1).optional(),
+    ...optional(milliseconds(1)),
     fallback: undefined,
     unit: 'ms',
     help: 'longest session timeout granted; 20 ticks if not set',
   },
   maxConnections: {
     name: 'max-connections',
-    schema: count(1),
+    ...count(1),
     fallback: 10_000,
     unit: 'connections',
     help: 'open ZooKeeper connections; one more is closed at once',
   },
   maxConnectionsPerIp: {
     name: 'max-connections-per-ip',
-    schema: count(0),
+    ...count(0),
     fallback: 0,
     unit: 'connections',
     help: 'the same for one client address; 0 = off',
   },
   logRetentionHours: {
     name: 'log-retention-hours',
-    schema: number.pipe(z.number().min(0).max(87_600)),
+    ...hours,
     fallback: 24,
     unit: 'hours',
     help: 'how long log entries are kept after they are no longer needed',
   },
   logRetentionBytes: {
     name: 'log-retention-bytes',
-    schema: count(0),
+    ...count(0),
     fallback: 4 * 1024 ** 3,
     unit: 'bytes',
     help: 'how much of the log is kept at most after it is no longer needed',
   },
   drainMs: {
     name: 'drain-ms',
-    schema: milliseconds(0),
+    ...milliseconds(0),
     fallback: 5000,
     unit: 'ms',
     help: 'how long SIGTERM waits for requests that are under way',
   },
   slowMs: {
     name: 'slow-ms',
-    schema: milliseconds(0),
+    ...milliseconds(0),
     fallback: 1000,
     unit: 'ms',
     help: 'a request that takes longer is logged with its time per layer; 0 = off',
   },
   logLevel: {
     name: 'log-level',
-    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    ...oneOf(['debug', 'info', 'warn', 'error', 'silent']),
     fallback: 'info',
     unit: 'debug, info, warn, error, silent',
     help: 'what is logged, on stderr',
   },
   logFormat: {
     name: 'log-format',
-    schema: z.enum(['json', 'text']),
+    ...oneOf(['json', 'text']),
     fallback: 'text',
     unit: 'json, text',
     help: 'how it is logged',
@@ -195,7 +221,7 @@ export function resolveSettings(file: RawSettings, flags: RawSettings): Resolved
     const raw = origin === 'flag' ? flags[setting.name] : origin === 'file' ? file[setting.name] : setting.fallback
     const parsed = setting.schema.safeParse(raw)
     if (parsed.success) values[key] = parsed.data
-    else complaints.push(`${setting.name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`)
+    else complaints.push(`${nameAt(origin, setting.name)}: ${shown(raw)} must be ${setting.allowed}`)
     origins[key] = origin
   }
   const known = new Set<string>(SETTING_KEYS.map((key) => SETTINGS[key].name))
@@ -208,6 +234,19 @@ export function resolveSettings(file: RawSettings, flags: RawSettings): Resolved
 // A line of the file without a value, as --print-config shows what has none, gives nothing.
 function isGiven(raw: RawSettings, { name }: Setting): boolean {
   return raw[name] !== undefined && raw[name] !== null
+}
+
+/** As the user wrote it. */
+function nameAt(origin: Origin, name: string): string {
+  return origin === 'flag' ? `--${name}` : name
+}
+
+const SHOWN_LENGTH_MAX = 60
+
+/** A value as a message quotes it: texts as they were given, everything else as a program writes it. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' && value !== '' ? value : inspect(value, { breakLength: Infinity })
+  return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text
 }
 
 function checkTogether(values: Settings): string[] {
