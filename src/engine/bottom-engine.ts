@@ -4,6 +4,7 @@
 import { DelosError, type ErrorCode } from '../base/delos-error.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx } from '../store/local-store.ts'
+import type { PositionedDigest } from './digest.ts'
 import type { Engine } from './engine.ts'
 import type { EngineLevels } from './membership.ts'
 
@@ -67,6 +68,10 @@ export interface BottomEngine extends Engine<unknown> {
   readonly maxEntryBytes: number
   readonly durableCursor: LogPos
   readonly lastTimes: ApplyTimes
+  /** The newest digest that this server has taken (see digest.ts). */
+  readonly lastDigest: PositionedDigest | undefined
+  /** Ends the database at this server, as an exception in apply would: for an engine that finds it must not go on. */
+  stopWith(error: DelosError): void
   /** The committed state of this server, as of any position up to now. Not linearizable. */
   read(): ReadTx
   /** Called at most once per state after `start`, in order. */

@@ -10,6 +10,7 @@ import type { LogPos } from '../log/position.ts'
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
+import type { PositionedDigest } from './digest.ts'
 import type { Engine } from './engine.ts'
 import {
   applyFlagChange,
@@ -24,6 +25,7 @@ import {
 import { controlEntry, type Entry, type Header } from './entry.ts'
 import type { EngineLevels, Membership } from './membership.ts'
 import { PassThrough } from './pass-through.ts'
+import type { TimerService } from './timer-service.ts'
 
 /** What an engine is built with. Clock, timers and chance are for propose and background work only, never for apply. */
 export interface EngineContext {
@@ -38,8 +40,16 @@ export interface EngineContext {
   readonly levels: EngineLevels
   /** The largest entry that the log takes. */
   readonly maxEntryBytes: number
+  /** The replicated timers of an engine below, if there is one. */
+  readonly timerService: TimerService | undefined
   /** Everything below this position is applied and durable at this server. */
   durableCursor(): LogPos
+  /** The committed state of this server; valid until the current synchronous section ends. Propose side only. */
+  read(): ReadTx
+  /** The newest digest of this server's content. Propose side only. */
+  lastDigest(): PositionedDigest | undefined
+  /** Ends the database at this server: for an engine that finds it must not go on (its epoch was taken over). */
+  stopDatabase(error: DelosError): void
 }
 
 /** A middle engine. One instance per stack; `name` is its header's name and its key range. */
@@ -48,6 +58,10 @@ export abstract class EngineLayer extends PassThrough {
   /** All keys of this engine start with it; own keys continue with anything but a zero byte. */
   readonly prefix: Key
   protected readonly context: EngineContext
+  /** Set by the engine that knows who the members are: then the engines above it ask it. */
+  readonly providesMembership: Membership | undefined = undefined
+  /** Set by the engine that has replicated timers: then the layers above it get them. */
+  readonly providesTimers: TimerService | undefined = undefined
   // As of the last commit (propose side), and as of the entry being applied, which may be ahead within one transaction.
   private committed: EngineFlags = { enabled: false, level: 0 }
   private applying: EngineFlags = this.committed
@@ -86,6 +100,16 @@ export abstract class EngineLayer extends PassThrough {
     // Most engines hold nothing.
   }
 
+  /** What an operator must look at now; one sentence each, at most 16. Shown in status, metrics and log. */
+  alarms(): readonly string[] {
+    return []
+  }
+
+  /** What this engine says of itself in `delos stack`: few, flat, JSON. */
+  details(): Readonly<Record<string, string | number | boolean>> {
+    return {}
+  }
+
   /** Asks for a switch through the log. Resolves with what apply decided, the same on all servers. */
   proposeChange(change: FlagChange): Promise<FlagOutcome> {
     return new Promise((resolve, reject: (error: DelosError) => void) => {
@@ -100,7 +124,7 @@ export abstract class EngineLayer extends PassThrough {
   override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
     if (entry.headers.size === 0) return this.applyEntry(tx, entry, pos, undefined)
     const own = entry.headers.get(this.name)
-    if (own !== undefined && isFlagHeader(own.bytes)) return this.applySwitch(tx, own)
+    if (own !== undefined && isFlagHeader(own.bytes)) return this.applySwitch(tx, own, pos)
     return this.applyEntry(tx, entry, pos, own)
   }
 
@@ -128,16 +152,22 @@ export abstract class EngineLayer extends PassThrough {
     this.above.postApply(entry, pos, result)
   }
 
+  /** In apply of a switch that was accepted: content that begins or ends with it. Deterministic; may write the own range if enabled. */
+  protected applySwitched(_tx: ReadWriteTx, _flags: EngineFlags, _pos: LogPos): void {
+    // Most engines begin with the next entry.
+  }
+
   /** After the commit of a switch. */
   protected switched(_flags: EngineFlags): void {
     // Most engines look at the flags when they propose.
   }
 
-  private applySwitch(tx: ReadWriteTx, own: Header): FlagOutcome {
+  private applySwitch(tx: ReadWriteTx, own: Header, pos: LogPos): FlagOutcome {
     const change = decodeFlagChange(own.bytes)
     if (change.kind === 'level') this.requireLevel(change.level)
     const outcome = applyFlagChange(tx, this.name, this.applying, change, this.context.membership)
     this.applying = outcome.flags
+    if (outcome.kind === 'switched') this.applySwitched(tx, outcome.flags, pos)
     return outcome
   }
 

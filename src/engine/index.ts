@@ -2,6 +2,7 @@
 
 export { attempt } from './attempt.ts'
 export type { ApplyTimes, BottomEngine, BottomStatus, StackState, StopReport } from './bottom-engine.ts'
+export { DIGEST_HEADER, digestRequest, type PositionedDigest } from './digest.ts'
 export type { Applicator, Completion, Engine } from './engine.ts'
 export type { EngineFlags, FlagChange, FlagOutcome } from './engine-flags.ts'
 export { OWN_KINDS_FROM } from './engine-flags.ts'
@@ -19,3 +20,4 @@ export {
   type StackStatus,
   type WrapJoint,
 } from './stack.ts'
+export type { TimerId, TimerService, TimersSwitched } from './timer-service.ts'

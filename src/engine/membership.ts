@@ -12,6 +12,11 @@ export interface Membership {
    * deterministic function of the transaction's content, the same on every server at the same position.
    */
   missing(tx: ReadTx, engine: string, level: number): readonly string[]
+  /**
+   * Ids of the members, ascending. In apply a deterministic function of the transaction's content; with a read of the
+   * committed state, what this server knows. Never empty.
+   */
+  members(tx: ReadTx): readonly string[]
 }
 
 /** A view of exactly this server: it misses what its own stack does not have. Wrong as soon as a second server exists. */
@@ -27,5 +32,9 @@ export class SoloMembership implements Membership {
   missing(_tx: ReadTx, engine: string, level: number): readonly string[] {
     const known = this.levels.get(engine)
     return known !== undefined && known >= level ? [] : [this.serverId]
+  }
+
+  members(_tx: ReadTx): readonly string[] {
+    return [this.serverId]
   }
 }

@@ -113,7 +113,7 @@ describe('the switch of an engine', () => {
     const runtime = world.server('a').boot()
     const store = openMemoryStore({ runtime })
     let missing = ['b']
-    const membership: Membership = { missing: () => missing }
+    const membership: Membership = { missing: () => missing, members: () => ['a', 'b'] }
     const stack = new Stack<number>({
       ...runtime,
       serverId: 'a',
@@ -127,7 +127,7 @@ describe('the switch of an engine', () => {
     await stack.start()
     expect(await stack.change('counting', on)).toMatchObject({ kind: 'refused', missing: ['b'] })
     expect(stack.status().engines).toMatchObject([{ enabled: false }])
-    await expect(stack.enableAll()).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('b') })
+    await expect(stack.enable()).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('b') })
     missing = []
     expect(await stack.change('counting', on)).toMatchObject({ kind: 'switched' })
     // Off needs nobody.

@@ -21,6 +21,7 @@ import type { EngineContext, EngineLayer } from './engine-layer.ts'
 import { type Entry, entryOf } from './entry.ts'
 import { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
 import { type Neighbours, requireNeighbours } from './neighbours.ts'
+import type { TimerService } from './timer-service.ts'
 
 /** One line of a stack: how to make an engine, and what it demands of the others. */
 export interface EngineFactory {
@@ -63,12 +64,19 @@ export interface EngineStatus {
   readonly enabled: boolean
   readonly level: number
   readonly levelMax: number
+  /** See EngineLayer.details. */
+  readonly details: Readonly<Record<string, string | number | boolean>>
 }
 
 export interface StackStatus extends BottomStatus {
+  /** See EngineLayer.alarms; each begins with the engine's name. */
+  readonly alarms: readonly string[]
   /** Bottom to top, without Base. */
   readonly engines: readonly EngineStatus[]
 }
+
+const ENABLE_MS = 10_000
+const ENABLE_RETRY_MS = 50
 
 /** The engines of one database at one server. */
 export class Stack<R> {
@@ -80,16 +88,20 @@ export class Stack<R> {
   private readonly layers: readonly EngineLayer[]
   private readonly levels: EngineLevels
   private readonly stateListeners: ((state: StackState) => void)[] = []
+  private readonly runtime: { readonly clock: Clock; readonly timers: Timers }
+  private readonly solo: Membership
   private attached = false
 
   constructor(options: StackOptions) {
     this.bottom = options.bottom
+    this.runtime = options
     const rules = new Map(options.engines.map((factory) => [factory.name, factory.neighbours]))
     requireNeighbours([options.bottom.name, ...options.engines.map((factory) => factory.name)], rules)
     const levels = new Map(options.engines.map((factory) => [factory.name, factory.levelMax]))
     for (const name of [options.bottom.name, ...(options.jointNames ?? [])]) levels.set(name, 0)
     this.levels = levels
-    const built = build(options, levels)
+    this.solo = options.membership?.(levels) ?? new SoloMembership(options.serverId, levels)
+    const built = build(options, levels, this.solo)
     this.layers = built.layers
     this.engine = built.top as Engine<R>
     let fail: (report: StopReport) => void
@@ -159,20 +171,44 @@ export class Stack<R> {
     return this.bottom.read()
   }
 
-  /** Asks for a switch of one engine through the log. */
+  /** The replicated timers for the database, if this stack has them. */
+  get timerService(): TimerService | undefined {
+    return this.layers.findLast((layer) => layer.providesTimers !== undefined)?.providesTimers
+  }
+
+  /** Who the members are, as the topmost engine that knows says. */
+  get membership(): Membership {
+    return this.layers.findLast((layer) => layer.providesMembership !== undefined)?.providesMembership ?? this.solo
+  }
+
+  /** One engine of this stack, for what it offers to operators. */
+  layer(name: string): EngineLayer | undefined {
+    return this.layers.find((candidate) => candidate.name === name)
+  }
+
+  /** Asks for a switch of one engine through the log. NOT_FOUND if this stack lacks it. */
   async change(engine: string, change: FlagChange): Promise<FlagOutcome> {
-    const layer = this.layers.find((candidate) => candidate.name === engine)
+    const layer = this.layer(engine)
     if (layer === undefined) throw new DelosError('NOT_FOUND', `no engine ${engine} in this stack`)
     return await layer.proposeChange(change)
   }
 
-  /** Enables every engine that is not, bottom to top, through the log: what a new database does once it serves. */
-  async enableAll(): Promise<void> {
+  /**
+   * Enables these engines (default: all), bottom to top, through the log: what a new database does once it serves. Members may
+   * still be joining, so a refusal is tried again for ten seconds; then CONFLICT.
+   */
+  async enable(names: readonly string[] = this.layers.map((layer) => layer.name)): Promise<void> {
+    const { clock, timers } = this.runtime
+    const deadlineMs = clock.monotonicMs() + ENABLE_MS
     for (const layer of this.layers) {
-      if (layer.flags.enabled) continue
-      const outcome = await layer.proposeChange({ kind: 'flag', enabled: true })
-      if (outcome.kind === 'refused') {
-        throw new DelosError('CONFLICT', `engine ${layer.name} is not known to ${outcome.missing.join(', ')}`)
+      if (!names.includes(layer.name) || layer.flags.enabled) continue
+      for (;;) {
+        const outcome = await layer.proposeChange({ kind: 'flag', enabled: true })
+        if (outcome.kind === 'switched') break
+        if (clock.monotonicMs() >= deadlineMs) {
+          throw new DelosError('CONFLICT', `engine ${layer.name} is not known to ${outcome.missing.join(', ')}`)
+        }
+        await new Promise<void>((resolve) => timers.after(ENABLE_RETRY_MS, resolve))
       }
     }
   }
@@ -193,8 +229,10 @@ export class Stack<R> {
       enabled: layer.flags.enabled,
       level: layer.flags.level,
       levelMax: this.levels.get(layer.name) ?? 0,
+      details: layer.details(),
     }))
-    return { ...this.bottom.status(), engines }
+    const alarms = this.layers.flatMap((layer) => layer.alarms().map((alarm) => `${layer.name}: ${alarm}`))
+    return { ...this.bottom.status(), alarms, engines }
   }
 
   /** Stops top to bottom; what waits is rejected; what was applied is durable when it resolves. Idempotent. */
@@ -204,13 +242,24 @@ export class Stack<R> {
   }
 }
 
-function build(options: StackOptions, levels: EngineLevels): { layers: EngineLayer[]; top: Engine<unknown> } {
+function build(
+  options: StackOptions,
+  levels: EngineLevels,
+  solo: Membership,
+): { layers: EngineLayer[]; top: Engine<unknown> } {
+  const { bottom } = options
   const names = [options.bottom.name, ...options.engines.map((factory) => factory.name), options.database]
-  const membership = options.membership?.(levels) ?? new SoloMembership(options.serverId, levels)
+  // Engines below the one that knows the members ask it too: by the time anything is applied, all are built.
+  const layers: EngineLayer[] = []
+  const providers = (): Membership =>
+    layers.findLast((layer) => layer.providesMembership !== undefined)?.providesMembership ?? solo
+  const membership: Membership = {
+    missing: (tx, engine, level) => providers().missing(tx, engine, level),
+    members: (tx) => providers().members(tx),
+  }
   const joint = (below: Engine<unknown>, at: number): Engine<unknown> =>
     options.wrapJoint?.(below, { below: names[at] as string, above: names[at + 1] as string }) ?? below
-  const layers: EngineLayer[] = []
-  let top = joint(options.bottom, 0)
+  let top = joint(bottom, 0)
   for (const [i, factory] of options.engines.entries()) {
     const checkedBelow = options.checked === true ? new CheckedBelow(top) : undefined
     const layer = factory.create({
@@ -221,8 +270,12 @@ function build(options: StackOptions, levels: EngineLevels): { layers: EngineLay
       random: options.random,
       membership,
       levels,
-      maxEntryBytes: options.bottom.maxEntryBytes,
-      durableCursor: () => options.bottom.durableCursor,
+      maxEntryBytes: bottom.maxEntryBytes,
+      timerService: layers.findLast((below) => below.providesTimers !== undefined)?.providesTimers,
+      durableCursor: () => bottom.durableCursor,
+      read: () => bottom.read(),
+      lastDigest: () => bottom.lastDigest,
+      stopDatabase: (error) => bottom.stopWith(error),
     })
     assert(layer.name === factory.name, `factory ${factory.name} made an engine named ${layer.name}`)
     layers.push(layer)

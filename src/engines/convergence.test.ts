@@ -126,7 +126,7 @@ async function startAnew(world: Simulation, server: LedgerServer): Promise<void>
 
 function enable(server: LedgerServer): void {
   // It may be refused, or die with the server: another one will try.
-  server.stack.enableAll().catch(() => undefined)
+  server.stack.enable().catch(() => undefined)
 }
 
 function extend(server: LedgerServer, tally: Tally): void {

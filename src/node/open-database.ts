@@ -103,7 +103,7 @@ export class Database<R = unknown> {
     await stack.start()
     if (!(await this.caughtUp())) return
     if (store.local.get(ENGINES_ENABLED) === undefined) {
-      await stack.enableAll()
+      await stack.enable()
       await store.local.put(ENGINES_ENABLED, new Uint8Array(0))
     }
     const { appliedEntries, cursor } = stack.status()

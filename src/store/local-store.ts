@@ -77,6 +77,12 @@ export interface LocalRange {
   put(key: Key, value: Uint8Array): Promise<void>
 }
 
+/**
+ * Sub-store name → 32 hex digits: the sum modulo 2^128 of a keyed hash of every row of that sub-store. Equal content has equal
+ * digests, however it came about; an empty sub-store has none.
+ */
+export type StoreDigest = ReadonlyMap<string, string>
+
 /** What a store says of itself; all cumulative or current, for metrics. */
 export interface StoreStats {
   readonly layerKeys: number
@@ -100,6 +106,12 @@ export interface LocalStore {
   /** Pushes the layer, then reads through one pinned snapshot. At most `viewsMax` (StoreOptions) open at a time: OVERLOADED past it. */
   openView(options: { readonly deadlineMs: number }): Promise<StoreView>
   readonly local: LocalRange
+  /**
+   * Digests of the content as of the last commit, for all sub-stores. Resolves when that content has reached the disk; costs
+   * the event loop nothing but an early push. The first one in the life of a store walks all of its rows, from then on the
+   * digests are kept. Rejects with IO_ERROR, CLOSED; OVERLOADED if `digestsMax` (8) wait.
+   */
+  digest(): Promise<StoreDigest>
   /** At most one hook; undefined removes it. */
   setReplaceHook(hook: ReplaceHook | undefined): void
   /** True while the write-back layer is past its limit: begin no new slice before `whenWritable` resolves. */

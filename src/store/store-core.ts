@@ -15,6 +15,7 @@ import type {
   ReplaceHook,
   Row,
   ScanOptions,
+  StoreDigest,
   StoreStats,
   StoreView,
   Transaction,
@@ -135,6 +136,10 @@ export class StoreCore implements LocalStore, TransactionOwner {
   ended(): void {
     this.transaction = undefined
     this.writes.clear()
+  }
+
+  digest(): Promise<StoreDigest> {
+    return Promise.reject(new DelosError('UNSUPPORTED', 'digests are not there yet'))
   }
 
   setReplaceHook(hook: ReplaceHook | undefined): void {

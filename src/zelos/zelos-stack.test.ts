@@ -91,7 +91,7 @@ describe('Zelos on a stack of engines', () => {
   it('shows a write of one server at the other after a sync, and both have the same content', async () => {
     const shared = new SharedLog()
     const servers = [await openServer(shared, 'a'), await openServer(shared, 'b')]
-    await (servers[0] as Server).stack.enableAll()
+    await (servers[0] as Server).stack.enable()
     const clients = await Promise.all(servers.map(({ zelos }) => opened(zelos)))
     const results = await Promise.all(
       Array.from({ length: 600 }, (_, i) => {

@@ -91,7 +91,7 @@ export class LedgerServer {
   async startServing(): Promise<void> {
     await this.start()
     await this.stack.whenServing()
-    await this.stack.enableAll()
+    await this.stack.enable()
   }
 
   propose(text: string): Promise<LedgerResult> {

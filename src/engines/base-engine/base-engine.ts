@@ -10,6 +10,7 @@ import {
   type StopReport,
   stoppedError,
 } from '../../engine/bottom-engine.ts'
+import type { PositionedDigest } from '../../engine/digest.ts'
 import type { Applicator, Completion } from '../../engine/engine.ts'
 import type { Entry } from '../../engine/entry.ts'
 import { encodeStamped } from '../../engine/entry-codec.ts'
@@ -102,6 +103,14 @@ export class BaseEngine implements BottomEngine {
 
   get lastTimes(): ApplyTimes {
     return this.running?.slices.times ?? NO_TIMES
+  }
+
+  get lastDigest(): PositionedDigest | undefined {
+    return undefined // taken by nobody yet
+  }
+
+  stopWith(error: DelosError): void {
+    this.fail(report(error, this.cursor, undefined))
   }
 
   private get cursor(): LogPos {

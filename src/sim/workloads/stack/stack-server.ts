@@ -105,7 +105,7 @@ export class StackServer<R> {
     opened(life)
     await stack.whenServing()
     if (store.local.get(ENGINES_ENABLED) === undefined) {
-      await stack.enableAll()
+      await stack.enable()
       await store.local.put(ENGINES_ENABLED, new Uint8Array(0))
     }
     return life
