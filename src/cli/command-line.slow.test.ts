@@ -1,14 +1,14 @@
 // The command `delos` as a process: what it prints where, what it refuses, how it ends. Runs the build in dist, or the one that
 // DELOS_TEST_MAIN names.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { tempDir } from '../../test/support/temp-dir.ts'
 import { eventually, within } from '../../test/support/wait.ts'
 import { ZkClient } from '../../test/support/zk-client.ts'
@@ -217,14 +217,22 @@ describe('delos serve refuses', () => {
 
   it.each<[string, string[], RegExp]>([
     ['a flag that does not exist', ['--nonsense'], /unknown option '--nonsense'/],
-    ['a value out of range', ['--tick-ms', '1'], /^delos: --tick-ms: 1 must be a whole number from 10 to 2147483647\n$/],
+    [
+      'a value out of range',
+      ['--tick-ms', '1'],
+      /^delos: --tick-ms: 1 must be a whole number from 10 to 2147483647\n$/,
+    ],
     ['an argument', ['please'], /too many arguments/],
     ['a setting that does not exist', ['--config', file('tick-msec: 5')], /delos: tick-msec: no such setting/],
     ['a file that is no map', ['--config', file('- a\n- b')], /a map of setting names/],
     ['a file that is no YAML', ['--config', file('a: [')], /delos: can't read .*delos\.yaml/],
     ['a file that is not there', ['--config', '/nowhere/delos.yaml'], /delos: can't read \/nowhere\/delos\.yaml/],
     ['a file as data directory', ['--data-dir', file('')], /can't use .* as data directory/],
-    ['a host that is none', ['--host', 'no-such-host.invalid'], /^delos: host: no-such-host\.invalid must be an address /],
+    [
+      'a host that is none',
+      ['--host', 'no-such-host.invalid'],
+      /^delos: host: no-such-host\.invalid must be an address /m,
+    ],
   ])('%s with 2', async (_what, args, message) => {
     const [code, out, err] = await outcome('serve', '--zookeeper-port', '0', ...NO_HTTP, ...args)
     expect([code, out]).toEqual([2, ''])
@@ -297,6 +305,55 @@ describe('delos serve refuses', () => {
     expect(second.err).toContain(segment)
     expect(second.err).toMatch(/offset \d+/)
     expect(second.out).toBe('')
+  })
+})
+
+describe.runIf(canMount())('delos serve on a full disk', () => {
+  const disk = tempDir('full-disk')
+  const fill = join(disk, 'fill')
+  const free = (): number => {
+    const { bavail, bsize } = statfsSync(disk)
+    return bavail * bsize
+  }
+  const leaveFree = (bytes: number): void => {
+    rmSync(fill, { force: true })
+    writeFileSync(fill, Buffer.alloc(free() - bytes))
+  }
+
+  beforeAll(() => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m', 'none', disk])
+  })
+  afterAll(() => {
+    execFileSync('umount', ['--lazy', disk])
+  })
+
+  it('ends with 1 and says what to do, and starts once there is space', async () => {
+    const dir = join(disk, 'data')
+    const refused = async (bytes: number): Promise<void> => {
+      leaveFree(bytes)
+      const run = serve('--data-dir', dir)
+      expect([bytes, await within(run.exited, 20_000, 'end of the command')]).toEqual([bytes, 1])
+      expect(run.out).toBe('')
+      expect(run.err).toMatch(
+        /^delos: the disk that holds .*full-disk.* is full \(.+\): free space on it and start again/,
+      )
+    }
+    // A new directory: no space for a lock, then for the reserve of the log.
+    await refused(0)
+    await refused(1_000_000)
+    rmSync(fill)
+    const first = serve('--data-dir', dir)
+    const client = await ZkClient.connect(portOf((await first.ready()).addresses.zookeeper))
+    expect((await client.create('/kept')).err).toBe(0)
+    client.drop()
+    await first.end('SIGKILL')
+    // One that holds data: no space for the lock, then for what RocksDB writes as it opens.
+    await refused(0)
+    await refused(4096)
+    rmSync(fill)
+    const second = serve('--data-dir', dir)
+    await using again = await ZkClient.connect(portOf((await second.ready()).addresses.zookeeper))
+    expect((await again.exists('/kept')).err).toBe(0)
   })
 })
 
@@ -388,6 +445,18 @@ describe('a program that embeds a server', () => {
     expect([run.out, run.err]).toEqual(['', 'IN_USE\n[0,0,0]\n'])
   })
 })
+
+/** Only root can. */
+function canMount(): boolean {
+  const probe = tempDir('mount')
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', probe], { stdio: 'ignore' })
+    execFileSync('umount', [probe])
+    return true
+  } catch {
+    return false
+  }
+}
 
 function filesIn(directory: string): string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true })

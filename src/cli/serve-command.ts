@@ -41,12 +41,13 @@ async function serve(flags: ServeFlags): Promise<void> {
 
 async function open({ values, origins }: ResolvedSettings): Promise<Server> {
   // Loaded here, since every other command does without.
-  const [{ openServer }, { createLogger }] = await Promise.all([
+  const [{ openServer }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
     import('../node/open-server.ts'),
     import('../node/create-logger.ts'),
+    import('../node/full-disk.ts'),
   ])
   const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
-  return await openServer({
+  const opening = openServer({
     dataDir: values.dataDir,
     databases: values.databases,
     host: values.host,
@@ -63,6 +64,9 @@ async function open({ values, origins }: ResolvedSettings): Promise<Server> {
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
     drainMs: values.drainMs,
     logger: createLogger(values.logLevel, values.logFormat),
+  })
+  return await opening.catch((error) => {
+    throw toldIfDiskFull(error, values.dataDir)
   })
 }
 
