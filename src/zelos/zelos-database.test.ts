@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
+import { COUNTERS_KEY } from './tree/key-space.ts'
 import { type HarnessOptions, ZelosHarness } from './zelos-harness.test-support.ts'
 import { ZCODE, type ZNode } from './znode.ts'
 
@@ -22,6 +23,14 @@ describe('a Zelos database', () => {
     })
     expect(alice.delete('/a')).toEqual({ zxid: 4, err: 0 })
     expect(harness.zelos.getData(alice.requester, '/a', undefined)).toBe(ZCODE.NO_NODE)
+  })
+
+  it('refuses a store that another version of it wrote', () => {
+    const { store } = server()
+    const tx = store.begin()
+    tx.put(COUNTERS_KEY, Buffer.from('01', 'hex'))
+    tx.commit()
+    expect(() => new ZelosHarness(store)).toThrow('the records of zelos have format 1, this version reads 2')
   })
 
   it('knows its root also by the empty path, for reads', () => {

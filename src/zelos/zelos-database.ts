@@ -93,9 +93,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.applicator.listen(this)
   }
 
-  /** Clients may come: sessions that are in the store have their full timeout from now on. Call when caught up. */
+  /**
+   * Clients may come: sessions that are in the store have their full timeout from now on. Call when caught up. Throws FORMAT if
+   * another version of Zelos wrote the store.
+   */
   startServing(): void {
     if (this.serving) return
+    this.applicator.counters(this.store.read())
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.expiry.resume()

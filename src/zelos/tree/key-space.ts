@@ -1,27 +1,28 @@
 // The keys of Zelos in the LocalStore. One letter says what a record is; docs of the values are with their codecs.
 //
-//   n path                     node: stat and small data (node-codec.ts)
+//   n level path               node: stat and small data (node-codec.ts); level: names in the path, as decimal digits
 //   d path                     data too large for the node's record
-//   c parent 00 name           child index, empty value: listing is a range scan
 //   e session path             ephemeral nodes of a session, empty value
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
 //   x                          zxid of the last applied update, and counts (tree-counters.ts)
 //   z zxid                     log position of every 1000th update, the newest 10 000 of them
+//
+// With the level before the path, the children of a node are one range without anything in between, and a create needs no
+// index beside the node: `n2/a/x` and `n2/a/y` are next to each other, `n3/a/x/z` is elsewhere.
 
 import { type Key, keyUint, textOfKey, uintOfKey } from '../../base/key.ts'
 import type { KeyRange } from '../../store/local-store.ts'
 import { rangeOfPrefix, subStorePrefix } from '../../store/sub-store.ts'
 import type { SessionId, Zxid } from '../znode.ts'
-import { pathKey } from './node-path.ts'
+import { levelOf, pathKey, ROOT } from './node-path.ts'
 
 /** Everything that Zelos keeps is under this prefix. */
 export const ZELOS_PREFIX = subStorePrefix('zelos')
 
 const NODE = `${ZELOS_PREFIX}n`
 const DATA = `${ZELOS_PREFIX}d`
-const CHILD = `${ZELOS_PREFIX}c`
 const EPHEMERAL = `${ZELOS_PREFIX}e`
 const SESSION = `${ZELOS_PREFIX}s`
 const ACL = `${ZELOS_PREFIX}a`
@@ -30,20 +31,24 @@ const POSITION = `${ZELOS_PREFIX}z`
 
 export const COUNTERS_KEY: Key = `${ZELOS_PREFIX}x`
 
+/** Ready prefixes, so that the key of a node is one concatenation. */
+const NODES_OF_LEVEL: readonly Key[] = Array.from({ length: 16 }, (_, level) => NODE + level)
+
+function nodesOfLevel(level: number): Key {
+  return NODES_OF_LEVEL[level] ?? NODE + level
+}
+
 export function nodeKey(path: string): Key {
-  return NODE + pathKey(path)
+  return nodesOfLevel(levelOf(path)) + pathKey(path)
 }
 
 export function dataKey(path: string): Key {
   return DATA + pathKey(path)
 }
 
-export function childKey(parent: string, name: string): Key {
-  return `${CHILD}${pathKey(parent)}\x00${pathKey(name)}`
-}
-
+/** The nodes that are children of `parent`. */
 export function childRange(parent: string): KeyRange {
-  return rangeOfPrefix(`${CHILD}${pathKey(parent)}\x00`)
+  return rangeOfPrefix(nodesOfLevel(levelOf(parent) + 1) + (parent === ROOT ? ROOT : `${pathKey(parent)}/`))
 }
 
 /** The name in a key of `childRange(parent)`, as a key fragment: one unit a UTF-8 byte. */

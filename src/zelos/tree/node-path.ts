@@ -25,6 +25,14 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
+/** How many names the path has: 0 for the root, one a slash otherwise. */
+export function levelOf(path: string): number {
+  if (path === ROOT) return 0
+  let level = 0
+  for (let i = 0; i < path.length; i++) if (path.charCodeAt(i) === SLASH) level++
+  return level
+}
+
 /** The path of a child. */
 export function childOf(parent: string, name: string): string {
   return parent === ROOT ? `/${name}` : `${parent}/${name}`

@@ -1,4 +1,4 @@
-// The tree of znodes over the LocalStore: records, child index, ephemeral index, and decoded nodes in memory. It keeps these
+// The tree of znodes over the LocalStore: records, ephemeral index, and decoded nodes in memory. It keeps these
 // consistent with one another and knows no rule of who may do what (tree-updates.ts).
 
 import { textOfKey } from '../../base/key.ts'
@@ -6,19 +6,9 @@ import type { ReadTx } from '../../store/local-store.ts'
 import type { SessionId, ZNode, Zxid } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
 import { ChildFilters } from './child-filters.ts'
-import {
-  childKey,
-  childNameKey,
-  childRange,
-  dataKey,
-  ephemeralKey,
-  ephemeralPath,
-  ephemeralRange,
-  nodeKey,
-} from './key-space.ts'
+import { childNameKey, childRange, dataKey, ephemeralKey, ephemeralPath, ephemeralRange, nodeKey } from './key-space.ts'
 import { decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
 import { NodeHistory } from './node-history.ts'
-import { nameOf, parentOf } from './node-path.ts'
 import type { CacheLimits, StagedCache } from './staged-cache.ts'
 
 /** What a decoded node costs besides its data: object, map entry, path. */
@@ -110,7 +100,6 @@ export class NodeTree {
     this.history.note(counters.zxid, path, null)
     const stored = this.write(path, node)
     this.filters.add(parentPath, path)
-    tx.put(childKey(parentPath, nameOf(path)), EMPTY)
     if (node.ephemeralOwner !== 0) {
       tx.put(ephemeralKey(node.ephemeralOwner, path), EMPTY)
       counters.ephemerals++
@@ -127,7 +116,6 @@ export class NodeTree {
     this.history.note(counters.zxid, path, node)
     tx.delete(nodeKey(path))
     if (isDataApart(node.data)) tx.delete(dataKey(path))
-    tx.delete(childKey(parentPath, nameOf(path)))
     if (node.ephemeralOwner !== 0) {
       tx.delete(ephemeralKey(node.ephemeralOwner, path))
       counters.ephemerals--
@@ -157,9 +145,8 @@ export class NodeTree {
 
   /** Writes a node without looking at its surroundings: for the first nodes of a new store. */
   plant(path: string, node: ZNode): void {
-    const { tx, counters } = this.state
+    const { counters } = this.state
     this.write(path, node)
-    if (path !== '/') tx.put(childKey(parentOf(path), nameOf(path)), EMPTY)
     counters.nodes++
     counters.dataBytes += path.length + dataLength(node)
   }

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { DelosError } from '../../base/delos-error.ts'
 import { decodeSession, encodeSession } from '../sessions/session-codec.ts'
 import type { ZNode } from '../znode.ts'
+import { childRange, nodeKey } from './key-space.ts'
 import { decodeNode, encodeNode, INLINE_DATA_BYTES_MAX } from './node-codec.ts'
+import { childOf, parentOf } from './node-path.ts'
 import { decodeCounters, encodeCounters } from './tree-counters.ts'
 
 const node: ZNode = {
@@ -30,6 +32,8 @@ const session = {
 }
 const none = () => undefined
 
+const hexOf = (key: string) => Buffer.from(key, 'latin1').toString('hex')
+
 describe('stored records', () => {
   it('have the stored format', async () => {
     const lines = [
@@ -39,8 +43,26 @@ describe('stored records', () => {
       `node-data-apart ${encodeNode({ ...node, data: Buffer.alloc(INLINE_DATA_BYTES_MAX + 1) }).toString('hex')}`,
       `counters ${encodeCounters(counters).toString('hex')}`,
       `session ${encodeSession(session).toString('hex')}`,
+      ...['/', '/a', '/größe/b', '/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17'].map(
+        (path) => `key ${hexOf(nodeKey(path))}`,
+      ),
     ]
     await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../../../testdata/zelos/records.hex')
+  })
+
+  it('of the children of a node are one range, in the order of their names, with nothing else in it', () => {
+    const deep = `/${Array.from({ length: 20 }, (_, i) => i).join('/')}`
+    const parents = ['/', '/a', '/a-', '/a/b', '/ä', deep]
+    const names = ['B', 'a', 'a-', 'b', 'b\u0020', '\u00e4', '\u20ac']
+    const keys = parents.flatMap((parent) => [parent, ...names.map((name) => childOf(parent, name))].map(nodeKey))
+    for (const parent of parents) {
+      const { from, to } = childRange(parent)
+      const inside = [...new Set(keys)].filter((key) => key >= from && key < (to as string))
+      const children = names.map((name) => childOf(parent, name))
+      for (const other of parents) if (other !== '/' && parentOf(other) === parent) children.push(other)
+      const byBytes = [...new Set(children)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      expect(inside.sort()).toEqual(byBytes.map(nodeKey))
+    }
   })
 
   it('read back as they were written', () => {

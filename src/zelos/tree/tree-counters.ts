@@ -1,10 +1,11 @@
-// The numbers that Zelos keeps beside its records. Stored format 1: u8 format, then six u64.
+// The numbers that Zelos keeps beside its records. Stored format 2: u8 format, then six u64. As the one record that every
+// store of Zelos has and that is read first, its format also stands for that of the keys: in 1 nodes had other ones.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Zxid } from '../znode.ts'
 import { asBuffer, readUint64, writeUint64 } from './uint64.ts'
 
-const FORMAT = 1
+const FORMAT = 2
 const RECORD_BYTES = 49
 
 const scratch = new Uint8Array(RECORD_BYTES)
@@ -42,7 +43,9 @@ export function encodeCounters(counters: Counters): Buffer {
 }
 
 export function decodeCounters(bytes: Uint8Array): Counters {
-  if (bytes[0] !== FORMAT) throw new DelosError('FORMAT', `counters of format ${bytes[0]}`)
+  if (bytes[0] !== FORMAT) {
+    throw new DelosError('FORMAT', `the records of zelos have format ${bytes[0]}, this version reads ${FORMAT}`)
+  }
   if (bytes.length !== RECORD_BYTES) throw new DelosError('CORRUPT', `counters of ${bytes.length} bytes`)
   const record = asBuffer(bytes)
   return {
