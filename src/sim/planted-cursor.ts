@@ -9,7 +9,7 @@ export function cursorInAnotherBatch(inner: StoreBackend): StoreBackend {
   return {
     get: (key) => inner.get(key),
     getMany: (keys) => inner.getMany(keys),
-    readRange: (from, to, reverse, rowsMax) => inner.readRange(from, to, reverse, rowsMax),
+    readRange: (...range) => inner.readRange(...range),
     getLocal: (key) => inner.getLocal(key),
     openSnapshot: () => inner.openSnapshot(),
     close: () => inner.close(),

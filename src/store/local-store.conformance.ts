@@ -143,6 +143,19 @@ export function localStoreConformance(
         expect(scan('a', 'z', { limit: 0 })).toEqual([])
       })
 
+      test('give the same keys without values', async (store) => {
+        put(store, { a: '1', b: '1', c: 'x'.repeat(100_000), d: '1' })
+        await store.flush()
+        put(store, { b: undefined, aa: '2' })
+        const range = { from: 'a', to: 'd' }
+        const keys = (options = {}) => [...store.read().scan(range, { keysOnly: true, ...options })].map(([key]) => key)
+        expect(keys()).toEqual(['a', 'aa', 'c'])
+        expect(keys({ reverse: true, limit: 2 })).toEqual(['c', 'aa'])
+        const view = await store.openView({ deadlineMs: 1000 })
+        expect([...view.scan(range, { keysOnly: true })].map(([key]) => key)).toEqual(['a', 'aa', 'c'])
+        view.close()
+      })
+
       test('pass over thousands of rows and of deleted rows', async (store) => {
         const tx = store.begin()
         for (let i = 0; i < 5000; i++) tx.put(`k${String(i).padStart(5, '0')}`, bytes(String(i)))

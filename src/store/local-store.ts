@@ -21,6 +21,8 @@ export interface ScanOptions {
   readonly reverse?: boolean
   /** At most this many rows. Default: all. */
   readonly limit?: number
+  /** What the rows hold as values means nothing then. Several times faster where values are large. Default false. */
+  readonly keysOnly?: boolean
 }
 
 /** A row. The value must not be changed by whoever receives it. */

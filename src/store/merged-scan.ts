@@ -26,7 +26,7 @@ export function* mergedScan(
   let left = options?.limit ?? Number.POSITIVE_INFINITY
   if (range.to !== undefined && range.to <= range.from) return
   const cursors = tables.map((table) => new TableCursor(table, range, reverse))
-  const onDisk = new DiskCursor(disk, range, reverse, left)
+  const onDisk = new DiskCursor(disk, range, options)
   let last: Key | undefined
   while (left > 0) {
     check()
@@ -113,15 +113,17 @@ class DiskCursor {
   private to: Key | undefined
   private rows: readonly (Key | Uint8Array)[] = []
   private at = 0
+  private readonly keysOnly: boolean
   private chunkRows: number
   private done = false
 
-  constructor(disk: BackendReads, range: KeyRange, reverse: boolean, limit: number) {
+  constructor(disk: BackendReads, range: KeyRange, options: ScanOptions | undefined) {
     this.disk = disk
-    this.reverse = reverse
+    this.reverse = options?.reverse ?? false
+    this.keysOnly = options?.keysOnly ?? false
     this.from = range.from
     this.to = range.to
-    this.chunkRows = Math.min(FIRST_CHUNK_ROWS, limit)
+    this.chunkRows = Math.min(FIRST_CHUNK_ROWS, options?.limit ?? FIRST_CHUNK_ROWS)
   }
 
   peek(): Key | undefined {
@@ -141,7 +143,7 @@ class DiskCursor {
   }
 
   private load(): void {
-    const chunk = this.disk.readRange(this.from, this.to, this.reverse, this.chunkRows)
+    const chunk = this.disk.readRange(this.from, this.to, this.reverse, this.chunkRows, this.keysOnly)
     this.rows = chunk.rows
     this.done = chunk.done
     this.at = 0

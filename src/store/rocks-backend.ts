@@ -59,7 +59,7 @@ export class RocksBackend implements StoreBackend {
     return this.rocks.db_get_many_sync(this.db, keys.map(encoded), undefined)
   }
 
-  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number): RangeChunk {
+  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number, keysOnly = false): RangeChunk {
     this.check()
     const { rocks } = this
     const iterator = rocks.iterator_init(this.db, {
@@ -68,11 +68,13 @@ export class RocksBackend implements StoreBackend {
       reverse,
       keyEncoding: 'utf8',
       valueEncoding: 'buffer',
+      values: !keysOnly,
       highWaterMarkBytes: CHUNK_BYTES_MAX,
       fillCache: true,
     })
     try {
       const { rows, finished } = rocks.iterator_nextv_sync(iterator, rowsMax)
+      if (keysOnly) for (let i = 1; i < rows.length; i += 2) rows[i] = EMPTY
       return { rows, done: finished }
     } finally {
       rocks.iterator_close(iterator)

@@ -18,6 +18,8 @@ export interface RocksIteratorOptions {
   readonly reverse: boolean
   readonly keyEncoding: 'utf8'
   readonly valueEncoding: 'buffer'
+  /** False: rows hold undefined for values, which are not read. */
+  readonly values?: boolean
   /** A chunk ends with the row that passes this. */
   readonly highWaterMarkBytes: number
   readonly fillCache: boolean

@@ -17,9 +17,10 @@ export interface BackendReads {
   getMany(keys: readonly Key[]): (Uint8Array | undefined)[]
   /**
    * The first rows of [from, to) (the last ones if `reverse`, descending); `to` undefined is the end of the map. At most
-   * `rowsMax`, fewer if they are large or the range ends; at least one unless `done`.
+   * `rowsMax`, fewer if they are large or the range ends; at least one unless `done`. With
+   * `keysOnly` the values may be any, or empty.
    */
-  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number): RangeChunk
+  readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number, keysOnly?: boolean): RangeChunk
 }
 
 /** A pinned state. Closing twice is allowed; reading after `close` is not. */

@@ -58,7 +58,7 @@ export class NodeTree {
     const range = childRange(path)
     const names: string[] = []
     let bytes = 0
-    for (const [key] of reader.scan(range)) {
+    for (const [key] of reader.scan(range, { keysOnly: true })) {
       const name = childNameKey(key, range)
       bytes += name.length + 4
       if (bytes > bytesMax) return undefined
