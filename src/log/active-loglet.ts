@@ -6,7 +6,7 @@ import { activeSegment, type Chain, type ChainSegment } from './chain/chain.ts'
 import type { ChainRegister } from './chain-register.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
 import type { Loglet } from './loglet.ts'
-import type { LogletHandles } from './loglet-handles.ts'
+import { isGone, type LogletHandles } from './loglet-handles.ts'
 import type { LogletOffset, LogPos } from './position.ts'
 import type { Reconfiguration } from './reconfiguration.ts'
 
@@ -202,9 +202,4 @@ export class ActiveLoglet {
 
 function closedError(): DelosError {
   return new DelosError('CLOSED', 'the log was closed')
-}
-
-/** The loglet is not there (any more), or this handle was closed because the chain dropped it. */
-export function isGone(error: unknown): boolean {
-  return error instanceof DelosError && (error.code === 'NOT_FOUND' || error.code === 'CLOSED')
 }

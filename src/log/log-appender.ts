@@ -2,7 +2,7 @@
 // loglet. What an append is answered is decided here.
 
 import { DelosError } from '../base/delos-error.ts'
-import { type ActiveLoglet, isGone, type OpenEnd } from './active-loglet.ts'
+import type { ActiveLoglet, OpenEnd } from './active-loglet.ts'
 import {
   CHUNK_COUNT_MAX,
   CHUNK_OVERHEAD_BYTES,
@@ -14,15 +14,23 @@ import {
 import { sleep, withDeadline } from './deadline.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
 import type { LogletAppendOutcome } from './loglet.ts'
+import { isGone } from './loglet-handles.ts'
 import type { LogletOffset, LogPos } from './position.ts'
 import type { AppendOutcome } from './shared-log.ts'
 
 const CHUNKS_IN_FLIGHT = 8
 const RETRY_MS = 20
+/** So often the chunks of an entry may come to lie too far apart before its append is refused. */
+const CROWDED_MAX = 8
+
+/** `again`: nothing is in the log, try again. `crowded`: likewise, since too much came between the chunks. */
+type Attempt = AppendOutcome | 'again' | 'crowded'
 
 export class LogAppender {
   private readonly active: ActiveLoglet
   private readonly options: ResolvedLogOptions
+  /** While set, a crowded set of chunks is appended alone; every other append waits for it. */
+  private alone: Promise<unknown> | undefined
 
   constructor(active: ActiveLoglet, options: ResolvedLogOptions) {
     this.active = active
@@ -35,10 +43,16 @@ export class LogAppender {
       const message = `entry of ${bytes.length} bytes, maxEntryBytes is ${maxEntryBytes}`
       return Promise.resolve(refused('LIMIT_EXCEEDED', message))
     }
-    return withDeadline(timers, this.appendWhole(bytes), appendLimitMs, () => {
+    const appending = this.alone ? this.appendInTurn(bytes) : this.appendWhole(bytes)
+    return withDeadline(timers, appending, appendLimitMs, () => {
       const message = `no answer from the log within ${appendLimitMs} ms`
       return this.indeterminate(new DelosError('INDETERMINATE', message))
     })
+  }
+
+  private async appendInTurn(bytes: Uint8Array): Promise<AppendOutcome> {
+    while (this.alone) await this.alone
+    return this.appendWhole(bytes)
   }
 
   private appendWhole(bytes: Uint8Array): Promise<AppendOutcome> {
@@ -61,14 +75,32 @@ export class LogAppender {
   /** Retries until there is an answer. Everything before that answer is definitely not in the log. */
   private async appendAcross(bytes: Uint8Array): Promise<AppendOutcome> {
     const endMs = this.options.clock.monotonicMs() + this.options.appendLimitMs
-    while (this.options.clock.monotonicMs() < endMs) {
-      const answer = await this.appendOnce(bytes)
-      if (answer !== 'again') return answer
+    for (let crowded = 0; this.options.clock.monotonicMs() < endMs; ) {
+      const answer = await (crowded > 0 ? this.appendAlone(bytes) : this.appendOnce(bytes))
+      if (answer === 'crowded') crowded++
+      else if (answer !== 'again') return answer
+      if (crowded >= CROWDED_MAX) {
+        const message = `the chunks of an entry of ${bytes.length} bytes lay more than ${CHUNK_SPAN_MAX} positions apart`
+        return refused('OVERLOADED', `${message}, ${CROWDED_MAX} times: others append too much meanwhile`)
+      }
     }
     return refused('TIMEOUT', `the log could not be appended to within ${this.options.appendLimitMs} ms`)
   }
 
-  private async appendOnce(bytes: Uint8Array): Promise<AppendOutcome | 'again'> {
+  /** This server's other appends wait: those of other servers alone can still come between the chunks. */
+  private async appendAlone(bytes: Uint8Array): Promise<Attempt> {
+    while (this.alone) await this.alone
+    const attempt = this.appendOnce(bytes)
+    // Those who wait go on however it ends.
+    this.alone = attempt.catch(() => undefined)
+    try {
+      return await attempt
+    } finally {
+      this.alone = undefined
+    }
+  }
+
+  private async appendOnce(bytes: Uint8Array): Promise<Attempt> {
     let end: OpenEnd
     try {
       end = await this.active.open()
@@ -120,7 +152,7 @@ export class LogAppender {
    * Appends the first chunk, then those in the middle, then the last, which names the first: only that one makes an entry.
    * So until the last is appended, a set that fails is simply not there.
    */
-  private async appendChunked(end: OpenEnd, bytes: Uint8Array): Promise<AppendOutcome | 'again'> {
+  private async appendChunked(end: OpenEnd, bytes: Uint8Array): Promise<Attempt> {
     const { loglet, segment } = end
     const sizeMax = loglet.maxEntryBytes - CHUNK_OVERHEAD_BYTES
     const count = Math.ceil(bytes.length / sizeMax)
@@ -146,7 +178,10 @@ export class LogAppender {
     const last = await part(count - 1, first)
     if (last.kind === 'sealed') return this.restartSet(end, last)
     const outcome = this.settle(end, last)
-    if (outcome?.kind === 'appended' && outcome.pos - first > CHUNK_SPAN_MAX) return this.restartSet(end, last)
+    if (outcome?.kind === 'appended' && outcome.pos - first > CHUNK_SPAN_MAX) {
+      this.options.onEvent('chunk set restarted')
+      return 'crowded'
+    }
     return outcome ?? this.restartSet(end, last)
   }
 
@@ -165,6 +200,6 @@ function storedForm(bytes: Uint8Array): Uint8Array {
   return isMarked(bytes) ? escapeEntry(bytes) : bytes
 }
 
-function refused(code: 'LIMIT_EXCEEDED' | 'TIMEOUT', message: string): AppendOutcome {
+function refused(code: 'LIMIT_EXCEEDED' | 'OVERLOADED' | 'TIMEOUT', message: string): AppendOutcome {
   return { kind: 'refused', cause: new DelosError(code, message) }
 }

@@ -2,13 +2,13 @@
 // grant it, joins chunks, marks voided positions. Stateless but for caches.
 
 import { DelosError } from '../base/delos-error.ts'
-import { type ActiveLoglet, isGone, type OpenEnd } from './active-loglet.ts'
+import type { ActiveLoglet, OpenEnd } from './active-loglet.ts'
 import { type Chain, type ChainSegment, chainStart, segmentAt } from './chain/chain.ts'
 import type { ChainRegister } from './chain-register.ts'
 import { type ChunkAssembler, isValidSet, joinChunks } from './chunk-assembler.ts'
 import { type Chunk, decodeMarked, isChunk, isMarked } from './chunk-codec.ts'
 import type { Loglet, LogletEntry } from './loglet.ts'
-import type { LogletHandles } from './loglet-handles.ts'
+import { isGone, type LogletHandles } from './loglet-handles.ts'
 import type { LogletOffset, LogPos } from './position.ts'
 import type { LogEntry, LogRead } from './shared-log.ts'
 

@@ -2,11 +2,11 @@
 // still open. Physically trim first, then drop whole segments from the chain.
 
 import type { Timer } from '../runtime/runtime.ts'
-import { type ActiveLoglet, isGone } from './active-loglet.ts'
+import type { ActiveLoglet } from './active-loglet.ts'
 import type { ChainRegister } from './chain-register.ts'
 import type { ChunkAssembler } from './chunk-assembler.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
-import type { LogletHandles } from './loglet-handles.ts'
+import { isGone, type LogletHandles } from './loglet-handles.ts'
 import type { LogletOffset, LogPos } from './position.ts'
 import type { Reconfiguration } from './reconfiguration.ts'
 import { type MarkedSegment, retentionPoint } from './retention.ts'

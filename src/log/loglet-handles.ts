@@ -69,6 +69,19 @@ export class LogletHandles {
     return lists.flat()
   }
 
+  /** A loglet that somebody appended to. One whose creation was cut off, or is being undone, is none. */
+  async findUsed(): Promise<LogletConfig | undefined> {
+    for (const config of await this.list()) {
+      try {
+        const { tail, sealed } = await (await this.open(config)).checkTail()
+        if (tail > 0 || sealed) return config
+      } catch (error) {
+        if (!isGone(error)) throw error
+      }
+    }
+    return undefined
+  }
+
   /** Closes every handle, for good: whatever still runs can open none. */
   async closeAll(): Promise<void> {
     this.closed = true
@@ -122,4 +135,9 @@ async function closeOpened(handle: Promise<Loglet>): Promise<void> {
 
 function closedError(): DelosError {
   return new DelosError('CLOSED', 'the log was closed')
+}
+
+/** The loglet is not there (any more), or this handle was closed because the chain dropped it. */
+export function isGone(error: unknown): boolean {
+  return error instanceof DelosError && (error.code === 'NOT_FOUND' || error.code === 'CLOSED')
 }

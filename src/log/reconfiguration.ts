@@ -52,9 +52,16 @@ export class Reconfiguration {
     return Buffer.from(this.options.random.bytes(12)).toString('hex')
   }
 
-  /** Writes the first chain of an empty metastore, or adopts the one that somebody else wrote first. */
+  /**
+   * Writes the first chain of an empty metastore, or adopts the one that somebody else wrote first. Rejects with CORRUPT if a
+   * loglet holds entries: it was in a chain, and that chain is lost.
+   */
   async bootstrap(initial: LogletRecipe | undefined): Promise<void> {
     if (!initial) throw new DelosError('NOT_FOUND', 'the metastore holds no chain')
+    const used = await this.handles.findUsed()
+    // Entries come after the chain that names their loglet: if somebody else has just written it, it is there by now.
+    if (used && (await this.register.refresh())) return
+    if (used) throw lostChain(used)
     const config = await this.create(initial)
     try {
       const result = await this.register.compareAndSet(undefined, firstChain(config, this.newIdentity()))
@@ -293,6 +300,13 @@ export class Reconfiguration {
     if (!chain) throw new DelosError('NOT_FOUND', 'the metastore holds no chain')
     return chain
   }
+}
+
+function lostChain({ kind, nonce }: LogletConfig): DelosError {
+  const message =
+    `the metastore holds no chain, but the ${kind} loglet ${nonce} holds entries: what named it is lost. ` +
+    'Restore the register of the metastore; nothing was changed'
+  return new DelosError('CORRUPT', message)
 }
 
 function isIndeterminate(error: unknown): boolean {

@@ -91,6 +91,33 @@ describe('the virtual log', () => {
       for (const log of logs) await log.close()
     }))
 
+  it('is not made anew where a loglet holds entries: its register was lost, and nothing is swept', () =>
+    withMemory(async (memory) => {
+      const log = await memory.open()
+      await appendAll(log, 3)
+      await log.close()
+      const before = await memory.memory.list()
+      const lost = { metastore: new MemoryMetaStore(new MemoryRegister()) }
+      await expect(memory.open(lost)).rejects.toMatchObject({
+        code: 'CORRUPT',
+        message: expect.stringContaining(`the memory loglet ${before[0]?.nonce} holds entries`),
+      })
+      expect(await memory.memory.list()).toEqual(before)
+      const again = await memory.open()
+      expect(await texts(again)).toEqual(['entry 0', 'entry 1', 'entry 2'])
+      await again.close()
+    }))
+
+  it('is made where loglets are left over from a creation that was cut off', () =>
+    withMemory(async (memory) => {
+      const leftover = { ...MEMORY, nonce: 'leftover' }
+      await (await memory.memory.create(leftover)).close()
+      const log = await memory.open()
+      await log.sweepOrphans()
+      expect(await memory.memory.list()).toHaveLength(1)
+      await log.close()
+    }))
+
   it('serves one order of entries to all servers, across extends by any of them', () =>
     withMemory(async (memory) => {
       const [a, b] = [await memory.open(), await memory.open()]
@@ -378,6 +405,49 @@ describe('chunks', () => {
       expect(log.oldest().pos).toBe(outcome.pos + 1)
       await log.close()
       await reader.close()
+    }))
+})
+
+describe('an entry in chunks, beside more appends than its chunks may lie apart', () => {
+  const CROWD = 2 * CHUNK_SPAN_MAX
+
+  /** Appends without end, so that so many are under way at any time, until `crowding` is false. */
+  const crowd = async (log: SharedLog, state: { crowding: boolean }): Promise<void> => {
+    const one = async (): Promise<void> => {
+      while (state.crowding) await log.append(bytes('small'))
+    }
+    await Promise.all(Array.from({ length: CROWD }, one))
+  }
+
+  it('is appended alone once they came between, and no append of this server is lost or refused', () =>
+    withMemory(async (memory) => {
+      const log = await memory.open()
+      const state = { crowding: true }
+      const crowding = crowd(log, state)
+      const outcome = await log.append(Buffer.alloc(3000, 66))
+      state.crowding = false
+      await crowding
+      if (outcome.kind !== 'appended') throw new Error(outcome.cause.message)
+      expect(memory.counters.get('chunk set restarted')).toBe(1)
+      expect((await log.readNext(outcome.pos, END, 1)).entries[0]?.bytes.length).toBe(3000)
+      await log.close()
+    }))
+
+  it('is refused with the limit when another server crowds it again and again', () =>
+    withMemory(async (memory) => {
+      const [log, other] = [await memory.open(), await memory.open()]
+      const state = { crowding: true }
+      const crowding = crowd(other, state)
+      const outcome = await log.append(Buffer.alloc(3000, 66))
+      expect(outcome).toMatchObject({
+        kind: 'refused',
+        cause: { code: 'OVERLOADED', message: expect.stringContaining('more than 1024 positions apart, 8 times') },
+      })
+      expect((await log.append(bytes('small'))).kind).toBe('appended')
+      state.crowding = false
+      await crowding
+      await log.close()
+      await other.close()
     }))
 })
 

@@ -2,7 +2,7 @@
 // the face of it and the owner of its parts; appending, reading, trimming and reconfiguring are each in a module of their own.
 
 import { DelosError } from '../base/delos-error.ts'
-import { ActiveLoglet, isGone } from './active-loglet.ts'
+import { ActiveLoglet } from './active-loglet.ts'
 import type { Chain } from './chain/chain.ts'
 import { chainStart } from './chain/chain.ts'
 import { ChainRegister } from './chain-register.ts'
@@ -13,7 +13,7 @@ import { type ResolvedLogOptions, resolveLogOptions, type VirtualLogOptions } fr
 import { LogReader } from './log-reader.ts'
 import { LogTrimmer } from './log-trimmer.ts'
 import type { LogletConfig, LogletRecipe } from './loglet.ts'
-import { LogletHandles } from './loglet-handles.ts'
+import { isGone, LogletHandles } from './loglet-handles.ts'
 import type { LogPos } from './position.ts'
 import { type ExtendOutcome, Reconfiguration } from './reconfiguration.ts'
 import type { AppendOutcome, LogRead, SharedLog } from './shared-log.ts'

@@ -228,6 +228,28 @@ describe('what openServer refuses, leaving nothing open', () => {
     expect((await again.exists('/kept')).err).toBe(0)
   })
 
+  it('a register and a store that are both lost, and leaves the log alone that is there', async () => {
+    const dataDir = newDir()
+    const server = await open({ dataDir })
+    await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
+    await client.create('/kept')
+    await server.close()
+    const register = join(dataDir, 'zelos/meta/register')
+    const bytes = readFileSync(register)
+    rmSync(register)
+    rmSync(join(dataDir, 'zelos/store'), { recursive: true })
+    for (let start = 0; start < 2; start++) {
+      expect(await failure({ dataDir })).toMatchObject({
+        code: 'CORRUPT',
+        message: expect.stringMatching(/the file loglet [0-9a-f]+ holds entries/),
+      })
+    }
+    writeFileSync(register, bytes)
+    const restored = await open({ dataDir })
+    await using again = await ZkClient.connect(portOf(restored.addresses.zookeeper))
+    expect((await again.exists('/kept')).err).toBe(0)
+  })
+
   it('a taken port for ZooKeeper clients; a taken wish gets another port and a warning', async () => {
     const { port, holder } = await taken()
     const dataDir = newDir()

@@ -106,7 +106,7 @@ describe('the file loglet after any one failure of its disk', () => {
         if (results.every((result) => result === undefined)) break
         for (const result of results) if (result !== undefined) failed.add(result.split(' ')[0] as string)
       }
-      expect([...failed].sort()).toEqual(['create', 'make', 'remove', 'sync', 'write'])
+      expect([...failed].sort()).toEqual(['create', 'make', 'remove', 'rename', 'sync', 'write'])
     })
   }
 

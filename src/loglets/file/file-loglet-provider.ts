@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib'
 import { DelosError } from '../../base/delos-error.ts'
 import type { LogletConfig, LogletProvider } from '../../log/loglet.ts'
 import type { Disk } from '../../runtime/disk.ts'
-import { readSmallFile, writeSynced } from '../../runtime/durable-file.ts'
+import { readSmallFile, writeFileDurably } from '../../runtime/durable-file.ts'
 import type { Clock } from '../../runtime/runtime.ts'
 import { type RecoveredLoglet, recoverDirectory } from './directory-recovery.ts'
 import { DiskSpace } from './disk-space.ts'
@@ -71,8 +71,8 @@ export class FileLogletProvider implements LogletProvider {
     if (await this.disk.exists(`${home}/${IDENTITY}`)) throw new DelosError('CONFLICT', `${home} exists`)
     await this.removeHome(home)
     await this.disk.makeDir(home)
-    await writeSynced(this.disk, `${home}/${IDENTITY}`, encodeIdentity(config.nonce))
-    await this.disk.syncDir(home)
+    // Whole or not there at all: a creation that a crash cuts off leaves nothing that looks like a damaged loglet.
+    await writeFileDurably(this.disk, `${home}/${IDENTITY}`, encodeIdentity(config.nonce))
     await this.disk.syncDir(this.directory)
     return this.start(config)
   }
