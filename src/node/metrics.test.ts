@@ -1,0 +1,48 @@
+// The table of metrics: read at each scrape, of what there is then. That a real server's values arrive is in
+// open-server.slow.test.ts.
+
+import Fastify from 'fastify'
+import { describe, expect, it } from 'vitest'
+import type { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
+import { metricsRoutes } from './metrics.ts'
+
+async function scraper(zookeeper: () => ZooKeeperServer | undefined): Promise<() => Promise<string[]>> {
+  const app = Fastify()
+  metricsRoutes({ databases: new Map(), zelos: () => undefined, zookeeper })(app)
+  return async () => {
+    const { body } = await app.inject('/metrics')
+    return body.split('\n').filter((line) => line.startsWith('delos_'))
+  }
+}
+
+const server = (connections: number, limitsHit: Record<string, number>): ZooKeeperServer =>
+  ({
+    connections: new Set(Array.from({ length: connections }, (_, i) => i)),
+    outstanding: 0,
+    stats: { connectionsAccepted: 7, latency: { count: 3, totalMs: 1500 }, limitsHit, closes: {} },
+  }) as unknown as ZooKeeperServer
+
+describe('metrics', () => {
+  it('are those of what there is at the moment of the scrape', async () => {
+    let zookeeper: ZooKeeperServer | undefined
+    const scrape = await scraper(() => zookeeper)
+    expect(await scrape()).toContain('delos_zookeeper_connections 0')
+    zookeeper = server(2, { watchesMax: 1, unsentBytesMax: 4 })
+    expect(await scrape()).toEqual(
+      expect.arrayContaining([
+        'delos_zookeeper_connections 2',
+        'delos_zookeeper_connections_total 7',
+        'delos_zookeeper_request_seconds_total 1.5',
+        'delos_zookeeper_limit_exceeded_total{limit="unsentBytesMax"} 4',
+      ]),
+    )
+    // Neither added up from scrape to scrape, nor kept when it is gone.
+    zookeeper = server(1, { watchesMax: 2 })
+    const later = await scrape()
+    expect(later).toContain('delos_zookeeper_connections_total 7')
+    expect(later.filter((line) => /limit_exceeded|connections /.test(line))).toEqual([
+      'delos_zookeeper_connections 1',
+      'delos_zookeeper_limit_exceeded_total{limit="watchesMax"} 2',
+    ])
+  })
+})
