@@ -1,5 +1,5 @@
-// One client connection: frames in, replies and events out in order, back-pressure, its end. What requests mean is
-// request-handler.ts'; sessions, data and watches are Zelos'.
+// One client connection: frames in, replies and events out in order, its end. How they leave is outgoing.ts', what requests
+// mean is request-handler.ts'; sessions, data and watches are Zelos'.
 
 import type { Connection, ConnectionEvents } from '../runtime/network.ts'
 import type { Requester, SessionRecord } from '../zelos/requests.ts'
@@ -13,12 +13,13 @@ import {
   writeConnectResponse,
 } from './codec/handshake.ts'
 import { JuteReader } from './codec/jute-reader.ts'
-import { JuteWriter } from './codec/jute-writer.ts'
+import type { JuteWriter } from './codec/jute-writer.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
 import { OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { sessionHex } from './codec/session-id.ts'
 import { EVENT_TYPE } from './codec/watch-codes.ts'
+import { Outgoing } from './outgoing.ts'
 import type { PendingRequest } from './pending-request.ts'
 import { type RequestClient, RequestHandler } from './request-handler.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -33,11 +34,6 @@ const EVENT_TYPES = {
   childrenChanged: EVENT_TYPE.nodeChildrenChanged,
 } as const satisfies Record<WatchEventType, number>
 
-/** Written and not yet handed to the socket: from here on a flush does not wait for the end of the turn. */
-const FLUSH_BYTES = 256 * 1024
-/** Unsent bytes of a connection from which on its requests are neither read nor answered. */
-const CONGESTED_BYTES = 4 * 1024 * 1024
-
 /** `connecting`: no session yet. `opening`: the session is being created or found. `open`. `closing`: what is written goes out, nothing comes in. */
 type State = 'connecting' | 'opening' | 'open' | 'closing' | 'closed'
 
@@ -47,7 +43,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   readonly latency = new LatencyStats()
   readonly queue = new RequestQueue()
   /** Where replies go. */
-  readonly replies = new JuteWriter()
+  readonly replies: JuteWriter
   packetsReceived = 0
   packetsSent = 0
   /** Of the last reply; -1 before the first one. */
@@ -63,28 +59,25 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   private readonly splitter: FrameSplitter
   private readonly reader: JuteReader
   private readonly handler: RequestHandler
-  private readonly congestedBytes: number
+  private readonly outgoing: Outgoing
   private state: State = 'connecting'
   private chunkMs = 0
   /** The socket is not read. */
   private paused = false
-  /** The system did not take all of the last write. */
-  private clogged = false
-  private accounted = 0
-  private flushScheduled = false
   private answering = false
   /** Set: nothing more is read, and the connection ends when all is answered. */
   private finishing: CloseReason | undefined
   private closeReason: CloseReason = 'client'
 
   constructor(server: ServerContext, connection: Connection) {
-    const { frameBytesMax, unsentBytesMax } = server.limits
+    const { frameBytesMax } = server.limits
     this.server = server
     this.connection = connection
     this.acceptedMs = server.nowMs()
     this.splitter = new FrameSplitter(frameBytesMax)
     this.reader = new JuteReader(frameBytesMax)
-    this.congestedBytes = Math.min(CONGESTED_BYTES, unsentBytesMax / 2)
+    this.outgoing = new Outgoing(server, connection, this.unread)
+    this.replies = this.outgoing.writer
     this.requester = { session: 0, ownerEpoch: 0, address: connection.remoteAddress, identities: [] }
     this.handler = new RequestHandler(server, this)
   }
@@ -110,7 +103,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.server.stats.bytesReceived += chunk.length
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
     // One write for all replies of this chunk; waiting for the end of the turn would only make the client wait with us.
-    if (this.replies.size > 0) this.flush()
+    if (this.replies.size > 0) this.outgoing.flush()
   }
 
   private readonly frameArrived = (source: Buffer, start: number, end: number): boolean => {
@@ -140,11 +133,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       stats.limitHit('outstandingBytesMax')
       return true
     }
-    return this.congested
-  }
-
-  private get congested(): boolean {
-    return this.clogged && this.connection.bufferedBytes > this.congestedBytes
+    return this.outgoing.congested
   }
 
   private afterSplit(outcome: SplitOutcome): void {
@@ -175,7 +164,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   private readonly resumeReading = (): void => {
     if (!this.paused || this.state !== 'open' || this.finishing !== undefined) return
     const { outstandingMax, outstandingBytesMax } = this.server.limits
-    if (this.queue.length > outstandingMax / 2 || this.queue.bytes > outstandingBytesMax / 2 || this.congested) return
+    if (this.queue.length > outstandingMax / 2 || this.queue.bytes > outstandingBytesMax / 2) return
+    if (this.outgoing.congested) return
     this.paused = false
     this.chunkMs = this.server.nowMs()
     this.afterSplit(this.splitter.resume(this.frameArrived))
@@ -225,7 +215,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     })
     this.packetsSent++
     this.server.stats.packetsSent++
-    this.scheduleFlush()
+    this.outgoing.schedule()
     if (this.finishing !== undefined) return this.end(this.finishing)
     // Not at once: this runs inside the database's completions, and what is resumed may carry out further requests.
     this.server.soon(this.resumeReading)
@@ -250,7 +240,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
         if (head.held !== undefined) queue.forEachReleasable(handler.release)
-        if (!head.settled || (this.congested && !queue.isOvertaken)) break
+        if (!head.settled || (this.outgoing.congested && !queue.isOvertaken)) break
         queue.shift()
         handler.answer(head)
       }
@@ -278,7 +268,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.lastReplyMs = now
     this.lastLatencyMs = latencyMs
     if (latencyMs >= server.slowMs) server.logSlow({ op, xid, arrivedMs, latencyMs }, this.name)
-    this.scheduleFlush()
+    this.outgoing.schedule()
   }
 
   // ── bytes out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,42 +279,16 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.packetsSent++
     this.server.stats.packetsSent++
     this.server.stats.watchEvents++
-    this.scheduleFlush()
+    this.outgoing.schedule()
   }
 
-  private scheduleFlush(): void {
-    if (this.replies.size >= FLUSH_BYTES) return this.flush()
-    if (this.flushScheduled) return
-    this.flushScheduled = true
-    this.server.flushSoon(this)
-  }
-
-  flush(): void {
-    this.flushScheduled = false
-    if (this.isEnding) return
-    const bytes = this.replies.take()
-    if (bytes.length === 0) return
-    const { limits, stats } = this.server
-    stats.bytesSent += bytes.length
-    this.clogged = !this.connection.write(bytes)
-    const unsent = this.connection.bufferedBytes
-    this.account(this.clogged ? unsent : 0)
-    const limit = unsent > limits.unsentBytesMax ? 'unsentBytesMax' : 'allUnsentBytesMax'
-    if (limit === 'allUnsentBytesMax' && (!this.clogged || this.server.unsentBytes <= limits[limit])) return
-    stats.limitHit(limit)
-    this.warn({ unsent, [limit]: limits[limit] }, 'client does not read its replies')
+  private readonly unread = (fields: object): void => {
+    this.warn(fields, 'client does not read its replies')
     this.abandon('limit')
   }
 
-  /** What this connection adds to the unsent bytes of the server. */
-  private account(unsent: number): void {
-    this.server.unsentBytes += unsent - this.accounted
-    this.accounted = unsent
-  }
-
   drain(): void {
-    this.clogged = false
-    this.account(0)
+    this.outgoing.drained()
     // While it was not read its pings were not seen; that it takes replies is as good.
     if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
     this.answerSettled()
@@ -349,8 +313,11 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   }
 
   end(reason: CloseReason): void {
-    this.flush()
     if (this.isEnding) return
+    this.outgoing.flush()
+    // Sending may have shown that the client reads nothing.
+    if (this.isEnding) return
+    this.outgoing.stop()
     this.state = 'closing'
     this.closeReason = reason
     this.queue.clear()
@@ -364,6 +331,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.state === 'closed') return
     if (this.state !== 'closing') this.closeReason = reason
     this.state = 'closing'
+    this.outgoing.stop()
     this.queue.clear()
     this.connection.destroy()
   }
@@ -378,8 +346,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.state === 'closed') return
     this.state = 'closed'
     this.queue.clear()
-    this.replies.reset()
-    this.account(0)
+    this.outgoing.closed()
     this.server.stats.closed(this.closeReason)
     this.server.zelos.removeSink(this)
     if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)

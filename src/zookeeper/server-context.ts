@@ -9,10 +9,13 @@ import type { ThrottledLog } from './throttled-log.ts'
 /** What a server does to its connections. */
 export interface ServedConnection {
   readonly hasSession: boolean
-  /** Sends what was written in this turn of the event loop. */
-  flush(): void
   /** Closes at once. */
   abandon(reason: CloseReason): void
+}
+
+export interface Flushable {
+  /** Sends what was written in this turn of the event loop. */
+  flush(): void
 }
 
 /** A request whose reply was late. */
@@ -39,7 +42,7 @@ export interface ServerContext {
   /** The answer to a four-letter word; undefined if these four bytes are none. */
   answerWord(firstInt32: number): string | undefined
   /** Calls `flush` at the end of this turn of the event loop. */
-  flushSoon(connection: ServedConnection): void
+  flushSoon(outgoing: Flushable): void
   /** Runs `action` in a later turn of the event loop. */
   soon(action: () => void): void
   /** Destroys a connection that was ended but whose peer does not go away. */

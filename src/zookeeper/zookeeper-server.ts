@@ -8,7 +8,7 @@ import type { Zelos } from '../zelos/zelos.ts'
 import { ClientConnection } from './client-connection.ts'
 import { opName } from './codec/opcodes.ts'
 import { answerFourLetterWord, type ServerView } from './four-letter-words.ts'
-import type { ServedConnection, ServerContext, SlowRequest } from './server-context.ts'
+import type { Flushable, ServedConnection, ServerContext, SlowRequest } from './server-context.ts'
 import {
   type BatchTimes,
   type ClientLimits,
@@ -42,7 +42,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   private readonly perIp = new Map<string, number>()
   /** What ends a connection that has no session yet, or that was ended. */
   private readonly deadlines = new Map<ServedConnection, Timer>()
-  private toFlush: ServedConnection[] = []
+  private toFlush: Flushable[] = []
   private listener: Listener | undefined
   private closing: Promise<void> | undefined
   /** Called when the last connection is gone. */
@@ -146,14 +146,14 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     if (this.clients.size === 0) this.emptied()
   }
 
-  flushSoon(connection: ServedConnection): void {
-    if (this.toFlush.push(connection) === 1) this.runtime.timers.soon(this.flushAll)
+  flushSoon(outgoing: Flushable): void {
+    if (this.toFlush.push(outgoing) === 1) this.runtime.timers.soon(this.flushAll)
   }
 
   private readonly flushAll = (): void => {
-    const connections = this.toFlush
+    const written = this.toFlush
     this.toFlush = []
-    for (const connection of connections) connection.flush()
+    for (const outgoing of written) outgoing.flush()
   }
 
   // ── what connections ask ──────────────────────────────────────────────────────────────────────────────────────────────
