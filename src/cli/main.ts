@@ -7,8 +7,11 @@
 import { Command, CommanderError } from 'commander'
 import { DelosError } from '../base/delos-error.ts'
 import { productVersion } from '../node/version.ts'
+import { CommandFailure } from './command-failure.ts'
+import { addEngineCommand } from './engine-command.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { addServeCommand } from './serve-command.ts'
+import { addStackCommand } from './stack-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { addVersionCommand } from './version-command.ts'
 
@@ -20,6 +23,8 @@ function program(): Command {
     .exitOverride()
   addServeCommand(root)
   addStatusCommand(root)
+  addStackCommand(root)
+  addEngineCommand(root)
   addVersionCommand(root)
   return root
 }
@@ -31,6 +36,11 @@ async function main(): Promise<void> {
     if (error instanceof CommanderError) {
       // Help and version end here too, with 0; the rest was already explained on stderr.
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage
+      return
+    }
+    if (error instanceof CommandFailure) {
+      process.stderr.write(`delos: ${error.message}\n`)
+      process.exitCode = error.exitCode
       return
     }
     process.stderr.write(`delos: ${error instanceof DelosError ? error.message : ((error as Error).stack ?? error)}\n`)

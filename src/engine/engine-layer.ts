@@ -10,6 +10,7 @@ import type { LogPos } from '../log/position.ts'
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
+import type { ProposalCounts } from './bottom-engine.ts'
 import type { PositionedDigest } from './digest.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -46,6 +47,8 @@ export interface EngineContext {
   durableCursor(): LogPos
   /** The committed state of this server; valid until the current synchronous section ends. Propose side only. */
   read(): ReadTx
+  /** Do this server's entries come back? Propose side only. */
+  proposals(): ProposalCounts
   /** The newest digest of this server's content. Propose side only. */
   lastDigest(): PositionedDigest | undefined
   /** Ends the database at this server: for an engine that finds it must not go on (its epoch was taken over). */
@@ -112,6 +115,10 @@ export abstract class EngineLayer extends PassThrough {
 
   /** Asks for a switch through the log. Resolves with what apply decided, the same on all servers. */
   proposeChange(change: FlagChange): Promise<FlagOutcome> {
+    // Accepted, it would stop this very server: no need to ask the others.
+    if (change.kind === 'level' && change.level > this.levelKnown) {
+      return Promise.resolve({ kind: 'refused', flags: this.committed, missing: [this.context.serverId] })
+    }
     return new Promise((resolve, reject: (error: DelosError) => void) => {
       // Must-understand: a server without this engine would not write the flags and so diverge; it must stop instead.
       this.below.propose(controlEntry(this.name, encodeFlagChange(change), true), {
@@ -164,8 +171,11 @@ export abstract class EngineLayer extends PassThrough {
 
   private applySwitch(tx: ReadWriteTx, own: Header, pos: LogPos): FlagOutcome {
     const change = decodeFlagChange(own.bytes)
-    if (change.kind === 'level') this.requireLevel(change.level)
-    const outcome = applyFlagChange(tx, this.name, this.applying, change, this.context.membership)
+    const { membership } = this.context
+    // A view of several servers decides for all of them, this one included; a view of one knows nothing of others that accepted.
+    if (change.kind === 'level' && membership.members(tx).length === 1) this.requireLevel(change.level)
+    const outcome = applyFlagChange(tx, this.name, this.applying, change, membership)
+    if (outcome.kind === 'switched') this.requireLevel(outcome.flags.level)
     this.applying = outcome.flags
     if (outcome.kind === 'switched') this.applySwitched(tx, outcome.flags, pos)
     return outcome
@@ -173,9 +183,13 @@ export abstract class EngineLayer extends PassThrough {
 
   // A build that does not know how to behave at a level must stop before the entry that asks for it.
   private requireLevel(level: number): void {
-    const known = this.context.levels.get(this.name) ?? 0
-    if (level <= known) return
-    throw new DelosError('UNSUPPORTED', `engine ${this.name} is at level ${level}, this build knows level ${known}`)
+    if (level <= this.levelKnown) return
+    const message = `engine ${this.name} is at level ${level}, this build knows level ${this.levelKnown}`
+    throw new DelosError('UNSUPPORTED', message)
+  }
+
+  private get levelKnown(): number {
+    return this.context.levels.get(this.name) ?? 0
   }
 }
 

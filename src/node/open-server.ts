@@ -13,8 +13,8 @@ import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
 import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-options.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
+import { type AdminToken, openAdminToken } from './admin-token.ts'
 import { connectionRoom } from './connection-room.ts'
-import { apiRoutes } from './http-api.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
 import { openDataDirectory } from './open-data-directory.ts'
@@ -102,8 +102,9 @@ class RunningServer implements Server {
 
   async open(): Promise<void> {
     this.directory = await openDataDirectory(this.dataDir, this.runtime)
+    const token = await openAdminToken(this.dataDir, this.runtime)
     // Before the databases: a long catching up can be watched, and is not taken for a process that hangs.
-    await this.openHttp()
+    await this.openHttp(token)
     for (const wanted of this.options.databases ?? ['zelos']) {
       if (wanted === 'zelos') await this.openZelos()
       else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK)
@@ -203,13 +204,16 @@ class RunningServer implements Server {
   // ── HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   // What serves HTTP is loaded by whoever asks for it: half of the time that a start takes.
-  private async openHttp(): Promise<void> {
+  private async openHttp(token: AdminToken): Promise<void> {
     const { api, metrics } = this.options
     await this.listenHttp('metrics', metrics, async () => {
       const { metricsRoutes } = await import('./metrics.ts')
       return metricsRoutes({ databases: this.databases, zelos: () => this.zelos, zookeeper: () => this.zookeeper })
     })
-    await this.listenHttp('api', api, async () => apiRoutes(() => this.status()))
+    await this.listenHttp('api', api, async () => {
+      const { apiRoutes } = await import('./http-api.ts')
+      return apiRoutes(() => this.status(), { databases: this.databases, token })
+    })
   }
 
   private async listenHttp(
