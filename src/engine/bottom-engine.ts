@@ -63,11 +63,20 @@ export interface BottomStatus {
   readonly applyMs: number
 }
 
+/** Proposals of this server and this process. If some wait and `answered` stands still, the log gives nothing back. */
+export interface ProposalCounts {
+  /** Handed to the log and not settled. */
+  readonly waiting: number
+  /** Came back: applied here. Cumulative. */
+  readonly answered: number
+}
+
 export interface BottomEngine extends Engine<unknown> {
   readonly name: string
   readonly maxEntryBytes: number
   readonly durableCursor: LogPos
   readonly lastTimes: ApplyTimes
+  readonly proposals: ProposalCounts
   /** The newest digest that this server has taken (see digest.ts). */
   readonly lastDigest: PositionedDigest | undefined
   /** Ends the database at this server, as an exception in apply would: for an engine that finds it must not go on. */

@@ -11,6 +11,7 @@ import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
 import type { ProposalCounts } from './bottom-engine.ts'
+import type { ProposalCounts } from './bottom-engine.ts'
 import type { PositionedDigest } from './digest.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -47,6 +48,8 @@ export interface EngineContext {
   durableCursor(): LogPos
   /** The committed state of this server; valid until the current synchronous section ends. Propose side only. */
   read(): ReadTx
+  /** Do this server's entries come back? Propose side only. */
+  proposals(): ProposalCounts
   /** Do this server's entries come back? Propose side only. */
   proposals(): ProposalCounts
   /** The newest digest of this server's content. Propose side only. */

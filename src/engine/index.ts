@@ -1,7 +1,7 @@
 // The public entry `delos/engine`: what an engine or a database is written against, and how a stack is composed.
 
 export { attempt } from './attempt.ts'
-export type { ApplyTimes, BottomEngine, BottomStatus, StackState, StopReport } from './bottom-engine.ts'
+export type { ApplyTimes, BottomEngine, BottomStatus, ProposalCounts, StackState, StopReport } from './bottom-engine.ts'
 export { DIGEST_HEADER, digestRequest, type PositionedDigest } from './digest.ts'
 export type { Applicator, Completion, Engine } from './engine.ts'
 export type { EngineFlags, FlagChange, FlagOutcome } from './engine-flags.ts'

@@ -274,6 +274,7 @@ function build(
       timerService: layers.findLast((below) => below.providesTimers !== undefined)?.providesTimers,
       durableCursor: () => bottom.durableCursor,
       read: () => bottom.read(),
+      proposals: () => bottom.proposals,
       lastDigest: () => bottom.lastDigest,
       stopDatabase: (error) => bottom.stopWith(error),
     })

@@ -27,6 +27,8 @@ export interface TimerService {
    * more than one member a proposal that arms it anew is needed too. Propose side only; unknown ones are ignored; cheap.
    */
   restart(id: TimerId): void
+  /** All stopwatches of this server start again: for a time in which nobody could give a sign of life. Soft; cheap. */
+  restartAll(): void
   /** At most one listener. Registered before the stack starts. */
   onSwitched(listener: TimersSwitched): void
 }

@@ -6,6 +6,7 @@ import {
   type ApplyTimes,
   type BottomEngine,
   type BottomStatus,
+  type ProposalCounts,
   type StackState,
   type StopReport,
   stoppedError,
@@ -103,6 +104,10 @@ export class BaseEngine implements BottomEngine {
 
   get lastTimes(): ApplyTimes {
     return this.running?.slices.times ?? NO_TIMES
+  }
+
+  get proposals(): ProposalCounts {
+    return { waiting: this.pending.count, answered: this.running?.slices.counts.answered ?? 0 }
   }
 
   get lastDigest(): PositionedDigest | undefined {

@@ -50,6 +50,8 @@ export interface SliceCounts {
   entries: number
   bytes: number
   transactions: number
+  /** Proposals of this process that came back. */
+  answered: number
   duplicates: number
   voided: number
   applyMs: number
@@ -58,7 +60,15 @@ export interface SliceCounts {
 const HEX_BYTES = 64
 
 export class SliceRunner {
-  readonly counts: SliceCounts = { entries: 0, bytes: 0, transactions: 0, duplicates: 0, voided: 0, applyMs: 0 }
+  readonly counts: SliceCounts = {
+    entries: 0,
+    bytes: 0,
+    transactions: 0,
+    answered: 0,
+    duplicates: 0,
+    voided: 0,
+    applyMs: 0,
+  }
   readonly times = { proposedMs: 0, appendedMs: 0, applyStartMs: 0, applyEndMs: 0 } satisfies ApplyTimes
   private readonly parts: SliceParts
   // What the open transaction applied, in order; kept to save allocations.
@@ -158,6 +168,7 @@ export class SliceRunner {
         if (proposal === undefined || pending.take(proposal.localId) === undefined) continue
         this.times.proposedMs = proposal.proposedMs
         this.times.appendedMs = proposal.appendedMs ?? startMs
+        this.counts.answered++
         proposal.completion.resolve(results[completed])
       }
       for (const proposal of this.tooLate) {
