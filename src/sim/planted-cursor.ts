@@ -11,6 +11,7 @@ export function cursorInAnotherBatch(inner: StoreBackend): StoreBackend {
     getMany: (keys) => inner.getMany(keys),
     readRange: (...range) => inner.readRange(...range),
     getLocal: (key) => inner.getLocal(key),
+    digest: () => inner.digest(),
     openSnapshot: () => inner.openSnapshot(),
     close: () => inner.close(),
     async write(batch, sync) {

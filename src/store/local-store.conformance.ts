@@ -5,8 +5,8 @@ import { AssertionFailure } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
 import type { TestFramework } from '../base/test-framework.ts'
-import { type Choices, runStoreProgram, type StoreHarness } from './local-store.program.ts'
-import type { LocalStore, ReadTx } from './local-store.ts'
+import { type Choices, digestOfRows, runStoreProgram, type StoreHarness } from './local-store.program.ts'
+import type { LocalStore, ReadTx, StoreDigest } from './local-store.ts'
 
 // What a harness needs beside its store: time that it moves itself.
 export { ManualTime } from './manual-time.ts'
@@ -297,35 +297,94 @@ export function localStoreConformance(
       })
     })
 
-    describe('the replace hook', () => {
-      test('hears every changed key once, with its committed value before and after', async (store) => {
-        put(store, { disk: '1', gone: '1' })
+    describe('digests', () => {
+      test('are equal for equal content, however it came about, for each sub-store apart', async (store) => {
+        put(store, { 'one\x00a': '1', 'one\x00b': '2', 'two\x00a': '1', 'two\x00\x00': '', loose: '1' })
+        const first = await store.digest()
+        expect([...first.keys()].sort()).toEqual(['', 'one', 'two'])
+        expect([...first.values()].every((digest) => /^[0-9a-f]{32}$/.test(digest))).toBe(true)
+        put(store, { 'one\x00a': '3', 'one\x00b': undefined, 'one\x00c': '1', 'two\x00never': undefined })
+        const second = await store.digest()
+        expect(second.get('one') === first.get('one')).toBe(false)
+        expect(second.get('two')).toBe(first.get('two'))
+        put(store, { 'one\x00c': undefined, 'one\x00b': '2' })
         await store.flush()
-        put(store, { layer: '1' })
-        const heard: unknown[] = []
-        store.setReplaceHook((key, before, after) => heard.push([key, textOf(before), textOf(after)]))
-        const tx = store.begin()
-        tx.put('disk', bytes('2'))
-        tx.put('disk', bytes('3'))
-        tx.put('layer', bytes('2'))
-        tx.delete('gone')
-        tx.delete('never')
-        tx.put('new', bytes('1'))
-        const savepoint = tx.savepoint()
-        tx.put('taken back', bytes('1'))
-        tx.delete('layer')
-        tx.rollbackTo(savepoint)
-        expect(heard).toEqual([])
-        tx.commit()
-        expect(heard).toEqual([
-          ['disk', '1', '3'],
-          ['layer', '1', '2'],
-          ['gone', '1', undefined],
-          ['new', undefined, '1'],
-        ])
-        store.setReplaceHook(undefined)
-        put(store, { disk: '4' })
-        expect(heard.length).toBe(4)
+        put(store, { 'one\x00a': '1', 'two\x00a': '1' })
+        expect(sorted(await store.digest())).toEqual(sorted(first))
+        put(store, { 'two\x00a': undefined, 'two\x00\x00': undefined })
+        expect([...(await store.digest()).keys()].sort()).toEqual(['', 'one'])
+      })
+
+      test('are those of a scan at the call, with others waiting and commits going on', async (store, harness) => {
+        const waiting: Promise<void>[] = []
+        for (let i = 0; i < 40; i++) {
+          put(store, { [`a\x00${i % 7}`]: String(i), [`b\x00${i % 3}`]: i % 2 === 0 ? undefined : String(i) })
+          const expected = sorted(digestOfRows(store.read().scan({ from: '' })))
+          const open = i % 3 === 0 ? store.begin() : undefined
+          open?.put('a\x00open', bytes(String(i)))
+          waiting.push(store.digest().then((digest) => expect(sorted(digest)).toEqual(expected)))
+          open?.commit()
+          if (i % 4 === 1) void store.flush()
+          if (i % 5 === 0) await harness.turn()
+          if (i % 8 === 7) await Promise.all(waiting.splice(0))
+          expect(content(store.read()).length > 0).toBe(true)
+        }
+        await Promise.all(waiting)
+      })
+
+      test('are those of a scan while the first one walks many rows and pushes go on', async (store, harness) => {
+        const many = store.begin()
+        for (let i = 0; i < 5000; i++) many.put(`k\x00${i}`, bytes('x'.repeat(i % 50)))
+        many.commit()
+        const checks: Promise<void>[] = []
+        for (let i = 0; i < 24; i++) {
+          const expected = sorted(digestOfRows(store.read().scan({ from: '' })))
+          checks.push(store.digest().then((digest) => expect(sorted(digest)).toEqual(expected)))
+          put(store, { [`k\x00${i * 200}`]: undefined, [`k\x00${i * 200 + 1}`]: 'new', [`l\x00${i}`]: 'new' })
+          if (i % 6 === 5) await checks.shift()
+          else await harness.turn()
+        }
+        await Promise.all(checks)
+      })
+
+      test('go on from what is on the disk after reopening, and begin again under another key', async (store, harness) => {
+        put(store, { 'a\x00': '1', 'b\x00': '1' })
+        const before = await store.digest()
+        expect(sorted(before)).toEqual(sorted(digestOfRows(store.read().scan({ from: '' }))))
+        put(store, { 'a\x00': '2' })
+        await store.close()
+        const digestKey = Uint8Array.from({ length: 16 }, (_, i) => i)
+        for (const key of [undefined, digestKey, undefined]) {
+          const again = await harness.open(key === undefined ? {} : { digestKey: key })
+          put(again, { 'a\x00': undefined, 'c\x00': key === undefined ? '1' : '2' })
+          const expected = digestOfRows(again.read().scan({ from: '' }), key)
+          expect(sorted(await again.digest())).toEqual(sorted(expected))
+          expect(expected.get('b') === before.get('b')).toBe(key === undefined)
+          await again.close()
+        }
+        const silent = await harness.open({ digestKey })
+        put(silent, { 'b\x00': '7' })
+        await silent.close()
+        const last = await harness.open()
+        expect(sorted(await last.digest())).toEqual(sorted(digestOfRows(last.read().scan({ from: '' }))))
+        await last.close()
+      })
+
+      it('are limited in number, share work where nothing changed, and end with the store', async () => {
+        const harness = await make()
+        const store = await harness.open({ digestsMax: 2 })
+        put(store, { a: '1' })
+        const first = store.digest()
+        expect(store.digest() === first).toBe(true)
+        put(store, { a: '2' })
+        const second = store.digest()
+        put(store, { a: '3' })
+        expect(await rejectionOf(store.digest())).toBe('OVERLOADED')
+        expect((await first).get('') === (await second).get('')).toBe(false)
+        await store.digest()
+        await store.close()
+        expect(await rejectionOf(store.digest())).toBe('CLOSED')
+        await harness.dispose()
       })
     })
 
@@ -430,6 +489,10 @@ function textOf(value: Uint8Array | undefined): string | undefined {
 
 function rows(scan: Iterable<readonly [Key, Uint8Array]>): string[] {
   return [...scan].map(([key, value]) => `${key}=${textOf(value)}`)
+}
+
+function sorted(digest: StoreDigest): string[] {
+  return [...digest].map(([name, sum]) => `${name}=${sum}`).sort()
 }
 
 function content(reads: ReadTx): string[] {

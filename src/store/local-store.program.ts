@@ -2,8 +2,19 @@
 // conformance suite uses. It knows nothing of test frameworks: it throws where store and model differ.
 
 import { assert } from '../base/assert.ts'
+import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
-import type { KeyRange, LocalStore, ReadTx, Row, Savepoint, StoreView, Transaction } from './local-store.ts'
+import type {
+  KeyRange,
+  LocalStore,
+  ReadTx,
+  Row,
+  Savepoint,
+  StoreDigest,
+  StoreView,
+  Transaction,
+} from './local-store.ts'
+import { createRowHasher, digestKeyOf } from './row-hash.ts'
 import type { StoreOptions } from './store-core.ts'
 
 /** A disk with at most one store open on it, as a test sees it. */
@@ -36,6 +47,20 @@ export async function runStoreProgram(harness: StoreHarness, choices: Choices): 
   await run.finish()
 }
 
+/** What LocalStore.digest must answer for these rows: the definition, without anything that is kept. */
+export function digestOfRows(rows: Iterable<Row>, digestKey?: Uint8Array): StoreDigest {
+  const hash = createRowHasher(digestKeyOf(digestKey))
+  const lanes = new Uint32Array(4)
+  const sums = new Map<string, bigint>()
+  for (const [key, value] of rows) {
+    hash(Buffer.from(key, 'utf8'), value, lanes)
+    const hashed = lanes.reduceRight((number, lane) => (number << 32n) | BigInt(lane), 0n)
+    const name = key.includes('\x00') ? key.slice(0, key.indexOf('\x00')) : ''
+    sums.set(name, BigInt.asUintN(128, (sums.get(name) ?? 0n) + hashed))
+  }
+  return new Map([...sums].map(([name, sum]) => [name, sum.toString(16).padStart(32, '0')]))
+}
+
 class EndOfChoices extends Error {}
 
 class ProgramRun {
@@ -52,6 +77,8 @@ class ProgramRun {
   private savepoints: { readonly savepoint: Savepoint; readonly draft: Content }[] = []
   private views: { readonly view: StoreView; readonly content: Content }[] = []
   private serial = 0
+  /** Of a check that nobody waited for. */
+  private failure: unknown
 
   constructor(harness: StoreHarness, choices: Choices) {
     this.harness = harness
@@ -64,7 +91,8 @@ class ProgramRun {
 
   async step(): Promise<boolean> {
     try {
-      const choice = this.choose(40)
+      if (this.failure !== undefined) throw this.failure
+      const choice = this.choose(43)
       if (choice < 22) await this.inTransaction(choice)
       else await this.outside(choice)
       return true
@@ -76,9 +104,12 @@ class ProgramRun {
 
   async finish(): Promise<void> {
     this.endTransaction()
+    await this.checkDigest()
     await this.store.flush()
     await this.reopen()
+    await this.checkDigest()
     await this.store.close()
+    if (this.failure !== undefined) throw this.failure
   }
 
   private get current(): Content {
@@ -117,7 +148,9 @@ class ProgramRun {
     else if (choice === 34) await this.openView()
     else if (choice < 38) this.checkViews()
     else if (choice === 38) await this.reopen()
-    else await this.crash()
+    else if (choice === 39) await this.crash()
+    else if (choice < 42) void this.checkDigest()
+    else await this.checkDigest()
   }
 
   private key(): Key {
@@ -209,6 +242,19 @@ class ProgramRun {
     const upTo = this.committed.length - 1
     await this.store.flush()
     this.durable = Math.max(this.durable, upTo)
+  }
+
+  private async checkDigest(): Promise<void> {
+    const { life } = this
+    const rows = rowsOf(this.current, { from: '' }, false)
+    const expected = digestOfRows(rows.map(([key, value]) => [key, Buffer.from(value)]))
+    try {
+      const digest = await this.store.digest()
+      if (life === this.life) same([...digest].sort(), [...expected].sort(), 'a digest')
+    } catch (thrown) {
+      // Many may wait, and some still do when the store is closed.
+      if (!(thrown instanceof DelosError && ['OVERLOADED', 'CLOSED'].includes(thrown.code))) this.failure ??= thrown
+    }
   }
 
   private async openView(): Promise<void> {

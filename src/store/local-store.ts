@@ -66,12 +66,6 @@ export interface StoreView extends ReadTx {
   close(): void
 }
 
-/**
- * Called inside commit for every key that the transaction changed, once per key: the value before and after it
- * (undefined = absent). Must not throw. Costs a read of every replaced key, so unset means free.
- */
-export type ReplaceHook = (key: Key, before: Uint8Array | undefined, after: Uint8Array | undefined) => void
-
 /** A small durable range of this server alone: never replicated, never in snapshots, outside digests. */
 export interface LocalRange {
   get(key: Key): Uint8Array | undefined
@@ -110,12 +104,11 @@ export interface LocalStore {
   readonly local: LocalRange
   /**
    * Digests of the content as of the last commit, for all sub-stores. Resolves when that content has reached the disk; costs
-   * the event loop nothing but an early push. The first one in the life of a store walks all of its rows, from then on the
-   * digests are kept. Rejects with IO_ERROR, CLOSED; OVERLOADED if `digestsMax` (8) wait.
+   * the event loop nothing but an early push. The first one in the life of a store walks all of its rows between the pushes;
+   * from then on the digests are kept, durably, and each row that is pushed costs a read of the value that it replaces. Both
+   * happen where the pushes do. Rejects with IO_ERROR, CLOSED; OVERLOADED if `digestsMax` (8) wait.
    */
   digest(): Promise<StoreDigest>
-  /** At most one hook; undefined removes it. */
-  setReplaceHook(hook: ReplaceHook | undefined): void
   /** True while the write-back layer is past its limit: begin no new slice before `whenWritable` resolves. */
   readonly full: boolean
   whenWritable(): Promise<void>

@@ -6,7 +6,9 @@ import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
-import type { LocalStore } from './local-store.ts'
+import { type ContentDigest, createContentDigest } from './content-digest.ts'
+import type { LocalStore, StoreDigest } from './local-store.ts'
+import { createRowHasher, digestKeyOf } from './row-hash.ts'
 import type { BackendReads, BackendSnapshot, RangeChunk, StoreBackend, WriteBatch } from './store-backend.ts'
 import { StoreCore, type StoreOptions } from './store-core.ts'
 import { WriteTable, type Written } from './write-table.ts'
@@ -35,7 +37,7 @@ export interface MemoryStore extends LocalStore {
 /** Opens at once: there is nothing to recover. Throws IN_USE if another store is open on the backend. */
 export function openMemoryStore(options: MemoryStoreOptions): MemoryStore {
   const { runtime, backend = new MemoryBackend(runtime), wrap = (inner) => inner } = options
-  backend.attach()
+  backend.attach(digestKeyOf(options.digestKey))
   return new CrashableStore(wrap(backend), runtime, options, () => backend.crash())
 }
 
@@ -64,6 +66,7 @@ export class MemoryBackend implements StoreBackend {
   private readonly delayMs: (sync: boolean) => number
   private readonly durable = new Image()
   private visible = new Image()
+  private digestKey = digestKeyOf(undefined)
   /** Completed batches that no sync covers yet, then the one in flight, if any. */
   private unsynced: StoredBatch[] = []
   private attached = false
@@ -76,9 +79,13 @@ export class MemoryBackend implements StoreBackend {
   }
 
   /** Called by whoever opens a store on it: one at a time. */
-  attach(): void {
+  attach(digestKey: Uint8Array): void {
     if (this.attached) throw new DelosError('IN_USE', 'another memory store is open on this backend')
     this.attached = true
+    if (this.digestKey.every((byte, i) => byte === digestKey[i])) return
+    this.digestKey = digestKey
+    this.durable.digest = undefined
+    this.visible.digest = undefined
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -98,7 +105,7 @@ export class MemoryBackend implements StoreBackend {
   }
 
   write(batch: WriteBatch, sync: boolean): Promise<void> {
-    const stored: StoredBatch = { rows: [...batch.rows()], local: [...batch.local] }
+    const stored = { rows: [...batch.rows()], local: [...batch.local] }
     this.unsynced.push(stored)
     const { life } = this
     return new Promise((resolve) => {
@@ -111,6 +118,22 @@ export class MemoryBackend implements StoreBackend {
       const delayMs = this.delayMs(sync)
       if (delayMs > 0) this.runtime.timers.after(delayMs, complete)
       else this.runtime.timers.soon(complete)
+    })
+  }
+
+  digest(): Promise<StoreDigest> {
+    if (this.visible.digest === undefined) {
+      // That digests are kept is on the disk when it is: after a crash they may have to begin again.
+      const beginning = { rows: [], local: [], digestKey: this.digestKey }
+      this.unsynced.push(beginning)
+      this.visible.apply(beginning)
+    }
+    const digest = (this.visible.digest as unknown as ContentDigest).read()
+    const { life } = this
+    return new Promise((resolve) => {
+      this.runtime.timers.soon(() => {
+        if (this.life === life) resolve(digest)
+      })
     })
   }
 
@@ -138,12 +161,16 @@ export class MemoryBackend implements StoreBackend {
 interface StoredBatch {
   readonly rows: readonly (readonly [Key, Written])[]
   readonly local: readonly (readonly [Key, Uint8Array])[]
+  /** Set: digests are kept under this key from here on. */
+  readonly digestKey?: Uint8Array
 }
 
 /** One state of the disk. */
 class Image implements BackendReads {
   private readonly table = new WriteTable()
   readonly local = new Map<Key, Uint8Array>()
+  /** Of the table, if kept. */
+  digest: ContentDigest | undefined
 
   get(key: Key): Uint8Array | undefined {
     return this.table.get(key) ?? undefined
@@ -168,10 +195,12 @@ class Image implements BackendReads {
 
   apply(batch: StoredBatch): void {
     for (const [key, value] of batch.rows) {
+      this.digest?.change(Buffer.from(key, 'utf8'), this.get(key), value ?? undefined)
       if (value === null) this.table.remove(key)
       else this.table.set(key, value)
     }
     for (const [key, value] of batch.local) this.local.set(key, value)
+    if (batch.digestKey !== undefined) this.keepDigest(batch.digestKey)
   }
 
   copy(): Image {
@@ -180,7 +209,16 @@ class Image implements BackendReads {
       copy.table.set(key, value)
     })
     for (const [key, value] of this.local) copy.local.set(key, value)
+    copy.digest = this.digest?.copy()
     return copy
+  }
+
+  private keepDigest(digestKey: Uint8Array): void {
+    const digest = createContentDigest(digestKey, createRowHasher)
+    this.table.forEach((key, value) => {
+      digest.change(Buffer.from(key, 'utf8'), undefined, value ?? undefined)
+    })
+    this.digest = digest
   }
 
   close(): void {

@@ -9,8 +9,15 @@ import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
 import type { Timers } from '../runtime/runtime.ts'
 import { Deferred } from './deferred.ts'
+import type { StoreDigest } from './local-store.ts'
 import { type RocksDb, type RocksIterator, type RocksModule, rocksError, rocksModulePath } from './rocks-binding.ts'
-import { type RocksWorkerData, type RocksWrite, type RocksWritten, rocksWorkerSource } from './rocks-worker.ts'
+import {
+  type RocksAnswer,
+  type RocksDigestRequest,
+  type RocksWorkerData,
+  type RocksWrite,
+  rocksWorkerSource,
+} from './rocks-worker.ts'
 import type { BackendSnapshot, RangeChunk, StoreBackend, WriteBatch } from './store-backend.ts'
 import type { Written } from './write-table.ts'
 
@@ -19,6 +26,13 @@ const END_OF_KEYS = '\u0100'
 const LOCAL_PREFIX = '\u0101'
 /** Where the format version of the store is. */
 export const META_FORMAT_KEY = '\u0102format'
+const META_DIGEST_KEY = '\u0102digests'
+
+/**
+ * Version of keys and values in RocksDB, raised when an older build could not read them, or could not keep what is there:
+ * from the first digest on every batch must keep the digests, so only then a store gets the newer one.
+ */
+export const STORE_FORMATS = { first: 1, digests: 2 } as const
 
 /** A slice of a batch ends with the row that passes either: about 0.3 ms of the event loop. */
 const SLICE_BYTES = 128 * 1024
@@ -32,18 +46,27 @@ export class RocksBackend implements StoreBackend {
   private readonly worker: Worker
   private readonly one: Buffer[] = [Buffer.alloc(0)]
   private answer: Deferred<void> | undefined
+  private readonly digests: Deferred<StoreDigest>[] = []
   private dead: DelosError | undefined
   private closed = false
 
   /** Takes over an open database and starts the thread. */
-  constructor(rocks: RocksModule, db: RocksDb, timers: Timers) {
+  constructor(rocks: RocksModule, db: RocksDb, timers: Timers, digestKey: Uint8Array) {
     this.rocks = rocks
     this.db = db
     this.timers = timers
-    const workerData: RocksWorkerData = { modulePath: rocksModulePath(), handle: rocks.db_get_handle(db) }
+    const workerData: RocksWorkerData = {
+      modulePath: rocksModulePath(),
+      handle: rocks.db_get_handle(db),
+      digestKey,
+      digestRow: encoded(META_DIGEST_KEY),
+      markRow: encoded(META_FORMAT_KEY),
+      mark: encoded(String(STORE_FORMATS.digests)),
+      endOfKeys: END_OF_KEYS,
+    }
     this.worker = new Worker(rocksWorkerSource(), { eval: true, workerData, execArgv: [] })
     this.worker.unref()
-    this.worker.on('message', (message: RocksWritten) => this.answered(message))
+    this.worker.on('message', (message: RocksAnswer) => this.answered(message))
     this.worker.on('error', (error) => this.workerEnded(error))
     this.worker.on('exit', () => this.workerEnded(new Error('the writing thread ended')))
   }
@@ -117,6 +140,16 @@ export class RocksBackend implements StoreBackend {
     return answer.promise
   }
 
+  /** The thread answers requests in the order of the writes; the first one walks all rows between the writes. */
+  digest(): Promise<StoreDigest> {
+    if (this.dead) return Promise.reject(this.dead)
+    const digest = new Deferred<StoreDigest>()
+    this.digests.push(digest)
+    this.worker.ref()
+    this.worker.postMessage({ kind: 'digest' } satisfies RocksDigestRequest)
+    return digest.promise
+  }
+
   async close(): Promise<void> {
     this.closed = true
     this.dead ??= new DelosError('CLOSED', 'the store is closed')
@@ -134,23 +167,28 @@ export class RocksBackend implements StoreBackend {
     this.worker.postMessage(message, [message.bytes.buffer])
   }
 
-  private answered(message: RocksWritten): void {
-    const { answer } = this
-    this.answer = undefined
-    this.worker.unref()
-    if (message.kind === 'written') {
-      answer?.resolve()
-      return
+  private answered(message: RocksAnswer): void {
+    if (message.kind === 'failed') {
+      const failure = Object.assign(new Error(message.message), { code: message.code })
+      this.rejectAll(rocksError(failure, 'RocksDB could not write'))
+    } else if (message.kind === 'digest') {
+      this.digests.shift()?.resolve(message.digest)
+    } else {
+      this.answer?.resolve()
+      this.answer = undefined
     }
-    const failure = Object.assign(new Error(message.message), { code: message.code })
-    this.dead = rocksError(failure, 'RocksDB could not write')
-    answer?.reject(this.dead)
+    if (this.answer === undefined && this.digests.length === 0) this.worker.unref()
   }
 
   private workerEnded(error: unknown): void {
-    this.dead ??= DelosError.from(error, 'IO_ERROR', 'the writing thread of RocksDB is gone')
+    this.rejectAll(DelosError.from(error, 'IO_ERROR', 'the writing thread of RocksDB is gone'))
+  }
+
+  private rejectAll(failure: DelosError): void {
+    this.dead ??= failure
     this.answer?.reject(this.dead)
     this.answer = undefined
+    for (const digest of this.digests.splice(0)) digest.reject(this.dead)
   }
 
   // A call into a closed database would end the process.
@@ -252,7 +290,7 @@ class SliceWriter {
   }
 
   take(last: boolean, sync: boolean): RocksWrite {
-    const write = { bytes: this.bytes.subarray(0, this.length), rows: this.rows, last, sync }
+    const write: RocksWrite = { kind: 'write', bytes: this.bytes.subarray(0, this.length), rows: this.rows, last, sync }
     this.bytes = Buffer.allocUnsafeSlow(last ? 0 : SLICE_BYTES)
     this.length = 0
     this.rows = 0

@@ -16,7 +16,7 @@ export interface RocksIteratorOptions {
   readonly gte?: string
   readonly lt?: string
   readonly reverse: boolean
-  readonly keyEncoding: 'utf8'
+  readonly keyEncoding: 'utf8' | 'buffer'
   readonly valueEncoding: 'buffer'
   /** False: rows hold undefined for values, which are not read. */
   readonly values?: boolean
@@ -46,7 +46,7 @@ export interface RocksModule {
   db_get_handle(db: RocksDb): bigint
   /** Closes for all threads; closes iterators first. Nothing may be called on the database afterwards: it would crash. */
   db_close(db: RocksDb, callback: (error: unknown) => void): void
-  /** Each value is a buffer with memory of its own. The options stay undefined: reading them costs more than the get. */
+  /** Each value is a buffer with memory of its own; null past 2 GiB in one call. The options stay undefined: reading them costs more than the get. */
   db_get_many_sync(db: RocksDb, keys: readonly Buffer[], options: undefined): (Buffer | undefined)[]
   db_get_property(db: RocksDb, name: string): string
   /** Pins the current state. */

@@ -9,7 +9,7 @@ import { NodeDisk } from '../runtime/node-disk.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import { nodeTimers } from '../runtime/node-timers.ts'
 import { seededChoices } from './local-store.conformance.ts'
-import { runStoreProgram } from './local-store.program.ts'
+import { digestOfRows, runStoreProgram } from './local-store.program.ts'
 import { ManualTime } from './manual-time.ts'
 import { openRocksStore } from './rocks-store.ts'
 
@@ -20,6 +20,7 @@ const [, , root, directory, end] = process.argv
 const { openRocksStore } = await import(root + '/store/rocks-store.js')
 const { nodeRuntime } = await import(root + '/runtime/node-runtime.js')
 const store = await openRocksStore({ directory, runtime: nodeRuntime(), layerKeysMax: 5000 })
+if (end !== 'kill' || Math.random() < 0.5) void store.digest().catch(() => undefined)
 let number = Number(Buffer.from(store.read().get('a') ?? '0').toString())
 console.log('started ' + number)
 const until = performance.now() + 50 + Math.random() * 200
@@ -45,6 +46,11 @@ for (;;) {
   if (end === 'kill') process.kill(process.pid, 'SIGKILL')
   if (end === 'exit with a view') await store.openView({ deadlineMs: 1e6 })
   if (end === 'exit inside a scan') store.read().scan({ from: '' })[Symbol.iterator]().next()
+  if (end === 'exit inside a digest') {
+    await store.flush()
+    void store.digest()
+    await store.flush()
+  }
   if (end === 'throw') throw new Error('on purpose')
   if (end === 'close') await store.close()
   if (end !== 'close' && end !== 'leave') process.exit(0)
@@ -76,12 +82,14 @@ describe('the RocksDB store', () => {
   async function numberIn(directory: string): Promise<number> {
     const store = await openRocksStore({ directory, runtime: nodeRuntime() })
     const numbers = ['a', 'm', 'z'].map((key) => Number(Buffer.from(store.read().get(key) ?? '0').toString()))
+    const expected = [...digestOfRows(store.read().scan({ from: '' }))]
+    expect([...(await store.digest())].sort()).toEqual(expected.sort())
     await store.close()
     expect(new Set(numbers).size).toBe(1)
     return numbers[0] as number
   }
 
-  it('holds whole commits, at least the flushed ones, after its process was killed', async () => {
+  it('holds whole commits, at least the flushed ones, and their digests, after its process was killed', async () => {
     const directory = join(tempDir('store-killed'), 'store')
     for (let round = 0; round < 12; round++) {
       const { status, flushed } = await write(directory, 'kill')
@@ -90,7 +98,15 @@ describe('the RocksDB store', () => {
     }
   })
 
-  for (const end of ['exit', 'exit with a view', 'exit inside a scan', 'throw', 'leave', 'close']) {
+  for (const end of [
+    'exit',
+    'exit with a view',
+    'exit inside a scan',
+    'exit inside a digest',
+    'throw',
+    'leave',
+    'close',
+  ]) {
     it(`does not bring its process down when that ends by: ${end}`, async () => {
       const directory = join(tempDir('store-ended'), 'store')
       for (let round = 0; round < 4; round++) {

@@ -81,8 +81,8 @@ describe('the RocksDB store', () => {
   })
 
   it('refuses a newer format, and databases and directories that are not its own', async () => {
-    await foreignDatabase('\u0102format', '2')
-    expect(await refusal(open())).toBe('FORMAT: the store in DIR has format 2, this version reads up to 1')
+    await foreignDatabase('\u0102format', '3')
+    expect(await refusal(open())).toBe('FORMAT: the store in DIR has format 3, this version reads up to 2')
     await fs.rm(directory, { recursive: true })
     await foreignDatabase('somebody', 'else')
     expect(await refusal(open())).toBe('FORMAT: the RocksDB database in DIR is not a store of ours')
@@ -129,6 +129,50 @@ describe('the RocksDB store', () => {
     await store.close()
     const again = await open()
     expect([...again.read().scan({ from: '' })].map(([key]) => key)).toEqual(['a'])
+    await again.close()
+  })
+
+  it('keeps digests durably from the first one on, and only then is no longer for an older build', async () => {
+    const marks = async (): Promise<{ format: string | undefined; digests: boolean }> => {
+      const rocks = loadRocks()
+      const db = rocks.db_init(directory)
+      await new Promise((resolve) => rocks.db_open(db, { createIfMissing: false } as RocksOpenOptions, resolve))
+      const keys = ['\u0102format', '\u0102digests'].map((key) => Buffer.from(key))
+      const [format, digests] = rocks.db_get_many_sync(db, keys, undefined)
+      await new Promise((resolve) => rocks.db_close(db, resolve))
+      return { format: format?.toString(), digests: digests !== undefined }
+    }
+    let store = await open()
+    put(store, 'a\x00', '1')
+    await store.close()
+    expect(await marks()).toEqual({ format: '1', digests: false })
+    store = await open()
+    const before = await store.digest()
+    await store.close()
+    expect(await marks()).toEqual({ format: '2', digests: true })
+    store = await open()
+    put(store, 'b\x00', '1')
+    await store.flush()
+    await store.close()
+    store = await open()
+    expect((await store.digest()).get('a')).toBe(before.get('a'))
+    expect([...(await store.digest()).keys()]).toEqual(['a', 'b'])
+    await store.close()
+  })
+
+  it('closes in the middle of the first digest', async () => {
+    const store = await open()
+    const tx = store.begin()
+    for (let i = 0; i < 20_000; i++) tx.put(`a\x00${i}`, Buffer.alloc(100))
+    tx.commit()
+    await store.flush()
+    const digest = store.digest()
+    await store.flush()
+    const rejected = expect(digest).rejects.toMatchObject({ code: 'CLOSED' })
+    await store.close()
+    await rejected
+    const again = await open()
+    expect((await again.digest()).size).toBe(1)
     await again.close()
   })
 

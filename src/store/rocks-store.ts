@@ -7,8 +7,9 @@ import { makeDirDurably } from '../runtime/durable-file.ts'
 import type { Clock, Timers } from '../runtime/runtime.ts'
 import { Deferred } from './deferred.ts'
 import type { LocalStore } from './local-store.ts'
-import { META_FORMAT_KEY, RocksBackend } from './rocks-backend.ts'
+import { META_FORMAT_KEY, RocksBackend, STORE_FORMATS } from './rocks-backend.ts'
 import { loadRocks, type RocksDb, type RocksModule, type RocksOpenOptions, rocksError } from './rocks-binding.ts'
+import { digestKeyOf } from './row-hash.ts'
 import { StoreCore, type StoreOptions } from './store-core.ts'
 
 /** What a RocksDB store needs of the runtime. */
@@ -27,9 +28,6 @@ export interface RocksStoreOptions extends StoreOptions {
   /** Memory that RocksDB's own write buffers may take, roughly. Default 128 MiB. */
   readonly memtableBytes?: number
 }
-
-/** Version of keys and values in RocksDB; raised when an older build could not read them. */
-const STORE_FORMAT = 1
 
 /**
  * Opens the store in `directory`. Rejects with UNSUPPORTED (no RocksDB for this machine), IN_USE (held by another process,
@@ -50,7 +48,7 @@ export async function openRocksStore(options: RocksStoreOptions): Promise<LocalS
   })
   try {
     checkFormat(rocks, db, directory)
-    return new StoreCore(new RocksBackend(rocks, db, runtime.timers), runtime, options)
+    return new StoreCore(new RocksBackend(rocks, db, runtime.timers, digestKeyOf(options.digestKey)), runtime, options)
   } catch (thrown) {
     await closeDatabase(rocks, db)
     throw rocksError(thrown, `opening the store in ${directory}`)
@@ -99,15 +97,15 @@ function checkFormat(rocks: RocksModule, db: RocksDb, directory: string): void {
     if (!isEmpty(rocks, db))
       throw new DelosError('FORMAT', `the RocksDB database in ${directory} is not a store of ours`)
     const batch = rocks.batch_init()
-    rocks.batch_put(batch, key, Buffer.from(String(STORE_FORMAT)), undefined)
+    rocks.batch_put(batch, key, Buffer.from(String(STORE_FORMATS.first)), undefined)
     rocks.batch_write(db, batch, { sync: true })
     return
   }
   const version = Number(stored.toString('latin1'))
   if (!Number.isInteger(version))
     throw new DelosError('CORRUPT', `the store in ${directory} has no readable format version`)
-  if (version > STORE_FORMAT) {
-    const message = `the store in ${directory} has format ${version}, this version reads up to ${STORE_FORMAT}`
+  if (version > STORE_FORMATS.digests) {
+    const message = `the store in ${directory} has format ${version}, this version reads up to ${STORE_FORMATS.digests}`
     throw new DelosError('FORMAT', message)
   }
 }

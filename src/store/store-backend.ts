@@ -2,6 +2,7 @@
 // backend implement it; a test can wrap one to plant a fault. Nothing here knows transactions or layers.
 
 import type { Key } from '../base/key.ts'
+import type { StoreDigest } from './local-store.ts'
 import type { Written } from './write-table.ts'
 
 /** Rows of a range, flat: key, value, key, value … `done` is true if the range holds no more in this direction. */
@@ -47,6 +48,11 @@ export interface StoreBackend extends BackendReads {
   /** Writes the batch atomically, even an empty one; with `sync`, it and all before it are durable when this resolves. */
   write(batch: WriteBatch, sync: boolean): Promise<void>
   getLocal(key: Key): Uint8Array | undefined
+  /**
+   * The digests of the content as it is now (see LocalStore.digest); may resolve behind later writes. Only called while no write
+   * is in flight. From the first one in the life of the disk on, writes keep them.
+   */
+  digest(): Promise<StoreDigest>
   /** Pins the state as it is now. Only called while no write is in flight. */
   openSnapshot(): BackendSnapshot
   /** Only called while no write is in flight and no snapshot open. */

@@ -15,7 +15,7 @@ const runtime = { clock: time, timers: time, random: new NodeRandom() }
 type Changes = (inner: StoreBackend) => Partial<StoreBackend>
 
 function changed(inner: StoreBackend, changes: Changes): StoreBackend {
-  const methods = ['get', 'getMany', 'readRange', 'getLocal', 'write', 'openSnapshot', 'close'] as const
+  const methods = ['get', 'getMany', 'readRange', 'getLocal', 'write', 'digest', 'openSnapshot', 'close'] as const
   const same = Object.fromEntries(methods.map((name) => [name, (inner[name] as () => unknown).bind(inner)]))
   return { ...(same as unknown as StoreBackend), ...changes(inner) }
 }
@@ -45,6 +45,7 @@ describe('a store whose disk fails', () => {
       store.openView({ deadlineMs: 1000 }),
       store.whenWritable(),
       store.local.put('id', Buffer.from('1')),
+      store.digest(),
     ]
     const outcomes = Promise.allSettled(waiting)
     await new Promise((resolve) => nodeTimers.soon(() => resolve(undefined)))
@@ -56,6 +57,7 @@ describe('a store whose disk fails', () => {
     await expect(store.whenWritable()).rejects.toMatchObject(ioError)
     await expect(store.openView({ deadlineMs: 1 })).rejects.toMatchObject(ioError)
     await expect(store.local.put('id', Buffer.from('1'))).rejects.toMatchObject(ioError)
+    await expect(store.digest()).rejects.toMatchObject(ioError)
     expect(() => put(store, 'k')).toThrow(expect.objectContaining(ioError))
     expect(store.read().get('k11')?.toString()).toBe('1')
     await store.close()
@@ -108,6 +110,17 @@ describe('a planted fault', () => {
   it('in which a flush does not sync is found by the random programs', async () => {
     const found = await firstFailure((inner) => ({ write: (batch) => inner.write(batch, false) }))
     expect(found).toMatch(/after a crash the store holds no state/)
+  })
+
+  it('in which a digest is taken behind a later push is found by the random programs', async () => {
+    const turn = (): Promise<void> => new Promise((resolve) => nodeTimers.soon(resolve))
+    const found = await firstFailure((inner) => ({
+      digest: () =>
+        turn()
+          .then(turn)
+          .then(() => inner.digest()),
+    }))
+    expect(found).toMatch(/a digest: the store has/)
   })
 
   function partOf(batch: WriteBatch, rows: (readonly [string, Written])[]): WriteBatch {

@@ -5,14 +5,12 @@
 import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
-import type { Clock, Timers } from '../runtime/runtime.ts'
 import { Deferred } from './deferred.ts'
 import type {
   KeyRange,
   LocalRange,
   LocalStore,
   ReadTx,
-  ReplaceHook,
   Row,
   ScanOptions,
   StoreDigest,
@@ -25,8 +23,9 @@ import { mergedScan } from './merged-scan.ts'
 import type { StoreBackend, WriteBatch } from './store-backend.ts'
 import { SnapshotView } from './store-view.ts'
 import { StoreTransaction, type TransactionOwner } from './transaction.ts'
+import { type StoreRuntime, ViewRequest } from './view-request.ts'
 import { DEFAULT_LAYER_LIMITS, type LayerLimits, WriteBackLayer } from './write-back-layer.ts'
-import { WriteTable, type Written } from './write-table.ts'
+import { WriteTable } from './write-table.ts'
 
 /** Options of every store, whatever its backend. */
 export interface StoreOptions extends Partial<LayerLimits> {
@@ -34,12 +33,10 @@ export interface StoreOptions extends Partial<LayerLimits> {
   readonly viewsMax?: number
   /** Local puts waiting to become durable. Default 1 000. */
   readonly localPutsMax?: number
-}
-
-/** What StoreCore needs of the runtime. */
-export interface StoreRuntime {
-  readonly clock: Clock
-  readonly timers: Timers
+  /** Digests that wait for their push or their computation. Default 8. */
+  readonly digestsMax?: number
+  /** 16 bytes that the hashes of digests depend on: the same wherever digests are compared. Default zeros. */
+  readonly digestKey?: Uint8Array
 }
 
 export class StoreCore implements LocalStore, TransactionOwner {
@@ -47,12 +44,12 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private readonly runtime: StoreRuntime
   private readonly viewsMax: number
   private readonly localPutsMax: number
+  private readonly digestsMax: number
   private readonly layer: WriteBackLayer
 
   private transaction: StoreTransaction | undefined
   /** The writes of the open transaction; kept between transactions, since building a table costs more than filling it. */
   private readonly writes = new WriteTable()
-  private hook: ReplaceHook | undefined
   /** Commits so far; how many of them the disk has; how many of them survive a crash. */
   private committed = 0
   private pushed = 0
@@ -64,6 +61,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private pumpPlanned = false
   private writing: Promise<void> | undefined
   private readonly flushWaiters: { readonly upTo: number; readonly done: Deferred<void> }[] = []
+  private readonly digestWaiters: DigestRequest[] = []
   private viewWaiters: ViewRequest[] = []
   private readonly views = new Set<SnapshotView>()
   private localPending = new Map<Key, Uint8Array>()
@@ -77,6 +75,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     this.runtime = runtime
     this.viewsMax = options.viewsMax ?? 8
     this.localPutsMax = options.localPutsMax ?? 1000
+    this.digestsMax = options.digestsMax ?? 8
     this.layer = new WriteBackLayer({
       layerBytesMax: options.layerBytesMax ?? DEFAULT_LAYER_LIMITS.layerBytesMax,
       layerKeysMax: options.layerKeysMax ?? DEFAULT_LAYER_LIMITS.layerKeysMax,
@@ -127,7 +126,6 @@ export class StoreCore implements LocalStore, TransactionOwner {
   commit(writes: WriteTable): void {
     this.checkOpen()
     if (this.failure) throw this.failure
-    if (this.hook) this.tellReplaced(writes, this.hook)
     this.layer.absorb(writes)
     this.committed++
     if (this.layer.wantsPush) this.planPump()
@@ -136,28 +134,6 @@ export class StoreCore implements LocalStore, TransactionOwner {
   ended(): void {
     this.transaction = undefined
     this.writes.clear()
-  }
-
-  digest(): Promise<StoreDigest> {
-    return Promise.reject(new DelosError('UNSUPPORTED', 'digests are not there yet'))
-  }
-
-  setReplaceHook(hook: ReplaceHook | undefined): void {
-    this.hook = hook
-  }
-
-  private tellReplaced(writes: WriteTable, hook: ReplaceHook): void {
-    const keys: Key[] = []
-    const values: Written[] = []
-    writes.forEach((key, value) => {
-      keys.push(key)
-      values.push(value)
-    })
-    const before = this.getMany(keys)
-    for (let i = 0; i < keys.length; i++) {
-      const after = values[i] ?? undefined
-      if (before[i] !== undefined || after !== undefined) hook(keys[i] as Key, before[i], after)
-    }
   }
 
   // Waiting for the disk.
@@ -174,6 +150,23 @@ export class StoreCore implements LocalStore, TransactionOwner {
     if (last?.upTo === this.committed) return last.done.promise
     const done = new Deferred<void>()
     this.flushWaiters.push({ upTo: this.committed, done })
+    this.planPump()
+    return done.promise
+  }
+
+  digest(): Promise<StoreDigest> {
+    if (this.closing) return Promise.reject(closedError())
+    if (this.failure) return Promise.reject(this.failure)
+    const upTo = this.committed
+    const last = this.digestWaiters.at(-1)
+    if (last?.upTo === upTo) return last.done.promise
+    if (this.digestWaiters.length >= this.digestsMax) {
+      return Promise.reject(new DelosError('OVERLOADED', `digestsMax: ${this.digestsMax} digests of the store wait`))
+    }
+    // What is committed from now on goes into another table: the push before it ends exactly here.
+    if ((this.layer.newestFrozen?.upTo ?? this.pushed) !== upTo) this.layer.freeze(upTo)
+    const done = new Deferred<StoreDigest>()
+    this.digestWaiters.push({ upTo, done, asked: false })
     this.planPump()
     return done.promise
   }
@@ -238,7 +231,8 @@ export class StoreCore implements LocalStore, TransactionOwner {
     try {
       if (!this.failure) await this.flushAll()
     } finally {
-      await this.writing
+      while (this.writing) await this.writing
+      for (const { done } of this.digestWaiters.splice(0)) done.reject(closedError())
       for (const request of this.viewWaiters) request.reject(closedError())
       this.viewWaiters = []
       for (const view of [...this.views]) view.close()
@@ -268,14 +262,17 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private pump(): void {
     if (this.writing || this.failure || this.abandoned) return
     this.serveViews()
-    const sync = this.flushWaiters.length > 0 || this.localWaiters.length > 0
-    if (!sync && !this.layer.wantsPush && !this.layer.full && this.viewWaiters.length === 0) return
+    this.askDigests()
+    const { layer } = this
+    const upTo = layer.oldestFrozen?.upTo ?? this.committed
+    const sync = (this.flushWaiters[0]?.upTo ?? Number.POSITIVE_INFINITY) <= upTo || this.localWaiters.length > 0
+    const wanted = layer.oldestFrozen !== undefined || layer.wantsPush || layer.full || this.viewWaiters.length > 0
+    if (!sync && !wanted) return
     this.writing = this.push(sync)
   }
 
   private async push(sync: boolean): Promise<void> {
-    const { table, bytes } = this.layer.freeze()
-    const upTo = this.committed
+    const { table, bytes, upTo } = this.layer.oldestFrozen ?? this.layer.freeze(this.committed)
     const { localPending, localWaiters } = this
     this.localInFlight = localPending
     this.localPending = new Map()
@@ -310,6 +307,24 @@ export class StoreCore implements LocalStore, TransactionOwner {
     for (const waiter of localWaiters) waiter.resolve()
   }
 
+  // No push is under way and none goes past a digest that was not asked for yet, so the disk holds what it is about.
+  private askDigests(): void {
+    for (const request of this.digestWaiters) {
+      if (request.asked || request.upTo > this.pushed) continue
+      assert(request.upTo === this.pushed, 'a push went past a digest')
+      request.asked = true
+      this.backend.digest().then(
+        (digest) => {
+          this.digestWaiters.shift()
+          request.done.resolve(digest)
+        },
+        (thrown: unknown) => {
+          if (!this.closing) this.fail(DelosError.from(thrown, 'IO_ERROR', 'the store could not take a digest'), [])
+        },
+      )
+    }
+  }
+
   private serveViews(): void {
     if (this.viewWaiters.length === 0) return
     const ready = this.viewWaiters.filter((request) => request.upTo <= this.pushed)
@@ -328,6 +343,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     for (const { done } of this.flushWaiters.splice(0)) done.reject(failure)
     for (const waiter of [...localWaiters, ...this.localWaiters]) waiter.reject(failure)
     this.localWaiters = []
+    for (const { done } of this.digestWaiters.splice(0)) done.reject(failure)
     for (const request of this.viewWaiters) request.reject(failure)
     this.viewWaiters = []
     this.writable?.reject(failure)
@@ -341,41 +357,12 @@ export class StoreCore implements LocalStore, TransactionOwner {
 
 const EMPTY_LOCAL: ReadonlyMap<Key, Uint8Array> = new Map()
 
-/** A view that was asked for and waits for its push, at most until its deadline. */
-class ViewRequest {
+interface DigestRequest {
+  /** The number of commits whose content it is about. */
   readonly upTo: number
-  readonly done = new Deferred<StoreView>()
-  private readonly runtime: StoreRuntime
-  private readonly deadline: number
-  private readonly timer: { cancel(): void }
-
-  constructor(upTo: number, runtime: StoreRuntime, deadlineMs: number, onTimeout: (request: ViewRequest) => void) {
-    this.upTo = upTo
-    this.runtime = runtime
-    this.deadline = runtime.clock.monotonicMs() + deadlineMs
-    this.timer = runtime.timers.after(deadlineMs, () => {
-      onTimeout(this)
-      this.done.reject(new DelosError('TIMEOUT', `no view of the store within ${deadlineMs} ms`))
-    })
-  }
-
-  leftMs(): number {
-    return Math.max(0, this.deadline - this.runtime.clock.monotonicMs())
-  }
-
-  resolve(view: StoreView): void {
-    this.timer.cancel()
-    this.done.resolve(view)
-  }
-
-  abandon(): void {
-    this.timer.cancel()
-  }
-
-  reject(error: DelosError): void {
-    this.timer.cancel()
-    this.done.reject(error)
-  }
+  readonly done: Deferred<StoreDigest>
+  /** The backend is at work on it. */
+  asked: boolean
 }
 
 function closedError(): DelosError {

@@ -1,5 +1,5 @@
-// The bounded in-memory layer of committed writes: what is visible but not yet on disk. The active table takes commits; a
-// frozen one is on its way to the disk and still read. It decides nothing about when to push: StoreCore does.
+// The bounded in-memory layer of committed writes: what is visible but not yet on disk. The active table takes commits;
+// frozen ones are on their way to the disk, one after the other, and still read. It decides nothing about when to push: StoreCore does.
 
 import { assert } from '../base/assert.ts'
 import type { Key } from '../base/key.ts'
@@ -22,8 +22,10 @@ export class WriteBackLayer {
   private readonly limits: LayerLimits
   private active = new WriteTable()
   private activeBytes = 0
-  private frozen: WriteTable | undefined
+  /** Oldest first: the order of their pushes. */
+  private frozen: readonly FrozenTable[] = []
   private frozenBytes = 0
+  private frozenKeys = 0
   /** Topmost first: what a scan merges. Replaced, never changed, when tables come or go. */
   tables: readonly WriteTable[] = [this.active]
 
@@ -33,9 +35,11 @@ export class WriteBackLayer {
 
   /** The value, null if deleted, undefined if the layer says nothing and the disk decides. */
   get(key: Key): Written | undefined {
-    const value = this.active.get(key)
-    if (value !== undefined || this.frozen === undefined) return value
-    return this.frozen.get(key)
+    let value = this.active.get(key)
+    for (let i = this.frozen.length - 1; value === undefined && i >= 0; i--) {
+      value = (this.frozen[i] as FrozenTable).table.get(key)
+    }
+    return value
   }
 
   /** Takes over every write of a transaction; values are kept, not copied. */
@@ -44,7 +48,7 @@ export class WriteBackLayer {
   }
 
   get keys(): number {
-    return this.active.size + (this.frozen?.size ?? 0)
+    return this.active.size + this.frozenKeys
   }
 
   get bytes(): number {
@@ -69,21 +73,41 @@ export class WriteBackLayer {
     return this.activeBytes >= this.limits.layerBytesMax / 2 || this.active.size >= this.limits.layerKeysMax / 2
   }
 
-  /** Sets the whole active table aside for a push and starts an empty one. */
-  freeze(): { readonly table: WriteTable; readonly bytes: number } {
-    assert(this.frozen === undefined, 'one layer is frozen at a time')
-    this.frozen = this.active
-    this.frozenBytes = this.activeBytes
-    this.active = new WriteTable()
-    this.activeBytes = 0
-    this.tables = [this.active, this.frozen]
-    return { table: this.frozen, bytes: this.frozenBytes }
+  /** The table to push next. */
+  get oldestFrozen(): FrozenTable | undefined {
+    return this.frozen[0]
   }
 
-  /** The frozen table is on disk. */
-  dropFrozen(): void {
-    this.frozen = undefined
-    this.frozenBytes = 0
-    this.tables = [this.active]
+  get newestFrozen(): FrozenTable | undefined {
+    return this.frozen.at(-1)
   }
+
+  /** Sets the whole active table aside for a push of its own, `upTo` a number of that state, and starts an empty one. */
+  freeze(upTo: number): FrozenTable {
+    const frozen = { table: this.active, bytes: this.activeBytes, upTo }
+    this.active = new WriteTable()
+    this.activeBytes = 0
+    this.setFrozen([...this.frozen, frozen])
+    return frozen
+  }
+
+  /** The oldest frozen table is on disk. */
+  dropFrozen(): void {
+    assert(this.frozen.length > 0, 'a frozen table was pushed')
+    this.setFrozen(this.frozen.slice(1))
+  }
+
+  private setFrozen(frozen: readonly FrozenTable[]): void {
+    this.frozen = frozen
+    this.frozenBytes = frozen.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.frozenKeys = frozen.reduce((sum, { table }) => sum + table.size, 0)
+    this.tables = [this.active, ...frozen.map(({ table }) => table).reverse()]
+  }
+}
+
+/** A table that no commit changes any more. */
+export interface FrozenTable {
+  readonly table: WriteTable
+  readonly bytes: number
+  readonly upTo: number
 }
