@@ -316,6 +316,7 @@ describe('multi', () => {
     const harness = server()
     const alice = harness.client()
     alice.create('/a', { acl: READ_ONLY })
+    node(harness, '/a') // From now on in the cache, which the statistics tell of.
     const before = harness.content().filter(([key]) => !key.endsWith('x'))
     const { stats } = harness.zelos
     const results = alice.multi(

@@ -29,8 +29,12 @@ export class ApplyState {
   private attempts = 0
 
   /** A cache that follows the transaction. */
-  cache<K, V extends object>(limits: CacheLimits, sizeOf: (value: V) => number): StagedCache<K, V> {
-    const cache = new StagedCache<K, V>(limits, sizeOf)
+  cache<K, V extends object>(
+    limits: CacheLimits,
+    sizeOf: (value: V) => number,
+    keeps?: (value: V) => boolean,
+  ): StagedCache<K, V> {
+    const cache = new StagedCache<K, V>(limits, sizeOf, keeps)
     this.caches.push(cache)
     return cache
   }

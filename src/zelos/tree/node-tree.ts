@@ -24,7 +24,7 @@ export class NodeTree {
 
   constructor(state: ApplyState, limits: CacheLimits) {
     this.state = state
-    this.nodes = state.cache(limits, (node) => NODE_BYTES + (node.data === null ? 0 : node.data.length))
+    this.nodes = state.cache(limits, memoryOf, (node) => !isUntouched(node))
     state.onForget(() => this.filters.clear())
     state.onBegin(() => this.history.clear())
   }
@@ -186,6 +186,17 @@ function withChildren(node: ZNode, pzxid: Zxid, created: number, added: number):
     aclId: node.aclId,
     numChildren: node.numChildren + added,
   }
+}
+
+function memoryOf(node: ZNode): number {
+  return NODE_BYTES + dataLength(node)
+}
+
+// As it was created. Many such nodes are not read for a while, or never, and to keep them decoded is a sixth of a create:
+// objects that outlive collections, and a large map that grows. Decoding one that is read after all costs 2 µs from the
+// write-back layer, 5 µs from the disk, once.
+function isUntouched(node: ZNode): boolean {
+  return node.mzxid === node.czxid && node.createdChildren === 0 && node.aversion === 0
 }
 
 function dataLength(node: ZNode): number {

@@ -53,6 +53,22 @@ describe('a staged cache', () => {
     expect(one.get('b')).toBeUndefined()
   })
 
+  it('does not take in at a commit what need not be kept, and forgets what was there', () => {
+    const one = new StagedCache<string, Value>(
+      { entriesMax: 100, bytesMax: 1000 },
+      () => 1,
+      ({ name }) => name !== 'new',
+    )
+    one.admit('k', value('old'))
+    one.stage('k', null)
+    one.stage('k', value('new'))
+    expect(one.get('k')?.name).toBe('new')
+    one.commit()
+    expect(one.get('k')).toBeUndefined()
+    one.admit('k', value('new'))
+    expect(one.get('k')?.name).toBe('new')
+  })
+
   it('keeps what is used and drops what is not, within its bounds', () => {
     const one = cache(100)
     one.admit('hot', value('hot'))

@@ -13,6 +13,7 @@ export interface CacheLimits {
  */
 export class StagedCache<K, V extends object> {
   private readonly sizeOf: (value: V) => number
+  private readonly keeps: (value: V) => boolean
   private readonly generationEntriesMax: number
   private readonly generationBytesMax: number
   private young = new Map<K, V>()
@@ -24,9 +25,13 @@ export class StagedCache<K, V extends object> {
   private readonly undo: (readonly [K, V | null | undefined])[] = []
   private attempts = 0
 
-  /** `sizeOf` counts the bytes that a value keeps alive, roughly. */
-  constructor(limits: CacheLimits, sizeOf: (value: V) => number) {
+  /**
+   * `sizeOf` counts the bytes that a value keeps alive, roughly. What `keeps` refuses does not enter the cache when it is
+   * committed, only when it is read.
+   */
+  constructor(limits: CacheLimits, sizeOf: (value: V) => number, keeps: (value: V) => boolean = () => true) {
     this.sizeOf = sizeOf
+    this.keeps = keeps
     this.generationEntriesMax = Math.max(1, limits.entriesMax >> 1)
     this.generationBytesMax = Math.max(1, limits.bytesMax / 2)
   }
@@ -61,8 +66,8 @@ export class StagedCache<K, V extends object> {
   commit(): void {
     if (this.staged.size === 0) return
     for (const [key, value] of this.staged) {
-      if (value === null) this.forget(key)
-      else this.set(key, value)
+      if (value !== null && this.keeps(value)) this.set(key, value)
+      else this.forget(key)
     }
     this.staged.clear()
   }
