@@ -1,3 +1,5 @@
+// The pages of docs/ that build something: their blocks are put together, compiled against the published types and run.
+
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,37 +9,74 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
-/** Inside the package, so that its public names resolve to what was built. */
-const WORK = join(ROOT, 'build', 'walkthrough')
+const { resolve } = createRequire(import.meta.url)
+const TSC = join(dirname(resolve('typescript/package.json')), 'bin', 'tsc')
+const VITEST = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
 
-/** The code blocks of a page, joined by the file that each says it belongs to. */
-function filesOf(page: string): Map<string, string> {
-  const files = new Map<string, string>()
-  for (const [, file, code] of page.matchAll(/^```ts file=(\S+)\n(.*?)^```$/gms)) {
-    files.set(file as string, (files.get(file as string) ?? '') + code)
+/** One page, built in a folder inside the package, so that its public names resolve to what was built. */
+class Walkthrough {
+  /** By name, in order of the page. */
+  readonly files = new Map<string, string>()
+  private readonly page: string
+  private readonly work: string
+
+  constructor(name: string) {
+    this.page = readFileSync(join(ROOT, 'docs', `${name}.md`), 'utf8')
+    this.work = join(ROOT, 'build', 'walkthrough', name)
+    for (const [, file, code] of this.page.matchAll(/^```ts file=(\S+)\n(.*?)^```$/gms)) {
+      this.files.set(file as string, (this.files.get(file as string) ?? '') + code)
+    }
   }
-  return files
+
+  compile(): void {
+    rmSync(this.work, { recursive: true, force: true })
+    mkdirSync(this.work, { recursive: true })
+    for (const [file, code] of this.files) writeFileSync(join(this.work, file), code)
+    const config = {
+      extends: '../../../tsconfig.json',
+      compilerOptions: { noEmit: false, paths: {}, rootDir: '.', outDir: 'out' },
+      include: ['*.ts'],
+      exclude: [],
+    }
+    writeFileSync(join(this.work, 'tsconfig.json'), JSON.stringify(config))
+    execFileSync(process.execPath, [TSC, '-p', this.work], { stdio: 'inherit' })
+  }
+
+  /** What the page says its program prints, and what it does print. */
+  outputs(): { said: string | undefined; printed: string } {
+    const dataDir = mkdtempSync(join(tmpdir(), 'walkthrough-'))
+    try {
+      const printed = execFileSync(process.execPath, [join(this.work, 'out/try.js'), dataDir], { encoding: 'utf8' })
+      return { said: /^```text\n(.*?)^```$/ms.exec(this.page)?.[1], printed }
+    } finally {
+      rmSync(dataDir, { recursive: true })
+    }
+  }
+
+  /** Runs the page's own tests, which throw if they fail. */
+  runTests(): void {
+    const out = join(this.work, 'out')
+    // Its own, or the one of this repository would be found.
+    writeFileSync(join(out, 'vitest.config.mjs'), "export default { test: { include: ['*.test.js'] } }")
+    execFileSync(process.execPath, [VITEST, 'run', '--root', out, '--reporter', 'dot'], { stdio: 'pipe' })
+  }
 }
 
 it('docs/writing-a-database.md compiles against the public types and prints what it says', () => {
-  const page = readFileSync(join(ROOT, 'docs/writing-a-database.md'), 'utf8')
-  const expected = /^```text\n(.*?)^```$/ms.exec(page)?.[1]
-  rmSync(WORK, { recursive: true, force: true })
-  mkdirSync(WORK, { recursive: true })
-  for (const [file, code] of filesOf(page)) writeFileSync(join(WORK, file), code)
-  const config = {
-    extends: '../../tsconfig.json',
-    compilerOptions: { noEmit: false, paths: {}, rootDir: '.', outDir: 'out' },
-    include: ['*.ts'],
-    exclude: [],
+  const walkthrough = new Walkthrough('writing-a-database')
+  walkthrough.compile()
+  const { said, printed } = walkthrough.outputs()
+  expect(printed).toBe(said)
+})
+
+it('docs/writing-an-engine.md builds examples/compression, whose tests pass and whose program prints what it says', () => {
+  const walkthrough = new Walkthrough('writing-an-engine')
+  expect([...walkthrough.files.keys()]).toEqual(['compression.ts', 'compression.test.ts', 'try.ts'])
+  for (const [file, code] of walkthrough.files) {
+    expect(code).toBe(readFileSync(join(ROOT, 'examples/compression', file), 'utf8'))
   }
-  writeFileSync(join(WORK, 'tsconfig.json'), JSON.stringify(config))
-  execFileSync(process.execPath, [TSC, '-p', WORK], { stdio: 'inherit' })
-  const dataDir = mkdtempSync(join(tmpdir(), 'walkthrough-'))
-  try {
-    expect(execFileSync(process.execPath, [join(WORK, 'out/try.js'), dataDir], { encoding: 'utf8' })).toBe(expected)
-  } finally {
-    rmSync(dataDir, { recursive: true })
-  }
+  walkthrough.compile()
+  walkthrough.runTests()
+  const { said, printed } = walkthrough.outputs()
+  expect(printed).toBe(said)
 })

@@ -1,5 +1,6 @@
 // The public entry `delos/engine`: what an engine or a database is written against, and how a stack is composed.
 
+export { DelosError, type ErrorCode } from '../base/delos-error.ts'
 export { attempt } from './attempt.ts'
 export type { ApplyTimes, BottomEngine, BottomStatus, ProposalCounts, StackState, StopReport } from './bottom-engine.ts'
 export { DIGEST_HEADER, digestRequest, type PositionedDigest } from './digest.ts'

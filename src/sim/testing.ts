@@ -18,6 +18,7 @@ export { type NetworkUnderTest, networkConformance } from '../runtime/network.co
 export { localStoreConformance, ManualTime } from '../store/local-store.conformance.ts'
 export { type Choices, runStoreProgram, type StoreHarness } from '../store/local-store.program.ts'
 export { Counters } from './counters.ts'
+export { openEngineServer } from './engine-server.ts'
 export { CALM, type FaultOptions, type Faults, faultsWith, STORMY } from './faults.ts'
 export { SeededRandom } from './seeded-random.ts'
 export type { SimRuntime, SimServer } from './sim-server.ts'
