@@ -61,6 +61,9 @@ export interface BottomStatus {
   readonly failedTrims: number
   /** Cumulative time inside transactions, postApply and completions. Its rate is the utilisation of apply. */
   readonly applyMs: number
+  /** Digests that the log asked for; skipped are those that found too many others waiting. */
+  readonly digestsTaken: number
+  readonly digestsSkipped: number
 }
 
 /** Proposals of this server and this process. If some wait and `answered` stands still, the log gives nothing back. */

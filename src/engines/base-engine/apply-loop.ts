@@ -26,6 +26,8 @@ export interface ApplyLoopParts extends ApplyLoopLimits {
   readonly store: LocalStore
   readonly timers: Timers
   readonly slices: SliceRunner
+  /** After a slice that ends behind an entry that asks for a digest, before the next commit. */
+  digestDue(position: LogPos): void
   /** After each slice. */
   advanced(cursor: LogPos, bytes: number): void
   /** The loop has ended for good. */
@@ -146,6 +148,7 @@ export class ApplyLoop {
     this.spentMs += slices.counts.applyMs - before
     this.spentBytes += result.bytes
     if (result.failure !== undefined) this.fail(result.failure)
+    else if (result.digestAt !== undefined) this.parts.digestDue(result.digestAt)
     this.parts.advanced(this.position, result.bytes)
     if (this.stopped) return
     const inChunk = this.position < this.chunkNext

@@ -23,6 +23,7 @@ import type { LocalStore, ReadTx } from '../../store/local-store.ts'
 import { ApplyLoop } from './apply-loop.ts'
 import { BASE_LIMITS, type BaseLimits } from './base-limits.ts'
 import { loadCursor } from './cursor.ts'
+import { DigestTaker } from './digest-taker.ts'
 import { DuplicateFilter } from './duplicate-filter.ts'
 import { FlushLoop } from './flush-loop.ts'
 import { nextIncarnation } from './incarnation.ts'
@@ -61,6 +62,7 @@ export class BaseEngine implements BottomEngine {
   private readonly pending: PendingProposals
   private readonly flushes: FlushLoop
   private readonly syncs: SyncBus
+  private readonly digests: DigestTaker
   private above!: Applicator<unknown>
   private running: Running | undefined
   private state: StackState = 'starting'
@@ -88,6 +90,7 @@ export class BaseEngine implements BottomEngine {
       cursor: () => this.cursor,
       failed: (error) => this.fail(report(error, this.cursor, undefined)),
     })
+    this.digests = new DigestTaker({ store, failed: (error) => this.stopWith(error) })
     this.syncs = new SyncBus({
       timers,
       deadlineMs: this.limits.syncDeadlineMs,
@@ -111,7 +114,7 @@ export class BaseEngine implements BottomEngine {
   }
 
   get lastDigest(): PositionedDigest | undefined {
-    return undefined // taken by nobody yet
+    return this.digests.last
   }
 
   stopWith(error: DelosError): void {
@@ -164,6 +167,10 @@ export class BaseEngine implements BottomEngine {
       store,
       timers,
       slices,
+      // Behind the others there is no use in one: it would be compared with what they have long forgotten.
+      digestDue: (position) => {
+        if (this.state === 'serving') this.digests.take(position)
+      },
       advanced: (reached, bytes) => this.advanced(reached, bytes),
       failed: (failure) => this.fail(failure),
     })
@@ -242,6 +249,8 @@ export class BaseEngine implements BottomEngine {
       tailChecks: this.syncs.tailChecks,
       failedTrims: this.flushes.failedTrims,
       applyMs: counts?.applyMs ?? 0,
+      digestsTaken: this.digests.counts.taken,
+      digestsSkipped: this.digests.counts.skipped,
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { ApplyTimes, StopReport } from '../../engine/bottom-engine.ts'
+import { DIGEST_HEADER } from '../../engine/digest.ts'
 import type { Applicator } from '../../engine/engine.ts'
 import { refuseUnknownHeaders } from '../../engine/engine-layer.ts'
 import type { Entry } from '../../engine/entry.ts'
@@ -41,6 +42,8 @@ export interface SliceResult {
   readonly bytes: number
   /** The cursor after the commit. */
   readonly cursor: LogPos
+  /** Set if the last applied entry asks for a digest of what is committed now: its position. */
+  readonly digestAt: LogPos | undefined
   /** Set if the database must stop at `cursor`. */
   readonly failure: StopReport | undefined
 }
@@ -84,7 +87,8 @@ export class SliceRunner {
 
   /**
    * Applies entries from index `from` on until they or the budget end. `next` is the cursor behind the last of them. If one
-   * can't be understood, what is before it is committed; if apply throws, nothing of the slice is.
+   * can't be understood, what is before it is committed; if apply throws, nothing of the slice is. An entry that asks for a
+   * digest ends the slice, so that all servers take it of the same content.
    */
   run(entries: readonly LogEntry[], from: number, cursor: LogPos, next: LogPos): SliceResult {
     const { clock, sliceBytes, sliceMs } = this.parts
@@ -94,6 +98,7 @@ export class SliceRunner {
     let at = from
     let reached = cursor
     let bytes = 0
+    let digestAt: LogPos | undefined
     let failure: StopReport | undefined
     try {
       tx = this.parts.store.begin()
@@ -105,11 +110,11 @@ export class SliceRunner {
           break
         }
         if (entry === undefined) this.counts.voided++
-        else this.applyOne(tx, entry, logged.pos)
+        else if (this.applyOne(tx, entry, logged.pos) && entry.headers.has(DIGEST_HEADER)) digestAt = logged.pos
         bytes += logged.bytes.length
         reached = (logged.pos + 1) as LogPos
         at++
-        if (bytes >= sliceBytes || clock.monotonicMs() - startMs >= sliceMs) break
+        if (digestAt !== undefined || bytes >= sliceBytes || clock.monotonicMs() - startMs >= sliceMs) break
       }
       if (at === entries.length) reached = next
       this.parts.duplicates.write(tx)
@@ -118,13 +123,20 @@ export class SliceRunner {
     } catch (thrown) {
       this.abort(tx)
       const logged = entries[at]
-      return { done: from, bytes: 0, cursor, failure: report(thrown, logged?.pos ?? cursor, logged) }
+      return {
+        done: from,
+        bytes: 0,
+        cursor,
+        digestAt: undefined,
+        failure: report(thrown, logged?.pos ?? cursor, logged),
+      }
     }
     failure = this.committed(reached, startMs, bytes) ?? failure
-    return { done: at, bytes, cursor: reached, failure }
+    return { done: at, bytes, cursor: reached, digestAt, failure }
   }
 
-  private applyOne(tx: Transaction, entry: Entry, pos: LogPos): void {
+  /** False if it is a duplicate, and dropped. */
+  private applyOne(tx: Transaction, entry: Entry, pos: LogPos): boolean {
     const header = entry.headers.get(BASE)
     let pending: Pending | undefined
     if (header !== undefined) {
@@ -133,7 +145,7 @@ export class SliceRunner {
       if (arrival !== 'new') {
         this.counts.duplicates++
         this.noteTooLate(stamp)
-        return
+        return false
       }
       pending = this.parts.stamper.made(stamp) ? this.parts.pending.find(stamp.localId) : undefined
     }
@@ -142,6 +154,7 @@ export class SliceRunner {
     this.positions.push(pos)
     this.results.push(result)
     this.waiting.push(pending)
+    return true
   }
 
   // Whoever still waits for an entry that is dropped: no copy of it was applied before, and none ever will be.
