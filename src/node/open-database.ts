@@ -217,7 +217,9 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   })
   closers.push(() => log.close())
   await log.sweepOrphans()
-  const store = await openRocksStore({ directory: paths.store, runtime })
+  // Servers of one database compare digests, and nobody else's.
+  const digestKey = Buffer.from(identity.databaseId, 'hex')
+  const store = await openRocksStore({ directory: paths.store, runtime, digestKey })
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
   const observers = new ObserverSet({ clock })
