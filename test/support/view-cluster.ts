@@ -76,6 +76,8 @@ export class ViewServer implements Engine<unknown>, Applicator<unknown> {
   stalled = false
   /** Its proposals don't reach the log, and nobody knows. */
   cutOff = false
+  /** The database says at boot that it needs nothing of the log. */
+  allowAll = true
   /** Passed down by the engine. */
   trimPrefix = 0
   /** Payloads that reached the database. */
@@ -111,6 +113,7 @@ export class ViewServer implements Engine<unknown>, Applicator<unknown> {
       timerService: undefined,
       durableCursor: () => this.durable as LogPos,
       read: () => this.tx,
+      proposals: () => ({ waiting: this.waiting.size, answered: 0 }),
       lastDigest: () => this.digest,
       stopDatabase: (error) => {
         throw error
@@ -124,7 +127,7 @@ export class ViewServer implements Engine<unknown>, Applicator<unknown> {
       },
       postApply: () => undefined,
     })
-    this.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
+    if (this.allowAll) this.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
     this.engine.load(this.tx)
     this.play()
     this.engine.serving()

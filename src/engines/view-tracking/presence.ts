@@ -51,6 +51,8 @@ export class Presence {
   /** The newest entry that was neither heartbeat nor request of a digest. */
   private lastMoved: LogPos = NOWHERE
   private lastRequest: LogPos = NOWHERE
+  private newestDigest: number = NOWHERE
+  /** While something new waits for a digest and nobody asked for one. */
   private ticksWithoutDigest = 0
 
   constructor(parts: PresenceParts) {
@@ -184,7 +186,9 @@ export class Presence {
   private askForDigest(): void {
     const { context, view } = this.parts
     const newest = Math.max(this.lastRequest, context.lastDigest()?.position ?? NOWHERE)
-    this.ticksWithoutDigest = this.lastMoved > newest ? this.ticksWithoutDigest + 1 : 0
+    if (newest !== this.newestDigest || this.lastMoved < newest) this.ticksWithoutDigest = 0
+    this.newestDigest = newest
+    if (this.lastMoved > newest) this.ticksWithoutDigest++
     const patience = view.ids[0] === context.serverId ? 1 : DIGEST_OVERDUE_TICKS
     if (this.ticksWithoutDigest >= patience) this.submit('digest', digestRequest(), () => undefined)
   }
