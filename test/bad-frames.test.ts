@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type BadBytes, type BadRequest, badBytes, badOperation, damagedInside } from './support/bad-frames.ts'
@@ -19,6 +20,7 @@ const INSIDE = 8_500
 const LANES = 4
 const TICK_MS = 200
 const MEMORY_BYTES = 20 * 1024 * 1024
+const SENDER_NICENESS = 10
 const XID = 77
 const XID_PING = -2
 
@@ -35,8 +37,8 @@ interface NeighbourReport {
   readonly unanswered: number
   readonly over50: number
   readonly worstMs: number
-  readonly worstWithLossMs: number
-  readonly lostMs: number
+  /** In which the neighbour's own process did not run; left out of its latencies. */
+  readonly stalledMs: number
 }
 
 let server: TestServer
@@ -55,7 +57,7 @@ class Neighbour {
 
   constructor() {
     const script = fileURLToPath(new URL('./support/neighbour.mjs', import.meta.url))
-    this.child = spawn(process.execPath, [script, String(server.port), '/neighbour', String(server.pid)], {
+    this.child = spawn(process.execPath, [script, String(server.port), '/neighbour'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.child.stdout?.on('data', (chunk: Buffer) => {
@@ -165,6 +167,8 @@ it(`${FRAMES} bad frames, ${INSIDE} of them damaged inside, do no harm`, async (
 
   const neighbour = new Neighbour()
   await delay(200)
+  // Who sends bad frames has a processor of his own: here he must not take the server's or the neighbour's.
+  setPriority(SENDER_NICENESS)
   const started = performance.now()
   const counters = await sendBadFrames(random, INSIDE, FRAMES - INSIDE)
   const seconds = (performance.now() - started) / 1000
