@@ -3,6 +3,9 @@ import { countingEngine } from '../../test/support/counting-engine.ts'
 import { openEngineServer } from '../../test/support/engine-harness.ts'
 import { engineConformance } from '../engine/engine.conformance.ts'
 import { batchingEngine } from './batching-engine.ts'
+import { sessionOrderEngine } from './session-order/session-order-engine.ts'
+import { timeEngine } from './time/time-engine.ts'
+import { viewTrackingEngine } from './view-tracking/view-tracking-engine.ts'
 
 const api = { describe, it, expect }
 
@@ -12,8 +15,26 @@ engineConformance('Batching', api, {
   open: openEngineServer,
 })
 
+engineConformance('SessionOrder', api, {
+  factory: sessionOrderEngine(),
+  others: [countingEngine(), batchingEngine({ batchCountMax: 5, inFlightMax: 3 })],
+  open: openEngineServer,
+})
+
 engineConformance('an engine with a header and a range of its own', api, {
   factory: countingEngine(),
   others: [batchingEngine({ batchCountMax: 5 })],
+  open: openEngineServer,
+})
+
+engineConformance('Time', api, {
+  factory: timeEngine(),
+  others: [batchingEngine({ batchCountMax: 5 }), countingEngine()],
+  open: openEngineServer,
+})
+
+engineConformance('ViewTracking', api, {
+  factory: viewTrackingEngine({ heartbeatMs: 1, silentMs: 1000 }),
+  others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
   open: openEngineServer,
 })
