@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
+import { registerEngineMetrics } from './engine-metrics.ts'
 import type { Routes } from './http-listener.ts'
 import type { Database } from './open-database.ts'
 import { productVersion } from './version.ts'
@@ -21,6 +22,7 @@ export function metricsRoutes(sources: MetricSources): Routes {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   for (const register of families(sources)) register(registry)
+  registerEngineMetrics(registry, sources.databases)
   return (app) => {
     app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   }
