@@ -34,7 +34,7 @@ engineConformance('Time', api, {
 })
 
 engineConformance('ViewTracking', api, {
-  factory: viewTrackingEngine({ heartbeatMs: 1, silentMs: 1000 }),
+  factory: viewTrackingEngine(),
   others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
   open: openEngineServer,
 })

@@ -17,6 +17,8 @@ import { Ledger, type LedgerResult } from './ledger.ts'
 export interface LedgerServerOptions {
   readonly world: Simulation
   readonly name: string
+  /** Default: the name. Another one's: a process that takes itself for that server. */
+  readonly serverId?: string
   /** Called at each start: the server's handle onto the shared log. */
   readonly openLog: () => Promise<SharedLog>
   readonly engines?: readonly EngineFactory[]
@@ -52,7 +54,7 @@ export class LedgerServer {
   /** Resolves once the server has begun to play the log. */
   async start(): Promise<void> {
     const { checked = true, engines = [batchingEngine()], keepsLog = true, layer = {}, limits = {} } = this.options
-    const { name, openLog, wrapBackend, world } = this.options
+    const { name, openLog, serverId = name, wrapBackend, world } = this.options
     const runtime = world.server(name).boot()
     this.store = openMemoryStore({
       ...layer,
@@ -64,7 +66,7 @@ export class LedgerServer {
     this.observers = new ObserverSet({ clock: runtime.clock, sampleEvery: 4 })
     this.ledger = new Ledger()
     const bottom = new BaseEngine({
-      serverId: name,
+      serverId,
       log: this.log,
       store: this.store,
       clock: runtime.clock,
@@ -72,7 +74,7 @@ export class LedgerServer {
       limits,
     })
     this.stack = new Stack<LedgerResult>({
-      serverId: name,
+      serverId,
       database: 'ledger',
       bottom,
       engines,

@@ -1,0 +1,473 @@
+// The propose half of SessionOrder: gives numbers, sends, sends again what was dropped or lost, and has each outcome told once
+// and in order. What apply decided is told to it in postApply. Not here: apply.
+//
+//   propose ─▶ queue (undecided, in order) ─▶ copies below … accepted ─▶ outbox (decided, not told) ─▶ completions
+//
+// passing: disabled, or not serving: entries go down without a number. opening: its `open` is under way; new ones wait here.
+// open: numbers are given out. ended: nothing is taken any more.
+//
+// A copy that comes back in order tells its outcome itself. Everything irregular is only noted where it happens, and looked
+// after in one place, `settle`, which runs once the synchronous section is over.
+
+import { assert } from '../../base/assert.ts'
+import { DelosError, type ErrorCode } from '../../base/delos-error.ts'
+import type { Completion } from '../../engine/engine.ts'
+import { type Entry, withHeader } from '../../engine/entry.ts'
+import { bodySizeBound } from '../../engine/entry-codec.ts'
+import type { Timer } from '../../runtime/runtime.ts'
+import { EpochOpener, type EpochOpenerParts } from './epoch-opener.ts'
+import { Filtered } from './epoch-table.ts'
+import { encodeSequence } from './order-codec.ts'
+import type { SessionOrderLimits } from './order-limits.ts'
+import { OrderQueue } from './order-queue.ts'
+import { type CopyListener, OrderedProposal } from './ordered-proposal.ts'
+import { type PassedListener, PassedProposal } from './passed-proposal.ts'
+
+export interface SequencerParts extends SessionOrderLimits, EpochOpenerParts {
+  stopDatabase(error: DelosError): void
+}
+
+type Mode = 'passing' | 'opening' | 'open' | 'ended'
+
+/** Refusals after which nothing will be taken any more. */
+const TERMINAL: ReadonlySet<ErrorCode> = new Set(['STOPPED', 'CLOSED', 'TRIMMED'])
+const TICKS_PER_DEADLINE = 4
+
+export class Sequencer implements CopyListener, PassedListener {
+  /** Cumulative. */
+  readonly counts = { epochs: 0, reproposed: 0 }
+  readonly queue = new OrderQueue()
+  private readonly parts: SequencerParts
+  private readonly opener: EpochOpener
+  private mode: Mode = 'passing'
+  /** The last epoch of this process that is not known to be closed; 0 if there is none. */
+  private epochNow = 0
+  private nextSequence = 1
+  private lastAccepted = 0
+  /** Proposals without a number that have not come back. */
+  private passed = 0
+  private sending: OrderedProposal | undefined
+  private refusalOfSending: DelosError | undefined
+  private planned = false
+  private pumping = false
+  private openWanted = false
+  /** Why the epoch is being replaced, if it is, and when those who wait for that are given up. */
+  private closeCause: DelosError | undefined
+  private giveUpTick = 0
+  // Without progress.
+  private gapRounds = 0
+  private refusedRounds = 0
+  private gapTimer: Timer | undefined
+  private retryTimer: Timer | undefined
+  private sweepTimer: Timer | undefined
+  private tick = 0
+  private endError: DelosError | undefined
+  private stopReason: DelosError | undefined
+
+  constructor(parts: SequencerParts) {
+    this.parts = parts
+    this.opener = new EpochOpener(parts, (error) => this.openRefused(error))
+  }
+
+  get state(): Mode {
+    return this.mode
+  }
+
+  get epoch(): number {
+    return this.epochNow
+  }
+
+  propose(entry: Entry, completion: Completion<unknown>): void {
+    const { queue } = this
+    if (this.mode === 'passing' && queue.length === 0) {
+      this.passOn(entry, completion)
+      return
+    }
+    const bytes = bodySizeBound(entry)
+    const refusal = this.endError ?? this.overload(bytes)
+    if (refusal !== undefined) {
+      completion.reject(refusal)
+      return
+    }
+    const proposal = new OrderedProposal(this, entry, completion, bytes, this.tick)
+    queue.add(proposal)
+    if (this.sweepTimer === undefined) this.armSweep()
+    if (this.mode === 'open' && queue.idle === 1 && this.passed === 0 && !this.pumping) {
+      const refused = this.send(proposal)
+      if (refused === undefined) return
+      this.takeBack(proposal)
+      queue.rejectLast(refused)
+    } else if (this.mode === 'opening' && !this.openWanted) {
+      this.openWanted = true
+      this.plan()
+    }
+  }
+
+  /** The engine is enabled and serves: opens an epoch. Proposals wait for it. */
+  begin(): void {
+    if (this.mode !== 'passing') return
+    this.mode = 'opening'
+    this.openWanted = true
+    this.plan()
+  }
+
+  /** The engine was disabled, which closes all epochs: what was not applied goes down again, in order and without numbers. */
+  disabled(): void {
+    if (this.mode === 'passing' || this.mode === 'ended') return
+    this.requeue()
+    this.mode = 'passing'
+    this.plan()
+  }
+
+  /** An `open` of this process was applied at `pos`: what its former epoch has not accepted by now, it never will. */
+  opened(pos: number): void {
+    if (this.mode !== 'opening') return
+    const closed = this.closeCause ?? new DelosError('CONFLICT', `not applied: its epoch was closed at position ${pos}`)
+    this.queue.sift(({ sequence }) => (sequence === 0 ? undefined : closed))
+    this.counts.epochs++
+    this.adopt(pos, 0)
+  }
+
+  /** Goes on in this epoch, behind that sequence number. */
+  adopt(epoch: number, last: number): void {
+    this.mode = 'open'
+    this.epochNow = epoch
+    this.lastAccepted = last
+    this.nextSequence = last + 1
+    this.reset()
+    this.plan()
+  }
+
+  /** An `open` of another process with this server's id was applied at `pos`. */
+  takenOver(pos: number): void {
+    if (this.epochNow === 0 || this.mode === 'ended') return
+    const what = `another process that calls itself server ${this.parts.serverId} took over at position ${pos}`
+    // All copies are of the epoch that was closed: definitely not applied.
+    this.queue.sift(() => new DelosError('CONFLICT', `not applied: ${what}`))
+    this.stopReason = new DelosError('CONFLICT', `${what}: a server id is for one process, and this one stops`)
+    this.end(new DelosError('STOPPED', what))
+  }
+
+  /** postApply of an entry of the present epoch that was passed up. */
+  accepted(sequence: number, result: unknown): void {
+    assert(sequence === this.lastAccepted + 1, `sequence number ${sequence} was accepted behind ${this.lastAccepted}`)
+    this.lastAccepted = sequence
+    this.gapRounds = 0
+    this.refusedRounds = 0
+    const proposal = this.queue.at(0)
+    // Nobody waits any more for one that was given up.
+    if (proposal?.sequence !== sequence) return
+    this.queue.resolveFirst(result)
+    // The only copy, not yet answered: its answer comes within this section, and tells.
+    if (proposal.copies !== 1 || proposal.live !== 1 || this.queue.idle > 0) this.plan()
+  }
+
+  /** postApply of an entry of the present epoch that was dropped. */
+  dropped(sequence: number, kind: Filtered['kind']): void {
+    if (kind === 'closed') {
+      this.epochLost()
+      return
+    }
+    const proposal = this.queue.at(sequence - (this.queue.at(0)?.sequence ?? sequence))
+    if (proposal?.sequence === sequence) proposal.possible--
+  }
+
+  copyReturned(proposal: OrderedProposal, result: unknown): void {
+    proposal.live--
+    if (proposal.state === 'queued') {
+      assert(result instanceof Filtered, 'what is accepted is decided before its copy returns')
+      proposal.early = result.kind === 'early'
+      if (proposal.idle) this.queue.idle++
+      this.plan()
+    } else if (proposal.state === 'decided') {
+      this.queue.tellThrough(proposal)
+    }
+  }
+
+  copyFailed(proposal: OrderedProposal, error: DelosError): void {
+    proposal.live--
+    if (proposal.state === 'told') return
+    this.plan()
+    if (proposal.state === 'decided') return
+    if (proposal.idle) this.queue.idle++
+    if (error.code === 'INDETERMINATE') {
+      proposal.lost++
+      proposal.doubt = error
+      return
+    }
+    proposal.possible--
+    if (proposal.idle) proposal.refusal = error
+    if (proposal === this.sending) this.refusalOfSending = error
+  }
+
+  passedReturned(): void {
+    this.passed--
+    if (this.passed === 0 && this.queue.idle > 0) this.plan()
+  }
+
+  /** Takes nothing more and tells everybody who waits. */
+  stop(): void {
+    this.end(new DelosError('CLOSED', 'the database is closed'))
+    this.queue.tellAll()
+  }
+
+  // --- sending
+
+  private send(proposal: OrderedProposal): DelosError | undefined {
+    const { below, name } = this.parts
+    if (proposal.sequence === 0) proposal.sequence = this.nextSequence++
+    else this.counts.reproposed++
+    if (proposal.idle) this.queue.idle--
+    proposal.copies++
+    proposal.live++
+    proposal.possible++
+    proposal.early = false
+    proposal.refusal = undefined
+    this.sending = proposal
+    this.refusalOfSending = undefined
+    below.propose(withHeader(proposal.entry, name, encodeSequence(this.epochNow, proposal.sequence), true), proposal)
+    this.sending = undefined
+    return this.refusalOfSending
+  }
+
+  // The newest was refused at once: its number is free again.
+  private takeBack(proposal: OrderedProposal): void {
+    this.nextSequence = proposal.sequence
+    proposal.sequence = 0
+    proposal.refusal = undefined
+  }
+
+  private passOn(entry: Entry, completion: Completion<unknown>): void {
+    this.passed++
+    this.parts.below.propose(entry, new PassedProposal(this, completion))
+  }
+
+  // Sends what has no copy under way, in order; and in any case again what is at places up to `through`.
+  private sendIdle(through: number): void {
+    const { queue } = this
+    let unsent: DelosError | undefined
+    this.pumping = true
+    for (let i = 0; i < queue.length; i++) {
+      const proposal = queue.at(i) as OrderedProposal
+      if (!proposal.idle && i > through) continue
+      const first = proposal.sequence === 0
+      const refused = this.send(proposal)
+      if (refused === undefined) continue
+      if (first) {
+        this.takeBack(proposal)
+        // Those in front make room when they come back.
+        if (refused.code !== 'OVERLOADED' || i === 0) unsent = refused
+      }
+      break
+    }
+    this.pumping = false
+    // All that have no number yet would be refused likewise.
+    if (unsent !== undefined) queue.sift(({ sequence }) => (sequence === 0 ? unsent : undefined))
+  }
+
+  // --- what is irregular
+
+  private plan(): void {
+    if (this.planned) return
+    this.planned = true
+    queueMicrotask(() => this.settle())
+  }
+
+  private settle(): void {
+    this.planned = false
+    this.queue.tellAll()
+    if (this.stopReason !== undefined) {
+      this.parts.stopDatabase(this.stopReason)
+      this.stopReason = undefined
+    }
+    if (this.mode === 'passing') {
+      for (const { entry, completion } of this.queue.takeAll()) this.passOn(entry, completion)
+    } else if (this.mode === 'opening') {
+      if (this.openWanted) this.opener.open()
+    } else if (this.mode === 'open' && this.queue.idle > 0) {
+      this.sendOn()
+    }
+    this.queue.tellAll()
+  }
+
+  // Open, and something has no copy under way: first what the answers of copies demand, then what may be sent is sent.
+  private sendOn(): void {
+    if (this.passed > 0) return
+    this.takeBackRefused()
+    const { queue } = this
+    const { lostMax, timers } = this.parts
+    let refusal: DelosError | undefined
+    let early = false
+    for (let i = 0; i < queue.length; i++) {
+      const proposal = queue.at(i) as OrderedProposal
+      refusal ??= proposal.refusal
+      early ||= proposal.early && proposal.idle
+      if (proposal.idle && proposal.lost > lostMax) {
+        this.close(new DelosError('TIMEOUT', `not applied: lost ${proposal.lost} times, then its epoch was closed`))
+        return
+      }
+    }
+    if (refusal !== undefined) this.refused(refusal)
+    else if (early && queue.at(0)?.idle === false) {
+      // The next to be accepted was overtaken. It may just be late.
+      this.gapTimer ??= timers.after(this.doubled(this.parts.gapMs, this.gapRounds), () => this.fillGap())
+    } else this.sendIdle(-1)
+  }
+
+  // A run of refused ones that nothing follows leaves no gap: as if they had never been given numbers.
+  private takeBackRefused(): void {
+    let from = -1
+    for (let i = this.queue.length - 1; i >= 0; i--) {
+      const { possible, refusal, sequence } = this.queue.at(i) as OrderedProposal
+      if (sequence === 0) continue
+      if (possible > 0 || refusal === undefined) break
+      from = i
+    }
+    if (from < 0) return
+    this.nextSequence = this.queue.at(from)?.sequence as number
+    this.queue.sift(({ refusal, sequence }, i) => (i < from || sequence === 0 ? undefined : refusal))
+  }
+
+  // A refusal that left a gap.
+  private refused(refusal: DelosError): void {
+    const { refusedMax, retryMs, timers } = this.parts
+    if (TERMINAL.has(refusal.code)) this.end(refusal)
+    else if (this.retryTimer !== undefined) return
+    else if (!refusal.retryable || this.refusedRounds >= refusedMax) this.close(refusal)
+    else {
+      this.retryTimer = timers.after(this.doubled(retryMs, this.refusedRounds++), () => {
+        this.retryTimer = undefined
+        for (let i = 0; i < this.queue.length; i++) (this.queue.at(i) as OrderedProposal).refusal = undefined
+        this.plan()
+      })
+    }
+  }
+
+  // What was overtaken is taken for lost; if it is not, apply drops the second copy.
+  private fillGap(): void {
+    this.gapTimer = undefined
+    this.plan()
+    if (this.retryTimer !== undefined) return
+    this.gapRounds++
+    let lastEarly = -1
+    for (let i = 0; i < this.queue.length; i++) if (this.queue.at(i)?.early === true) lastEarly = i
+    if (lastEarly >= 0) this.sendIdle(lastEarly)
+  }
+
+  // --- epochs
+
+  // Whoever waits for the epoch is told what it was refused with; the next to come tries again.
+  private openRefused(error: DelosError): void {
+    this.openWanted = false
+    this.plan()
+    if (TERMINAL.has(error.code)) {
+      this.end(error)
+      return
+    }
+    const { closeCause, queue } = this
+    queue.sift(({ possible, sequence }) => {
+      if (possible > 0) return undefined
+      return sequence === 0 ? error : (closeCause ?? error)
+    })
+    if (queue.length > 0) this.opener.openLater()
+  }
+
+  // A number that can't be filled: only a new epoch makes what follows it possible again.
+  private close(cause: DelosError): void {
+    this.reset()
+    this.mode = 'opening'
+    this.closeCause = cause
+    this.giveUpTick = this.tick + TICKS_PER_DEADLINE / 2
+    this.openWanted = true
+    this.plan()
+  }
+
+  // Too many servers opened epochs, or an operator removed it: its entries are dropped from here on.
+  private epochLost(): void {
+    if (this.mode === 'ended') return
+    this.requeue()
+    this.mode = 'passing'
+    this.begin()
+  }
+
+  // The epoch is closed: no copy will be applied any more, so all may be proposed again as if for the first time.
+  private requeue(): void {
+    for (const { bornTick, bytes, completion, entry } of this.queue.takeAll()) {
+      this.queue.add(new OrderedProposal(this, entry, completion, bytes, bornTick))
+    }
+    this.epochNow = 0
+    this.reset()
+  }
+
+  private end(error: DelosError): void {
+    if (this.mode === 'ended') return
+    this.mode = 'ended'
+    this.endError = error
+    this.queue.sift(({ doubt, possible }) => {
+      if (possible === 0) return error
+      return doubt ?? new DelosError('INDETERMINATE', `${error.message}; the proposal may be in the log`)
+    })
+    this.reset()
+    this.sweepTimer?.cancel()
+    this.plan()
+  }
+
+  private reset(): void {
+    this.opener.cancel()
+    this.openWanted = false
+    this.closeCause = undefined
+    this.gapTimer?.cancel()
+    this.retryTimer?.cancel()
+    this.gapTimer = undefined
+    this.retryTimer = undefined
+    this.gapRounds = 0
+    this.refusedRounds = 0
+  }
+
+  // --- time
+
+  private armSweep(): void {
+    this.sweepTimer = this.parts.timers.after(this.parts.proposalDeadlineMs / TICKS_PER_DEADLINE, () => {
+      this.sweepTimer = undefined
+      this.tick++
+      this.sweep()
+      if (this.queue.length > 0) this.armSweep()
+    })
+  }
+
+  private sweep(): void {
+    const { proposalDeadlineMs } = this.parts
+    const late = (bornTick: number): boolean => this.tick - bornTick > TICKS_PER_DEADLINE
+    const oldest = this.queue.at(0)
+    if (oldest === undefined || !late(oldest.bornTick)) return
+    const timeout = new DelosError('TIMEOUT', `not applied within ${proposalDeadlineMs} ms, and never will be`)
+    if (this.mode === 'open' && oldest.sequence !== 0) {
+      this.close(timeout)
+      return
+    }
+    const { closeCause } = this
+    const givenUp = closeCause !== undefined && this.tick >= this.giveUpTick
+    const unknown = new DelosError('INDETERMINATE', `not applied within ${proposalDeadlineMs} ms; it may be later`)
+    this.queue.sift(({ bornTick, possible, sequence }) => {
+      if (sequence === 0) return late(bornTick) ? timeout : undefined
+      if (!givenUp) return undefined
+      return possible === 0 ? closeCause : unknown
+    })
+    this.plan()
+  }
+
+  private doubled(ms: number, rounds: number): number {
+    return Math.min(ms * 2 ** rounds, this.parts.retryMsMax)
+  }
+
+  private overload(bytes: number): DelosError | undefined {
+    const { outstandingBytesMax, outstandingCountMax } = this.parts
+    const waiting = this.queue.length
+    if (waiting >= outstandingCountMax) {
+      return new DelosError('OVERLOADED', `outstandingCountMax: ${outstandingCountMax} proposals are not yet applied`)
+    }
+    if (this.queue.bytes + bytes <= outstandingBytesMax || waiting === 0) return undefined
+    const message = `outstandingBytesMax: ${this.queue.bytes} bytes are not yet applied, limit ${outstandingBytesMax}`
+    return new DelosError('OVERLOADED', message)
+  }
+}
