@@ -19,6 +19,8 @@ export const ZKCLI = '/usr/share/zookeeper/bin/zkCli.sh'
 export const KAZOO_TESTS = '/usr/lib/python3/dist-packages/kazoo/tests'
 export const NPM_ZOOKEEPER_DIR = here('../peers/zookeeper')
 
+export const C_CLIENT_DIR = here('../peers/c-client')
+
 export const peers = {
   zookeeper: {
     name: 'ZooKeeper 3.8 with zkCli.sh',
@@ -35,6 +37,11 @@ export const peers = {
     name: "the npm package 'zookeeper'",
     install: 'npm ci --prefix test/peers/zookeeper   (needs a C compiler, make and Python)',
     present: () => existsSync(`${NPM_ZOOKEEPER_DIR}/node_modules/zookeeper/build/Release/zookeeper.node`),
+  },
+  cClient: {
+    name: "ZooKeeper's C client",
+    install: 'apt-get install libzookeeper-mt-dev gcc libc6-dev',
+    present: () => existsSync('/usr/include/zookeeper/zookeeper.h') && existsSync('/usr/bin/cc'),
   },
 } as const satisfies Record<string, Peer>
 
