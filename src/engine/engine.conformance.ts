@@ -57,7 +57,13 @@ export function engineConformance(name: string, framework: TestFramework, option
       else if (step.kind === 'restart') {
         server = await server.restart(probe)
         await server.stack.whenServing()
-      } else results.push(...(await Promise.all(step.texts.map((text) => resultOf(server.stack, `${at}/${text}`)))))
+      } else {
+        const change = { kind: 'flag', enabled: step.meanwhile === 'enable' } as const
+        const switched =
+          step.meanwhile !== undefined && engines.includes(factory) && server.stack.change(factory.name, change)
+        results.push(...(await Promise.all(step.texts.map((text) => resultOf(server.stack, `${at}/${text}`)))))
+        await switched
+      }
     }
     const tx = await server.stack.sync()
     const content = contentOutside(tx, engines)
@@ -104,7 +110,10 @@ export function engineConformance(name: string, framework: TestFramework, option
 
     it('writes nothing before it is enabled', async () => {
       for (let seed = 1; seed <= programs; seed++) {
-        const program = randomProgram(seed).filter((step) => step.kind !== 'switch')
+        const program = randomProgram(seed).flatMap((step): Step[] => {
+          if (step.kind === 'switch') return []
+          return [step.kind === 'propose' ? { kind: 'propose', texts: step.texts } : step]
+        })
         const { own } = await outcomeOf(places(factory, others).at(-1) ?? [factory], program)
         expect(own, `own range, seed ${seed}`).toEqual([])
       }
@@ -134,7 +143,12 @@ export function engineConformance(name: string, framework: TestFramework, option
 }
 
 type Step =
-  | { readonly kind: 'propose'; readonly texts: readonly string[] }
+  /** `meanwhile`: the switch is on its way before them, so what they were made for is not what they are applied under. */
+  | {
+      readonly kind: 'propose'
+      readonly texts: readonly string[]
+      readonly meanwhile?: 'enable' | 'disable' | undefined
+    }
   | { readonly kind: 'switch'; readonly enabled: boolean }
   | { readonly kind: 'sync' }
   | { readonly kind: 'restart' }
@@ -232,7 +246,11 @@ function randomProgram(seed: number): Program {
     if (draw < 2) steps.push({ kind: 'switch', enabled: below(3) > 0 })
     else if (draw === 2) steps.push({ kind: 'sync' })
     else if (draw === 3) steps.push({ kind: 'restart' })
-    else steps.push({ kind: 'propose', texts: Array.from({ length: 1 + below(12) }, () => `${below(40)}`) })
+    else {
+      const texts = Array.from({ length: 1 + below(12) }, () => `${below(40)}`)
+      const meanwhile = below(4) > 0 ? undefined : below(2) > 0 ? 'enable' : 'disable'
+      steps.push({ kind: 'propose', texts, meanwhile })
+    }
   }
   return steps
 }

@@ -152,6 +152,30 @@ describe('the switch of an engine', () => {
     expect(countOf(older.stack.read())).toBe(0)
   })
 
+  test('to a level that a member lacks is refused by the view at every server, that member included', async (world, log) => {
+    const runtime = world.server('a').boot()
+    const membership: Membership = {
+      missing: (_tx, _engine, level) => (level > 0 ? ['a'] : []),
+      members: () => ['a', 'b'],
+    }
+    const stack = new Stack<number>({
+      ...runtime,
+      serverId: 'a',
+      database: 'none',
+      bottom: new BaseEngine({ ...runtime, serverId: 'a', log, store: openMemoryStore({ runtime }) }),
+      engines: [countingEngine({ levelMax: 0 })],
+      membership: () => membership,
+    })
+    stack.attach({ apply: () => 0, postApply: () => undefined })
+    await stack.start()
+    // Asked of this server itself, it needs no entry.
+    expect(await stack.change('counting', { kind: 'level', level: 1 })).toMatchObject({ missing: ['a'] })
+    expect(stack.status().cursor).toBe(0)
+    log.store(encodeEntry(controlEntry('counting', encodeFlagChange({ kind: 'level', level: 1 }), true)))
+    await stack.sync()
+    expect(stack.status()).toMatchObject({ state: 'serving', cursor: 1, engines: [{ level: 0 }] })
+  })
+
   test('stops a server whose stack lacks the engine, before the switch', async (world, log) => {
     const server = serverOf(world, log, [countingEngine()])
     await server.startServing()
