@@ -50,6 +50,13 @@ const SAMPLES: Readonly<Record<string, Update>> = {
   'move-session': { kind: 'moveSession', session: 9, password, timeoutMs: 4000, address: '10.0.0.1' },
   'close-session': { kind: 'closeSession', requester: anonymous },
   'expire-session': { kind: 'expireSession', session: 9, heardAt: 2 ** 33 },
+  'renew-sessions': {
+    kind: 'renewSessions',
+    sessions: [
+      { session: 9, ownerEpoch: 1 },
+      { session: 2 ** 40, ownerEpoch: 300 },
+    ],
+  },
 }
 
 /** Plain values, so that views compare with arrays and lazily decoded requesters with literals. */

@@ -6,6 +6,10 @@
 //   multi      requester, varint count, (u8 kind, operation)*
 //   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
 //   setData    string path, i32 version, data          setAcl          string path, i32 version, acl
+//   createSession  terms                   moveSession     varint session, terms
+//   closeSession   requester               expireSession   varint session, varint heardAt
+//   renewSessions  varint count, (varint session, varint owner epoch)*
+//   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
 //   acl        u8 1 (world:anyone, all) | u8 0, varint count, (i32 perms, string scheme, string id)*
 //   data       varint 0 (null) | varint length + 1, bytes
@@ -14,7 +18,7 @@ import { unreachable } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
-import type { Requester, Update, UpdateOperation } from './requests.ts'
+import type { Requester, SessionRenewal, Update, UpdateOperation } from './requests.ts'
 import { isOpenAcl, OPEN_ACL } from './tree/acl-rules.ts'
 import type { Acl, Identity, SessionId } from './znode.ts'
 
@@ -31,6 +35,7 @@ const KIND = {
   moveSession: 8,
   closeSession: 9,
   expireSession: 10,
+  renewSessions: 11,
 } as const
 
 /** Writes updates; one per database, its buffer is used again and again. */
@@ -66,6 +71,13 @@ export class UpdateEncoder {
       case 'expireSession':
         writer.varint(update.session)
         writer.varint(update.heardAt)
+        break
+      case 'renewSessions':
+        writer.varint(update.sessions.length)
+        for (const { session, ownerEpoch } of update.sessions) {
+          writer.varint(session)
+          writer.varint(ownerEpoch)
+        }
         break
       default:
         unreachable(update)
@@ -190,6 +202,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'closeSession', requester: readRequester(reader, payload) }
     case KIND.expireSession:
       return { kind: 'expireSession', session: reader.varint(), heardAt: reader.varint() }
+    case KIND.renewSessions:
+      return { kind: 'renewSessions', sessions: readRenewals(reader) }
     default:
       return { kind: 'write', requester: readRequester(reader, payload), operation: readOperation(reader, kind) }
   }
@@ -255,6 +269,14 @@ export function readAclList(reader: ByteReader): Acl[] {
 
 function readSessionTerms(reader: ByteReader): { password: Uint8Array; timeoutMs: number; address: string } {
   return { password: reader.bytes(), timeoutMs: reader.varint(), address: reader.string() }
+}
+
+function readRenewals(reader: ByteReader): SessionRenewal[] {
+  const sessions: SessionRenewal[] = []
+  for (let left = reader.varint(); left > 0; left--) {
+    sessions.push({ session: reader.varint(), ownerEpoch: reader.varint() })
+  }
+  return sessions
 }
 
 function readRequester(reader: ByteReader, payload: Uint8Array): Requester {

@@ -50,7 +50,12 @@ export type Update =
       readonly address: string
     }
   | { readonly kind: 'closeSession'; readonly requester: Requester }
-  /** Void if the session was renewed or moved at a later position than `heardAt` (log position of the last sign of life known to the proposer). */
+  /** Its server has heard of these clients lately. Of another owner epoch it is void; of a session that is gone too. */
+  | { readonly kind: 'renewSessions'; readonly sessions: readonly SessionRenewal[] }
+  /**
+   * What the timer of a session brings: its time is over. Void if the session was renewed or moved at a later position than
+   * `heardAt`, the log position that armed the timer.
+   */
   | { readonly kind: 'expireSession'; readonly session: SessionId; readonly heardAt: number }
 
 /** What one operation of a request did. `node` is the node after the operation (create, setData, setAcl). */
@@ -72,6 +77,12 @@ export interface UpdateResult {
   readonly results?: readonly OperationResult[]
   /** createSession, moveSession: the session as stored now. */
   readonly session?: SessionRecord
+}
+
+/** A session and the move of it that the renewing server owns. */
+export interface SessionRenewal {
+  readonly session: SessionId
+  readonly ownerEpoch: number
 }
 
 export interface SessionRecord {

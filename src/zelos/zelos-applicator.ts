@@ -4,6 +4,7 @@
 import { assert, unreachable } from '../base/assert.ts'
 import type { Applicator } from '../engine/engine.ts'
 import type { Entry } from '../engine/entry.ts'
+import type { TimerService } from '../engine/timer-service.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { decodeUpdate } from './request-codec.ts'
@@ -69,6 +70,11 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.acls = new AclStore(this.state, ACL_CACHE)
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
     this.updates = new TreeUpdates(this.state, this.tree, this.acls)
+  }
+
+  /** Sessions expire by these timers. Before anything is applied; without any, no session expires. */
+  useTimers(timers: TimerService): void {
+    this.sessions.useTimers(timers)
   }
 
   /** At most one. */
@@ -147,6 +153,9 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
       }
       case 'closeSession':
         return this.close({ requester: update.requester, zxid, wallMs, changes: [] })
+      case 'renewSessions':
+        for (const renewal of update.sessions) this.sessions.renew(renewal, pos)
+        return quiet({ zxid, err: ZCODE.OK })
       case 'expireSession':
         return this.expire(update.session, update.heardAt, zxid, wallMs)
       default:

@@ -4,13 +4,14 @@
 import { DelosError } from '../base/delos-error.ts'
 import type { Completion } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
+import type { TimerService } from '../engine/timer-service.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { LimitGuard, type ZelosLimits } from './limits.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
-import { LocalSessionExpiry, type SessionExpiry } from './sessions/session-expiry.ts'
+import { SessionRenewals } from './sessions/session-renewals.ts'
 import { SessionTable } from './sessions/session-table.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
@@ -31,14 +32,13 @@ export interface ZelosDatabaseOptions {
   readonly log: UpdateLog
   readonly store: { read(): ReadTx }
   readonly limits?: Partial<ZelosLimits>
-  /** How often silent sessions are looked for; about how late an expiry may be. Default 250. */
-  readonly expiryTickMs?: number
+  /** The replicated timers of the stack, which the applicator uses too. Without them no session expires. */
+  readonly timerService?: TimerService | undefined
+  /** How many servers there are: with others, sessions that show life here are renewed through the log. Default: this one. */
+  readonly memberCount?: () => number
 }
 
-const EXPIRY_TICK_MS = 250
 const PASSWORD_BYTES = 16
-/** When no update comes back for so long, the log is taken to be away and no session's time passes. */
-const LOG_SILENT_MS = 1000
 
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
@@ -51,14 +51,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly guard: LimitGuard
   private readonly watches: Watches
   private readonly table: SessionTable
-  private readonly expiry: SessionExpiry
+  private readonly renewals: SessionRenewals
   private readonly encoder = new UpdateEncoder()
-  private readonly expiryTickMs: number
   private pendingUpdates = 0
   private pendingBytes = 0
-  private settledUpdates = 0
-  private settledAtTick = 0
-  private silentTicks = 0
   private serving = false
 
   constructor(options: ZelosDatabaseOptions) {
@@ -70,15 +66,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.atCompletion = new ReadsAtCompletion(options.applicator, options.store)
     this.guard = new LimitGuard(options.limits)
     this.watches = new Watches(this.guard)
-    this.expiryTickMs = options.expiryTickMs ?? EXPIRY_TICK_MS
-    this.expiry = new LocalSessionExpiry({
+    const { memberCount = () => 1, timerService } = options
+    this.renewals = new SessionRenewals({
       clock: options.runtime.clock,
       timers: options.runtime.timers,
-      tickMs: this.expiryTickMs,
-      expired: (id) => this.table.expired(id),
-      alive: () => this.updatesGetThrough(),
+      isNeeded: () => timerService !== undefined && memberCount() > 1,
+      propose: (update, completion) => this.propose(update, completion),
     })
-    this.expiry.pause()
     this.table = new SessionTable(
       {
         propose: (update, completion) => this.propose(update, completion),
@@ -87,34 +81,30 @@ export class ZelosDatabase implements Zelos, AppliedListener {
         newPassword: () => this.runtime.random.bytes(PASSWORD_BYTES),
         sessionCount: () => this.counters.sessions,
       },
-      this.expiry,
+      timerService,
+      this.renewals,
     )
     this.sessions = this.table
     this.applicator.listen(this)
   }
 
-  /**
-   * Clients may come: sessions that are in the store have their full timeout from now on. Call when caught up. Throws FORMAT if
-   * another version of Zelos wrote the store.
-   */
+  /** Clients may come. Call when caught up. Throws FORMAT if another version of Zelos wrote the store. */
   startServing(): void {
     if (this.serving) return
     this.applicator.counters(this.store.read())
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
-    this.expiry.resume()
+    this.renewals.start()
   }
 
-  /** No session expires any more until `startServing`: this server is behind the log, or the log is away. */
+  /** No session is renewed any more. Updates in flight are still completed by the log. */
   stopServing(): void {
     this.serving = false
-    this.expiry.pause()
+    this.renewals.stop()
   }
 
-  /** Ends its timers. Updates in flight are still completed by the log. */
   close(): void {
-    this.serving = false
-    this.expiry.close()
+    this.stopServing()
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,7 +197,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   updateSettled(bytes: number): void {
     this.pendingUpdates--
     this.pendingBytes -= bytes
-    this.settledUpdates++
   }
 
   /** Called by PendingUpdate alone. */
@@ -261,14 +250,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   sessionChanged(change: SessionChange): void {
     this.table.sessionChanged(change)
-  }
-
-  /** Asked once a tick: false if this server's updates wait and none has come back for a second. */
-  private updatesGetThrough(): boolean {
-    const waiting = this.pendingUpdates > 0 && this.settledUpdates === this.settledAtTick
-    this.settledAtTick = this.settledUpdates
-    this.silentTicks = waiting ? this.silentTicks + 1 : 0
-    return this.silentTicks * this.expiryTickMs < LOG_SILENT_MS
   }
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,11 @@
-// For tests: one Zelos server over a log that is applied at once, without engines. Time is moved by hand.
+// For tests: one Zelos server over a log that is applied at once, with no other engine than Time. Time is moved by hand.
 
 import type { DelosError } from '../base/delos-error.ts'
-import type { Completion } from '../engine/engine.ts'
+import type { Applicator, Completion, Engine } from '../engine/engine.ts'
 import type { Entry } from '../engine/entry.ts'
+import { type TimeEngine, timeEngine } from '../engines/time/time-engine.ts'
 import type { LogPos } from '../log/position.ts'
-import type { LocalStore, Row } from '../store/local-store.ts'
+import type { LocalStore, ReadTx, Row } from '../store/local-store.ts'
 import { ManualTime } from '../store/manual-time.ts'
 import { rangeOfPrefix } from '../store/sub-store.ts'
 import type { ZelosLimits } from './limits.ts'
@@ -12,7 +13,7 @@ import type { OperationResult, Requester, SessionRecord, UpdateOperation, Update
 import { ZELOS_PREFIX } from './tree/key-space.ts'
 import type { SessionOwner, WatchEventType, WatchSink } from './zelos.ts'
 import { type ApplicatorOptions, ZelosApplicator } from './zelos-applicator.ts'
-import { type UpdateLog, ZelosDatabase } from './zelos-database.ts'
+import { ZelosDatabase } from './zelos-database.ts'
 import type { Acl, Identity, Zxid } from './znode.ts'
 
 /** One entry of the log, kept so that another server can apply the same. */
@@ -21,46 +22,62 @@ export interface LoggedEntry {
   readonly pos: LogPos
 }
 
-/** Applies each entry when it is submitted, or all together when `held` ends. */
-export class LoopbackLog implements UpdateLog {
+/** The bottom of a stack: applies each entry when it is proposed, or all together when `held` ends. */
+export class LoopbackLog implements Engine<unknown> {
   readonly entries: LoggedEntry[] = []
   /** Set: every proposal is refused with it. */
   refuse: DelosError | undefined
   held = false
+  answered = 0
   private readonly store: LocalStore
-  private readonly applicator: ZelosApplicator
-  private waiting: { readonly entry: Entry; readonly completion: Completion<UpdateResult> }[] = []
-  private next = 10
+  private above!: Applicator<unknown>
+  private waiting: { readonly entry: Entry; readonly completion: Completion<unknown> }[] = []
+  private next: number
 
-  constructor(store: LocalStore, applicator: ZelosApplicator) {
+  constructor(store: LocalStore, next: number) {
     this.store = store
-    this.applicator = applicator
+    this.next = next
   }
 
-  submit(entry: Entry, completion: Completion<UpdateResult>): void {
+  get waitingCount(): number {
+    return this.waiting.length
+  }
+
+  registerUpcall(applicator: Applicator<unknown>): void {
+    this.above = applicator
+  }
+
+  propose(entry: Entry, completion: Completion<unknown>): void {
     if (this.refuse !== undefined) return completion.reject(this.refuse)
     this.waiting.push({ entry, completion })
     if (!this.held) this.release()
   }
 
-  async sync(): Promise<void> {
+  async sync(): Promise<ReadTx> {
     await Promise.resolve()
+    return this.store.read()
+  }
+
+  setTrimPrefix(): void {
+    // Keeps everything.
   }
 
   /** Applies what waits in one transaction. */
   release(): void {
+    const { above } = this
     const batch = this.waiting
     this.waiting = []
     const positions = batch.map(() => this.next++ as LogPos)
     const tx = this.store.begin()
-    const results = batch.map(({ entry }, i) => this.applicator.apply(tx, entry, positions[i] as LogPos))
+    const results = batch.map(({ entry }, i) => above.apply(tx, entry, positions[i] as LogPos))
     tx.commit()
     batch.forEach(({ entry }, i) => {
       this.entries.push({ entry, pos: positions[i] as LogPos })
-      this.applicator.postApply(entry, positions[i] as LogPos, results[i] as UpdateResult)
+      above.postApply(entry, positions[i] as LogPos, results[i])
     })
     batch.forEach(({ completion }, i) => {
-      completion.resolve(results[i] as UpdateResult)
+      this.answered++
+      completion.resolve(results[i])
     })
   }
 }
@@ -177,34 +194,74 @@ export const OPEN: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' 
 export interface HarnessOptions extends ApplicatorOptions {
   readonly limits?: Partial<ZelosLimits>
   readonly time?: ManualTime
+  /** Of the view; more than one: sessions are renewed through the log. Default 1. */
+  readonly members?: readonly string[]
+  /** False: a stack without replicated timers. */
+  readonly timers?: boolean
 }
 
-/** Server, log and clients in one. */
+const FIRST_POSITION = 10
+
+/** Server, log and clients in one: Zelos on Time on a loopback. */
 export class ZelosHarness {
   readonly store: LocalStore
   readonly time: ManualTime
   readonly applicator: ZelosApplicator
   readonly log: LoopbackLog
+  readonly engine: Engine<UpdateResult>
+  readonly timer: TimeEngine
   readonly zelos: ZelosDatabase
 
   constructor(store: LocalStore, options: HarnessOptions = {}) {
+    const { members = ['alone'], timers = true, time = new ManualTime(queueMicrotask) } = options
     this.store = store
-    this.time = options.time ?? new ManualTime(queueMicrotask)
+    this.time = time
     this.applicator = new ZelosApplicator(options)
-    this.log = new LoopbackLog(store, this.applicator)
     let drawn = 0
-    this.zelos = new ZelosDatabase({
-      runtime: {
-        clock: this.time,
-        timers: this.time,
-        random: { uint32: () => drawn++, bytes: (length) => new Uint8Array(length).fill(drawn++) },
+    const random = { uint32: () => drawn++, bytes: (length: number) => new Uint8Array(length).fill(drawn++) }
+    const isNew = store.read().get('time\x00\x00') === undefined
+    // The first of all is the switch; another life goes on somewhere behind the one before it.
+    this.log = new LoopbackLog(store, isNew ? FIRST_POSITION - Number(timers) : 1000 * FIRST_POSITION)
+    this.timer = timeEngine().create({
+      below: this.log,
+      serverId: 'alone',
+      clock: time,
+      timers: time,
+      random,
+      membership: { missing: () => [], members: () => members },
+      levels: new Map([['time', 0]]),
+      maxEntryBytes: 1 << 20,
+      timerService: undefined,
+      durableCursor: () => 0 as LogPos,
+      read: () => store.read(),
+      proposals: () => ({ waiting: this.log.waitingCount, answered: this.log.answered }),
+      lastDigest: () => undefined,
+      stopDatabase: (error) => {
+        throw error
       },
+    }) as TimeEngine
+    this.timer.registerUpcall(this.applicator as Applicator<unknown>)
+    this.engine = this.timer as Engine<UpdateResult>
+    this.applicator.useTimers(this.timer)
+    this.timer.load(store.read())
+    this.timer.serving()
+    if (isNew && timers) void this.timer.proposeChange({ kind: 'flag', enabled: true })
+    this.zelos = new ZelosDatabase({
+      runtime: { clock: time, timers: time, random },
       applicator: this.applicator,
-      log: this.log,
+      log: { submit: (entry, completion) => this.engine.propose(entry, completion), sync: () => this.engine.sync() },
       store,
+      timerService: this.timer,
+      memberCount: () => members.length,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     })
     this.zelos.startServing()
+  }
+
+  /** The process ends. */
+  close(): void {
+    this.zelos.close()
+    void this.timer.stop()
   }
 
   /** A connection with a session of its own. */

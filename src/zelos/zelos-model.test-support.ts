@@ -132,6 +132,12 @@ export class ZelosModel {
         if (!sessions.has(update.requester.session)) return { err: 0 }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'renewSessions':
+        for (const { session: id, ownerEpoch } of update.sessions) {
+          const session = sessions.get(id)
+          if (session?.epoch === ownerEpoch) session.renewedAt = pos
+        }
+        return { err: 0 }
       case 'expireSession': {
         const session = sessions.get(update.session)
         if (session === undefined) throw new Refusal(-112)

@@ -1,8 +1,11 @@
-// Sessions as replicated state: created, moved and ended by updates, checked by every write. Decided from records alone,
-// never from what this server knows of connections.
+// Sessions as replicated state: created, moved, renewed and ended by updates, checked by every write, and their timers. Decided
+// from records alone, never from what this server knows of connections.
 
-import type { ReadTx } from '../../store/local-store.ts'
-import type { Requester, SessionRecord, Update } from '../requests.ts'
+import { assert } from '../../base/assert.ts'
+import type { TimerId, TimerService } from '../../engine/timer-service.ts'
+import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import { UpdateEncoder } from '../request-codec.ts'
+import type { Requester, SessionRecord, SessionRenewal, Update } from '../requests.ts'
 import type { ApplyState } from '../tree/apply-state.ts'
 import { sessionKey, sessionOfKey, sessionRange } from '../tree/key-space.ts'
 import type { CacheLimits, StagedCache } from '../tree/staged-cache.ts'
@@ -18,10 +21,24 @@ type Move = Extract<Update, { kind: 'moveSession' }>
 export class SessionRecords {
   private readonly state: ApplyState
   private readonly sessions: StagedCache<SessionId, StoredSession>
+  private readonly encoder = new UpdateEncoder()
+  private timers: TimerService | undefined
 
   constructor(state: ApplyState, limits: CacheLimits) {
     this.state = state
     this.sessions = state.cache(limits, () => SESSION_BYTES)
+  }
+
+  /**
+   * Sessions end by these timers, as the service is enabled; without it they never do. Once, before anything is applied. When
+   * the service is switched on in mid-flight, every session has its full timeout from there.
+   */
+  useTimers(timers: TimerService): void {
+    assert(this.timers === undefined, 'sessions have timers already')
+    this.timers = timers
+    timers.onSwitched((tx, enabled) => {
+      if (enabled) for (const session of this.all(tx)) this.arm(tx, session)
+    })
   }
 
   /** A session as `reader` sees it. */
@@ -73,18 +90,39 @@ export class SessionRecords {
     return this.write({ ...session, timeoutMs, address, ownerEpoch: session.ownerEpoch + 1, renewedAt: pos })
   }
 
+  /** Its client shows life at the server that owns it: the full timeout again. */
+  renew({ session: id, ownerEpoch }: SessionRenewal, pos: number): void {
+    const session = this.session(this.state.tx, id)
+    if (session?.ownerEpoch === ownerEpoch) this.write({ ...session, renewedAt: pos })
+  }
+
   /** Its ephemeral nodes are removed by the caller, in the same update. */
   end(id: SessionId): void {
     this.state.tx.delete(sessionKey(id))
     this.state.counters.sessions--
     this.sessions.stage(id, null)
+    this.timers?.cancel(this.state.tx, sessionTimer(id))
   }
 
   private write(session: StoredSession): StoredSession {
     this.state.tx.put(sessionKey(session.id), encodeSession(session))
     this.sessions.stage(session.id, session)
+    this.arm(this.state.tx, session)
     return session
   }
+
+  /** What fires names the arming: a later sign of life makes it void, whatever the order of things below. */
+  private arm(tx: ReadWriteTx, { id, renewedAt, timeoutMs }: StoredSession): void {
+    const { timers } = this
+    if (!timers?.enabledInApply) return
+    const expiry = this.encoder.encode({ kind: 'expireSession', session: id, heardAt: renewedAt }, 0)
+    timers.arm(tx, sessionTimer(id), timeoutMs, expiry)
+  }
+}
+
+/** The timer that ends a session. */
+export function sessionTimer(id: SessionId): TimerId {
+  return sessionKey(id)
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {

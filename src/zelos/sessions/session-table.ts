@@ -1,13 +1,15 @@
-// The sessions as this server knows them: which connection owns which, and when silence ends one. What a session *is* is
-// decided by updates (session-records.ts); this table only proposes them and follows what was applied.
+// The sessions as this server knows them: which connection owns which, and which show life. What a session *is*, and that it is
+// over, is decided by updates (session-records.ts); this table only proposes them and follows what was applied.
 
 import type { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
+import type { TimerId, TimerService } from '../../engine/timer-service.ts'
 import type { SessionRecord, Update, UpdateResult } from '../requests.ts'
 import type { SessionOwner, ZelosSessions } from '../zelos.ts'
 import type { SessionChange } from '../zelos-applicator.ts'
 import type { SessionId } from '../znode.ts'
-import type { SessionExpiry } from './session-expiry.ts'
+import { sessionTimer } from './session-records.ts'
+import type { RenewableSession, SessionRenewals } from './session-renewals.ts'
 
 /** What the table needs of the database around it. */
 export interface SessionTableHost {
@@ -21,28 +23,28 @@ export interface SessionTableHost {
   sessionCount(): number
 }
 
-interface KnownSession {
-  readonly timeoutMs: number
-  readonly ownerEpoch: number
-  readonly renewedAt: number
+interface KnownSession extends RenewableSession {
+  readonly timer: TimerId
   owner: SessionOwner | undefined
 }
 
 export class SessionTable implements ZelosSessions {
   private readonly host: SessionTableHost
-  private readonly expiry: SessionExpiry
+  private readonly timers: TimerService | undefined
+  private readonly renewals: SessionRenewals
   private readonly known = new Map<SessionId, KnownSession>()
 
-  constructor(host: SessionTableHost, expiry: SessionExpiry) {
+  constructor(host: SessionTableHost, timers: TimerService | undefined, renewals: SessionRenewals) {
     this.host = host
-    this.expiry = expiry
+    this.timers = timers
+    this.renewals = renewals
   }
 
   get count(): number {
     return this.host.sessionCount()
   }
 
-  /** Starts to follow sessions that were there before: each has its full timeout. */
+  /** Starts to follow sessions that were there before. */
   load(sessions: readonly SessionRecord[]): void {
     for (const session of sessions) if (!this.known.has(session.id)) this.follow(session)
   }
@@ -89,30 +91,16 @@ export class SessionTable implements ZelosSessions {
   }
 
   touch(id: SessionId): void {
-    this.expiry.touch(id)
+    const session = this.known.get(id)
+    if (session === undefined) return
+    this.timers?.restart(session.timer)
+    // A sign of life of one whose connection is elsewhere, or not there yet, says nothing to the other servers.
+    if (session.owner !== undefined) this.renewals.show(session)
   }
 
   detach(id: SessionId, owner: SessionOwner): void {
     const session = this.known.get(id)
     if (session?.owner === owner) session.owner = undefined
-  }
-
-  /** The stopwatch of a session has run out. */
-  expired(id: SessionId): void {
-    const session = this.known.get(id)
-    if (session === undefined) return
-    const again = () => this.watchAgain(id)
-    this.host.propose(
-      { kind: 'expireSession', session: id, heardAt: session.renewedAt },
-      {
-        resolve: again,
-        reject: () => {
-          // As long as the log refuses updates, no client can show life by coming back.
-          this.expiry.restartAll()
-          again()
-        },
-      },
-    )
   }
 
   /** Follows what was applied, after its watch events. */
@@ -133,9 +121,24 @@ export class SessionTable implements ZelosSessions {
   }
 
   private follow(session: SessionRecord): void {
-    const { id, timeoutMs, ownerEpoch, renewedAt } = session
-    this.known.set(id, { timeoutMs, ownerEpoch, renewedAt, owner: undefined })
-    this.expiry.start(id, timeoutMs)
+    const { id, timeoutMs, ownerEpoch } = session
+    this.forget(id)
+    this.known.set(id, {
+      session: id,
+      ownerEpoch,
+      timeoutMs,
+      timer: sessionTimer(id),
+      owner: undefined,
+      renewedMs: this.renewals.nowMs(),
+      shown: false,
+      ended: false,
+    })
+  }
+
+  private forget(id: SessionId): void {
+    const session = this.known.get(id)
+    if (session !== undefined) session.ended = true
+    this.known.delete(id)
   }
 
   /** Why the owner has lost the session already: later entries of the same batch were applied before its completion. */
@@ -149,18 +152,13 @@ export class SessionTable implements ZelosSessions {
 
   private ended(id: SessionId, reason: 'closed' | 'expired'): void {
     const owner = this.known.get(id)?.owner
-    this.known.delete(id)
-    this.expiry.stop(id)
+    this.forget(id)
     owner?.sessionEnded(reason)
   }
 
-  private watchAgain(id: SessionId): void {
-    const session = this.known.get(id)
-    if (session !== undefined) this.expiry.start(id, session.timeoutMs)
-  }
-
   private refused<R>(error: DelosError, completion: Completion<R>): void {
-    this.expiry.restartAll()
+    // As long as the log refuses updates, no client can show life by coming back.
+    this.timers?.restartAll()
     completion.reject(error)
   }
 }

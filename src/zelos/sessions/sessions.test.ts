@@ -210,7 +210,7 @@ describe('an expiry', () => {
     const before = new ZelosHarness(store, { time })
     const session = new TestClient(before.zelos).open(4000)
     before.pass(3900)
-    before.zelos.close()
+    before.close()
     const after = new ZelosHarness(store, { time })
     after.pass(3900)
     expect(after.zelos.sessions.count).toBe(1)

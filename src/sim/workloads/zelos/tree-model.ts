@@ -93,6 +93,12 @@ export class TreeModel {
         if (!sessions.has(update.requester.session)) return { err: ZCODE.OK }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'renewSessions':
+        for (const { session: id, ownerEpoch } of update.sessions) {
+          const session = sessions.get(id)
+          if (session?.epoch === ownerEpoch) sessions.set(id, { ...session, renewedAt: pos })
+        }
+        return { err: ZCODE.OK }
       case 'expireSession': {
         const session = sessions.get(update.session)
         if (session === undefined) throw new Refusal(ZCODE.SESSION_EXPIRED)

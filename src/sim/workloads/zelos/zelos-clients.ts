@@ -76,7 +76,8 @@ export class ZelosClients implements Application<UpdateResult> {
   }
 
   opened({ runtime, stack }: StackLife<UpdateResult>): void {
-    this.zelos = new ZelosDatabase({ runtime, applicator: this.own, log: stack, store: stack, expiryTickMs: TICK_MS })
+    const { timerService } = stack
+    this.zelos = new ZelosDatabase({ runtime, applicator: this.own, log: stack, store: stack, timerService })
   }
 
   closing(): void {
