@@ -49,6 +49,7 @@ function describe(status: ServerStatus): string {
       `  history    ${database.historyId}`,
     )
     if (database.diskFull) lines.push('  disk full  writes are refused, reads go on')
+    for (const alarm of database.alarms ?? []) lines.push(`  ALARM      ${alarm}`)
     if (database.failure !== undefined) lines.push(`  stopped    ${database.failure}`)
   }
   return `${lines.join('\n')}\n`

@@ -16,7 +16,9 @@ import type { DatabasePaths } from '../store/data-directory.ts'
 import type { Identity } from '../store/identity.ts'
 import type { LocalStore } from '../store/local-store.ts'
 import { openRocksStore } from '../store/rocks-store.ts'
+import { AlarmWatch } from './alarm-watch.ts'
 import { bindStore, openIdentity } from './database-identity.ts'
+import { enableNewEngines } from './enabled-engines.ts'
 import type { DatabaseStatus } from './server-status.ts'
 
 /** How much of the log is kept after it is no longer needed. */
@@ -42,9 +44,6 @@ export interface DatabaseOptions {
 /** The recipe of every embedded log. */
 const FILE_LOGLET = { kind: 'file', params: {} } as const
 
-/** Set in the local range once the engines of a new database were enabled. */
-const ENGINES_ENABLED = 'node/engines-enabled'
-
 /** Sums over the loglets that are open now. */
 interface LogletTotals {
   appends: number
@@ -65,6 +64,7 @@ export class Database<R = unknown> {
   private readonly identity: Identity
   private readonly engineNames: readonly string[]
   private readonly logger: Logger
+  private readonly alarmWatch: AlarmWatch
   private readonly closers: readonly Closer[]
   private closing: Promise<void> | undefined
 
@@ -79,6 +79,8 @@ export class Database<R = unknown> {
     this.observers = parts.observers
     this.identity = parts.identity
     this.engineNames = options.engines.map((engine) => engine.name)
+    const { logger, name, runtime } = options
+    this.alarmWatch = new AlarmWatch(name, () => this.stack.status().alarms, runtime.timers, logger)
   }
 
   /**
@@ -102,10 +104,8 @@ export class Database<R = unknown> {
     const { stack, store } = this
     await stack.start()
     if (!(await this.caughtUp())) return
-    if (store.local.get(ENGINES_ENABLED) === undefined) {
-      await stack.enable()
-      await store.local.put(ENGINES_ENABLED, new Uint8Array(0))
-    }
+    await enableNewEngines({ database: this.name, engines: this.engineNames, stack, store, logger: this.logger })
+    this.alarmWatch.start()
     const { appliedEntries, cursor } = stack.status()
     this.logger.info({ database: this.name, appliedEntries, position: cursor }, 'the database serves')
   }
@@ -145,7 +145,7 @@ export class Database<R = unknown> {
   }
 
   status(): DatabaseStatus {
-    const { state, cursor, durableCursor, knownTail, failure } = this.stack.status()
+    const { state, cursor, durableCursor, knownTail, failure, alarms } = this.stack.status()
     const oldest = this.log.oldest()
     return {
       state: state === 'starting' ? 'catching up' : state,
@@ -161,11 +161,13 @@ export class Database<R = unknown> {
         failure: `${failure.code} at position ${failure.position}: ${failure.message}${failure.entryHex === undefined ? '' : `, entry ${failure.entryHex}`}`,
       }),
       stack: ['base', ...this.engineNames],
+      alarms,
     }
   }
 
   /** Makes everything durable and closes. Idempotent. Rejects with the first error, after everything was closed. */
   close(): Promise<void> {
+    this.alarmWatch.stop()
     this.closing ??= closeAll(this.closers)
     return this.closing
   }

@@ -3,7 +3,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { DelosError } from '../base/delos-error.ts'
 import type { Applicator } from '../engine/engine.ts'
-import type { EngineFactory } from '../engine/stack.ts'
+import type { EngineFactory, Stack } from '../engine/stack.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { DEFAULT_ZELOS_LIMITS, type ZelosLimits } from '../zelos/limits.ts'
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../zookeeper/server-options.ts'
@@ -14,8 +14,10 @@ export interface DatabaseDefinition {
   /** Lower-case letters, digits and dashes; its directory and key range. */
   readonly name: string
   readonly applicator: Applicator<never> | Applicator<unknown>
-  /** Engines above Base, bottom to top. Default: Batching. */
+  /** Engines above Base, bottom to top. Default: ViewTracking, Batching, Time. */
   readonly engines?: readonly EngineFactory[]
+  /** Called before anything is applied, for what the applicator needs of the stack: its timers, who the members are. */
+  readonly opened?: (stack: Stack<unknown>) => void
 }
 
 export interface ZooKeeperOptions {

@@ -107,7 +107,7 @@ class RunningServer implements Server {
     await this.openHttp(token)
     for (const wanted of this.options.databases ?? ['zelos']) {
       if (wanted === 'zelos') await this.openZelos()
-      else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK)
+      else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK, wanted.opened)
     }
     await this.openZooKeeper()
     this.opened = true
@@ -119,6 +119,7 @@ class RunningServer implements Server {
     name: string,
     applicator: Applicator<R>,
     engines: readonly EngineFactory[],
+    opened?: (stack: Stack<unknown>) => void,
   ): Promise<Database<R>> {
     const directory = this.directory as DataDirectory
     const database = await Database.open<R>({
@@ -130,7 +131,10 @@ class RunningServer implements Server {
       logger: this.logger,
       engines,
       applicator: applicator as Applicator<unknown>,
-      opened: (opening) => this.databases.set(name, opening as Database),
+      opened: (opening) => {
+        this.databases.set(name, opening)
+        opened?.(opening.stack)
+      },
     })
     void database.stack.failed.then((report) => {
       this.logger.error({ database: name, ...report }, 'the database stopped')
@@ -142,9 +146,14 @@ class RunningServer implements Server {
 
   private async openZelos(): Promise<void> {
     const applicator = new ZelosApplicator()
-    const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, ZELOS_STACK)
+    const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, ZELOS_STACK, ({ timerService }) => {
+      if (timerService !== undefined) applicator.useTimers(timerService)
+    })
     const limits = this.options.zookeeper?.limits ?? {}
-    this.zelos = new ZelosDatabase({ runtime: this.runtime, applicator, log: stack, store: stack, limits })
+    const { membership, timerService } = stack
+    const memberCount = () => membership.members(stack.read()).length
+    const { runtime } = this
+    this.zelos = new ZelosDatabase({ runtime, applicator, log: stack, store: stack, limits, timerService, memberCount })
     if (stack.status().state === 'serving') this.zelos.startServing()
     void stack.failed.then(() => this.stopZelos())
   }

@@ -20,6 +20,8 @@ export interface DatabaseStatus {
   readonly failure?: string
   /** Engines of the stack, bottom to top. */
   readonly stack: readonly string[]
+  /** What an operator must look at now, one sentence each. */
+  readonly alarms: readonly string[]
 }
 
 export interface ServerStatus {
