@@ -3,28 +3,20 @@
 
 import { CURSOR_KEY } from '../engines/base-engine/cursor.ts'
 import type { StoreBackend, WriteBatch } from '../store/store-backend.ts'
+import { replacedWrite } from './replaced-write.ts'
 
 /** Wraps the backend of a memory store (MemoryStoreOptions.wrap). */
 export function cursorInAnotherBatch(inner: StoreBackend): StoreBackend {
-  return {
-    get: (key) => inner.get(key),
-    getMany: (keys) => inner.getMany(keys),
-    readRange: (...range) => inner.readRange(...range),
-    getLocal: (key) => inner.getLocal(key),
-    digest: () => inner.digest(),
-    openSnapshot: () => inner.openSnapshot(),
-    close: () => inner.close(),
-    async write(batch, sync) {
-      await inner.write(
-        only(batch, (key) => key === CURSOR_KEY),
-        sync,
-      )
-      await inner.write(
-        only(batch, (key) => key !== CURSOR_KEY),
-        sync,
-      )
-    },
-  }
+  return replacedWrite(inner, async (batch, sync) => {
+    await inner.write(
+      only(batch, (key) => key === CURSOR_KEY),
+      sync,
+    )
+    await inner.write(
+      only(batch, (key) => key !== CURSOR_KEY),
+      sync,
+    )
+  })
 }
 
 function only(batch: WriteBatch, wanted: (key: string) => boolean): WriteBatch {

@@ -2,17 +2,8 @@
 // entries appended twice, answers lost. It stays within the loglet contract; whatever breaks under it is a bug above.
 
 import { DelosError } from '../../base/delos-error.ts'
-import type {
-  Loglet,
-  LogletAppendOutcome,
-  LogletConfig,
-  LogletMark,
-  LogletProvider,
-  LogletRead,
-  LogletRecipe,
-  LogletTail,
-} from '../../log/loglet.ts'
-import type { LogletOffset } from '../../log/position.ts'
+import { ForwardingLoglet, ForwardingLogletProvider } from '../../log/forwarding-loglet.ts'
+import type { Loglet, LogletAppendOutcome, LogletProvider } from '../../log/loglet.ts'
 import type { Random, Timers } from '../../runtime/runtime.ts'
 
 /** Rates are probabilities from 0 to 1 per call. */
@@ -63,24 +54,15 @@ class Weather {
   }
 }
 
-class HostileLoglet implements Loglet {
-  private readonly inner: Loglet
+class HostileLoglet extends ForwardingLoglet {
   private readonly weather: Weather
 
   constructor(inner: Loglet, weather: Weather) {
-    this.inner = inner
+    super(inner)
     this.weather = weather
   }
 
-  get maxEntryBytes(): number {
-    return this.inner.maxEntryBytes
-  }
-
-  get trimPoint(): LogletOffset {
-    return this.inner.trimPoint
-  }
-
-  async append(bytes: Uint8Array): Promise<LogletAppendOutcome> {
+  override async append(bytes: Uint8Array): Promise<LogletAppendOutcome> {
     await this.weather.delay()
     const lost = this.weather.loses
     if (lost && this.weather.chance(0.5)) return indeterminate()
@@ -90,32 +72,8 @@ class HostileLoglet implements Loglet {
     return lost && outcome.kind === 'appended' ? indeterminate() : outcome
   }
 
-  checkTail(): Promise<LogletTail> {
-    return this.weather.around(() => this.inner.checkTail())
-  }
-
-  readNext(from: LogletOffset, to: LogletOffset, maxBytes: number): Promise<LogletRead> {
-    return this.weather.around(() => this.inner.readNext(from, to, maxBytes))
-  }
-
-  prefixTrim(to: LogletOffset): Promise<void> {
-    return this.weather.around(() => this.inner.prefixTrim(to))
-  }
-
-  seal(successor: LogletRecipe): Promise<LogletTail> {
-    return this.weather.around(() => this.inner.seal(successor))
-  }
-
-  onTailMoved(listener: (tail: LogletOffset) => void): () => void {
-    return this.inner.onTailMoved(listener)
-  }
-
-  marks(): readonly LogletMark[] {
-    return this.inner.marks()
-  }
-
-  close(): Promise<void> {
-    return this.inner.close()
+  protected override around<T>(call: () => Promise<T>): Promise<T> {
+    return this.weather.around(call)
   }
 }
 
@@ -124,33 +82,19 @@ function indeterminate(): LogletAppendOutcome {
 }
 
 /** Wraps every loglet of `inner`. The same seed and schedule give the same weather. */
-export class HostileLogletProvider implements LogletProvider {
-  readonly kind: string
-  private readonly inner: LogletProvider
+export class HostileLogletProvider extends ForwardingLogletProvider {
   private readonly weather: Weather
 
   constructor(
     inner: LogletProvider,
     options: Pick<HostileOptions, 'random' | 'timers'> & Partial<Omit<HostileOptions, 'random' | 'timers'>>,
   ) {
-    this.kind = inner.kind
-    this.inner = inner
-    this.weather = new Weather({ ...DEFAULTS, ...options })
+    const weather = new Weather({ ...DEFAULTS, ...options })
+    super(inner, (loglet) => new HostileLoglet(loglet, weather))
+    this.weather = weather
   }
 
-  async create(config: LogletConfig): Promise<Loglet> {
-    return new HostileLoglet(await this.weather.around(() => this.inner.create(config)), this.weather)
-  }
-
-  async open(config: LogletConfig): Promise<Loglet> {
-    return new HostileLoglet(await this.weather.around(() => this.inner.open(config)), this.weather)
-  }
-
-  destroy(config: LogletConfig): Promise<void> {
-    return this.weather.around(() => this.inner.destroy(config))
-  }
-
-  list(): Promise<readonly LogletConfig[]> {
-    return this.weather.around(() => this.inner.list())
+  protected override around<T>(call: () => Promise<T>): Promise<T> {
+    return this.weather.around(call)
   }
 }

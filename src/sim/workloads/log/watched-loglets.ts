@@ -2,16 +2,8 @@
 // and notes which offsets were acknowledged, to hold against the ends that the chain records.
 
 import type { Chain } from '../../../log/chain/chain.ts'
-import type {
-  Loglet,
-  LogletAppendOutcome,
-  LogletConfig,
-  LogletMark,
-  LogletProvider,
-  LogletRead,
-  LogletRecipe,
-  LogletTail,
-} from '../../../log/loglet.ts'
+import { ForwardingLoglet, ForwardingLogletProvider } from '../../../log/forwarding-loglet.ts'
+import type { Loglet, LogletAppendOutcome, LogletProvider } from '../../../log/loglet.ts'
 import type { LogletOffset } from '../../../log/position.ts'
 import type { Life } from '../../life.ts'
 import { check } from '../../workload.ts'
@@ -51,104 +43,62 @@ export class SegmentEnds {
 }
 
 /** The provider of one process. */
-export class WatchedLogletProvider implements LogletProvider {
-  readonly kind: string
+export class WatchedLogletProvider extends ForwardingLogletProvider {
   /** Loglets that are open here, by nonce. */
-  readonly loglets = new Map<string, Loglet>()
-  private readonly inner: LogletProvider
+  readonly loglets: ReadonlyMap<string, Loglet>
   private readonly life: Life
-  private readonly ends: SegmentEnds
 
   constructor(inner: LogletProvider, life: Life, ends: SegmentEnds) {
-    this.kind = inner.kind
-    this.inner = inner
+    const loglets = new Map<string, Loglet>()
+    super(inner, (loglet, { nonce }) => {
+      const acknowledged = (offset: LogletOffset): void => ends.acknowledged(nonce, offset)
+      const closed = (): void => {
+        if (loglets.get(nonce) === watched) loglets.delete(nonce)
+      }
+      const watched = new WatchedLoglet(loglet, life, acknowledged, closed)
+      loglets.set(nonce, watched)
+      return watched
+    })
+    this.loglets = loglets
     this.life = life
-    this.ends = ends
   }
 
-  create(config: LogletConfig): Promise<Loglet> {
-    return this.watch(config, this.inner.create(config))
-  }
-
-  open(config: LogletConfig): Promise<Loglet> {
-    return this.watch(config, this.inner.open(config))
-  }
-
-  destroy(config: LogletConfig): Promise<void> {
-    return whileAlive(this.life, this.inner.destroy(config))
-  }
-
-  list(): Promise<readonly LogletConfig[]> {
-    return whileAlive(this.life, this.inner.list())
-  }
-
-  private async watch({ nonce }: LogletConfig, opening: Promise<Loglet>): Promise<Loglet> {
-    const inner = await whileAlive(this.life, opening)
-    const closed = (): void => {
-      if (this.loglets.get(nonce) === loglet) this.loglets.delete(nonce)
-    }
-    const loglet = new WatchedLoglet(inner, this.life, (offset) => this.ends.acknowledged(nonce, offset), closed)
-    this.loglets.set(nonce, loglet)
-    return loglet
+  protected override around<T>(call: () => Promise<T>): Promise<T> {
+    return whileAlive(this.life, call())
   }
 }
 
-class WatchedLoglet implements Loglet {
-  private readonly inner: Loglet
+class WatchedLoglet extends ForwardingLoglet {
   private readonly life: Life
   private readonly acknowledged: (offset: LogletOffset) => void
   private readonly closed: () => void
 
   constructor(inner: Loglet, life: Life, acknowledged: (offset: LogletOffset) => void, closed: () => void) {
-    this.inner = inner
+    super(inner)
     this.life = life
     this.acknowledged = acknowledged
     this.closed = closed
   }
 
-  get maxEntryBytes(): number {
-    return this.inner.maxEntryBytes
-  }
-
-  get trimPoint(): LogletOffset {
-    return this.inner.trimPoint
-  }
-
-  async append(bytes: Uint8Array): Promise<LogletAppendOutcome> {
-    const outcome = await whileAlive(this.life, this.inner.append(bytes))
+  override async append(bytes: Uint8Array): Promise<LogletAppendOutcome> {
+    const outcome = await super.append(bytes)
     if (outcome.kind === 'appended') this.acknowledged(outcome.offset)
     return outcome
   }
 
-  checkTail(): Promise<LogletTail> {
-    return whileAlive(this.life, this.inner.checkTail())
-  }
-
-  readNext(from: LogletOffset, to: LogletOffset, maxBytes: number): Promise<LogletRead> {
-    return whileAlive(this.life, this.inner.readNext(from, to, maxBytes))
-  }
-
-  prefixTrim(to: LogletOffset): Promise<void> {
-    return whileAlive(this.life, this.inner.prefixTrim(to))
-  }
-
-  seal(successor: LogletRecipe): Promise<LogletTail> {
-    return whileAlive(this.life, this.inner.seal(successor))
-  }
-
-  onTailMoved(listener: (tail: LogletOffset) => void): () => void {
+  override onTailMoved(listener: (tail: LogletOffset) => void): () => void {
     return this.inner.onTailMoved((tail) => {
       if (this.life.alive) listener(tail)
     })
   }
 
-  marks(): readonly LogletMark[] {
-    return this.inner.marks()
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.closed()
     return whileAlive(this.life, this.inner.close())
+  }
+
+  protected override around<T>(call: () => Promise<T>): Promise<T> {
+    return whileAlive(this.life, call())
   }
 }
 
