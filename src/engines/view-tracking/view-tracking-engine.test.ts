@@ -322,22 +322,6 @@ describe('nobody is accused', () => {
     expect(members(a)).toEqual(['a', 'b'])
   })
 
-  it('by a server whose process stood still', () => {
-    const { cluster, servers } = clusterOf('a', 'b')
-    const [a, b] = servers as [ViewServer, ViewServer]
-    cluster.advance(20_000)
-    b.paused = true
-    cluster.advance(50_000)
-    b.paused = false
-    // Its clock jumps by the pause before it reads on.
-    b.stalled = true
-    b.time.advance(HOUR)
-    b.stalled = false
-    cluster.settle()
-    expect(b.engine.details().accusations).toBe(0)
-    expect(members(a)).toEqual(['a', 'b'])
-  })
-
   it('by a server whose own proposals do not come back', () => {
     const { cluster, servers } = clusterOf('a', 'b', 'c')
     const [a, b, c] = servers as [ViewServer, ViewServer, ViewServer]
@@ -345,7 +329,7 @@ describe('nobody is accused', () => {
     // It is cut off from the log's writers, and c has died: a may say so, b may not.
     b.cutOff = true
     c.paused = true
-    cluster.advance(62_000)
+    cluster.advance(70_000)
     expect(b.engine.details().accusations).toBe(0)
     expect(a.engine.details().accusations).toBeLessThanOrEqual(2)
   })

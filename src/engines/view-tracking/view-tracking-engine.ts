@@ -57,7 +57,6 @@ export class ViewTrackingEngine extends EngineLayer {
   private readonly presence: Presence
   /** Version of the view that the propose side has reacted to. */
   private seenVersion = 0
-  private loaded = false
   /** What the layers above allow to trim. */
   private allowedAbove: LogPos = LOG_START
   /** First position not applied, as far as entries came by. */
@@ -126,7 +125,6 @@ export class ViewTrackingEngine extends EngineLayer {
     this.view.load(tx)
     this.rounds.load(tx)
     this.seenVersion = this.view.version
-    this.loaded = true
     this.release()
   }
 
@@ -244,10 +242,9 @@ export class ViewTrackingEngine extends EngineLayer {
     this.onlyHeader = new Map([[this.name, this.header]])
   }
 
-  // What is passed down can't be taken back. So nothing is before the switch is known, and while it is off only what was
-  // applied: past that it will be the members' positions that count, should it be on by then.
+  // What is passed down can't be taken back. So while the switch is off, or not yet loaded, that is only what was applied
+  // since the start: past it the members' positions will count, should the switch be on by then.
   private release(): void {
-    if (!this.loaded) return
     const bound = this.flags.enabled ? this.view.released : this.applied
     const allowed = Math.min(this.allowedAbove, bound) as LogPos
     if (allowed <= this.passedDown) return
