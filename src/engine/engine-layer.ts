@@ -11,7 +11,6 @@ import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
 import type { ProposalCounts } from './bottom-engine.ts'
-import type { ProposalCounts } from './bottom-engine.ts'
 import type { PositionedDigest } from './digest.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -48,8 +47,6 @@ export interface EngineContext {
   durableCursor(): LogPos
   /** The committed state of this server; valid until the current synchronous section ends. Propose side only. */
   read(): ReadTx
-  /** Do this server's entries come back? Propose side only. */
-  proposals(): ProposalCounts
   /** Do this server's entries come back? Propose side only. */
   proposals(): ProposalCounts
   /** The newest digest of this server's content. Propose side only. */
@@ -118,9 +115,12 @@ export abstract class EngineLayer extends PassThrough {
 
   /** Asks for a switch through the log. Resolves with what apply decided, the same on all servers. */
   proposeChange(change: FlagChange): Promise<FlagOutcome> {
-    // Accepted, it would stop this very server: no need to ask the others.
-    if (change.kind === 'level' && change.level > this.levelKnown) {
-      return Promise.resolve({ kind: 'refused', flags: this.committed, missing: [this.context.serverId] })
+    const missing = this.missingFor(change)
+    // An entry that changes nothing is not made: it would stop the servers whose stack lacks the engine.
+    if (missing.length > 0) {
+      const flags = this.committed
+      const isOff = change.kind === 'flag' && !change.enabled
+      return Promise.resolve(isOff ? { kind: 'switched', flags } : { kind: 'refused', flags, missing })
     }
     return new Promise((resolve, reject: (error: DelosError) => void) => {
       // Must-understand: a server without this engine would not write the flags and so diverge; it must stop instead.
@@ -182,6 +182,13 @@ export abstract class EngineLayer extends PassThrough {
     this.applying = outcome.flags
     if (outcome.kind === 'switched') this.applySwitched(tx, outcome.flags, pos)
     return outcome
+  }
+
+  private missingFor(change: FlagChange): readonly string[] {
+    if (change.kind === 'flag' && !change.enabled && this.committed.enabled) return []
+    const { membership, serverId } = this.context
+    const level = change.kind === 'flag' ? this.committed.level : change.level
+    return level > this.levelKnown ? [serverId] : membership.missing(this.context.read(), this.name, level)
   }
 
   // A build that does not know how to behave at a level must stop before the entry that asks for it.

@@ -128,6 +128,13 @@ describe('the switch of an engine', () => {
     expect(await stack.change('counting', on)).toMatchObject({ kind: 'refused', missing: ['b'] })
     expect(stack.status().engines).toMatchObject([{ enabled: false }])
     await expect(stack.enable()).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('b') })
+    // Off it is already. None of this was worth an entry, which would have stopped the member that lacks the engine.
+    expect(await stack.change('counting', off)).toMatchObject({ kind: 'switched', flags: { enabled: false } })
+    expect(stack.status().cursor).toBe(0)
+    // Who asks too early all the same, with an entry, is refused by apply.
+    log.store(encodeEntry(controlEntry('counting', encodeFlagChange(on), true)))
+    await stack.sync()
+    expect(stack.status()).toMatchObject({ cursor: 1, engines: [{ enabled: false }] })
     missing = []
     expect(await stack.change('counting', on)).toMatchObject({ kind: 'switched' })
     // Off needs nobody.
