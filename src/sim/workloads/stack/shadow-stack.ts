@@ -3,7 +3,7 @@
 
 import { DelosError } from '../../../base/delos-error.ts'
 import type { Applicator } from '../../../engine/engine.ts'
-import { Stack } from '../../../engine/stack.ts'
+import { type EngineFactory, Stack } from '../../../engine/stack.ts'
 import { BaseEngine } from '../../../engines/base-engine/base-engine.ts'
 import { batchingEngine } from '../../../engines/batching-engine.ts'
 import { LOG_START, type LogPos } from '../../../log/position.ts'
@@ -17,18 +17,18 @@ export class ShadowStack<R> {
   readonly stack: Stack<R>
   private readonly store: MemoryStore
   private readonly log = new BorrowedLog()
-  private readonly applicator: Applicator<R>
-  private state: 'new' | 'attached' | 'started' = 'new'
+  private started = false
 
-  constructor(world: Simulation, database: string, applicator: Applicator<R>) {
+  /** `member`: the id of the real server, which alone is in the view. */
+  constructor(world: Simulation, database: string, engines: readonly EngineFactory[], member: () => string) {
     const { clock, random, timers } = world
-    this.applicator = applicator
     this.store = openMemoryStore({ runtime: { clock, timers, random: random.fork('shadow') } })
     const { log, store } = this
     this.stack = new Stack<R>({
       serverId: 'shadow',
       bottom: new BaseEngine({ serverId: 'shadow', log, store, clock, timers, limits: { retryMs: 5 } }),
-      engines: [batchingEngine()],
+      engines: [batchingEngine(), ...engines],
+      membership: () => ({ missing: () => [], members: () => [member()] }),
       clock,
       timers,
       random,
@@ -39,11 +39,13 @@ export class ShadowStack<R> {
   /** Goes on through the log of a new life of the real server. */
   async follow(log: SharedLog, life: Life): Promise<void> {
     this.log.borrow(log, life)
-    if (this.state === 'started') return
-    if (this.state === 'new') this.stack.attach(this.applicator, { keepsLog: true })
-    this.state = 'attached'
+    if (this.started) return
     await this.stack.start()
-    this.state = 'started'
+    this.started = true
+  }
+
+  attach(applicator: Applicator<R>): void {
+    this.stack.attach(applicator, { keepsLog: true })
   }
 
   get cursor(): LogPos {

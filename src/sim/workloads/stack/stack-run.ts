@@ -3,6 +3,8 @@
 
 import { DelosError } from '../../../base/delos-error.ts'
 import type { Applicator } from '../../../engine/engine.ts'
+import type { EngineFactory } from '../../../engine/stack.ts'
+import type { TimerService } from '../../../engine/timer-service.ts'
 import type { LogPos } from '../../../log/position.ts'
 import type { ReadTx } from '../../../store/local-store.ts'
 import { CALM } from '../../faults.ts'
@@ -21,8 +23,10 @@ const CATCH_UP_MS = 10_000
 /** A database with its clients and its model, over all lives of the server. */
 export interface Application<R> {
   readonly database: string
-  /** For one process, or for the second server (`own` false). */
-  applicator(own: boolean): Applicator<R>
+  /** Engines above Batching, bottom to top. */
+  readonly engines?: readonly EngineFactory[]
+  /** For one process, or for the second server (`own` false). `timers`: of its stack, if that has any. */
+  applicator(own: boolean, timers: TimerService | undefined): Applicator<R>
   /** A process plays its log; clients come with `serve`. */
   opened(life: StackLife<R>): void
   /** Starts clients: some concurrent ones under load, or few that end after some calls. Resolves when those are done. */
@@ -58,8 +62,10 @@ export class StackRun<R> {
     this.world = world
     this.operations = operations
     this.application = application
-    this.server = new StackServer(world, 'stack', application.database)
-    this.shadow = new ShadowStack(world, application.database, application.applicator(false))
+    const { database, engines = [] } = application
+    this.server = new StackServer(world, 'stack', database, engines)
+    this.shadow = new ShadowStack(world, database, engines, () => this.server.serverId)
+    this.shadow.attach(application.applicator(false, this.shadow.stack.timerService))
   }
 
   async run(): Promise<void> {
@@ -143,7 +149,7 @@ export class StackRun<R> {
       void life.stack.failed.then((report) => actors.guard(() => this.stopped(actors, report.message)))
       actors.start(() => this.shadow.follow(life.log, life.runtime.life))
     }
-    const starting = this.server.start(this.application.applicator(true), opened)
+    const starting = this.server.start((timers) => this.application.applicator(true, timers), opened)
     const life = await actors.answer('the start', START_MS, starting).catch((error: unknown) => {
       // No room, or no answer to what it proposed: a server ends then, and is started again.
       if (!(error instanceof DelosError && (error.retryable || error.code === 'INDETERMINATE'))) throw error

@@ -2,7 +2,8 @@
 // loglets, virtual log, store, Base, Batching and Observers. Only RocksDB is replaced, by the memory store with its crash rule.
 
 import type { Applicator } from '../../../engine/engine.ts'
-import { Stack } from '../../../engine/stack.ts'
+import { type EngineFactory, Stack } from '../../../engine/stack.ts'
+import type { TimerService } from '../../../engine/timer-service.ts'
 import { BaseEngine } from '../../../engines/base-engine/base-engine.ts'
 import type { BaseLimits } from '../../../engines/base-engine/base-limits.ts'
 import { batchingEngine } from '../../../engines/batching-engine.ts'
@@ -55,16 +56,20 @@ export class StackServer<R> {
   readonly machine: SimServer
   private readonly world: Simulation
   private readonly database: string
+  private readonly engines: readonly EngineFactory[]
   private readonly backend: MemoryBackend
   private readonly limits: Partial<BaseLimits>
   private readonly isHostile: boolean
   private readonly batchCountMax: number
   /** Of the present life, from the moment that it is open. */
   life: StackLife<R> | undefined
+  /** Empty before the first start. */
+  serverId = ''
 
-  constructor(world: Simulation, name: string, database: string) {
+  constructor(world: Simulation, name: string, database: string, engines: readonly EngineFactory[]) {
     this.world = world
     this.database = database
+    this.engines = engines
     this.machine = world.server(name)
     const { random } = world
     const disk = random.fork('store')
@@ -78,10 +83,14 @@ export class StackServer<R> {
   }
 
   /** Starts a process and resolves once it serves. `opened` is called as soon as it plays its log. */
-  async start(applicator: Applicator<R>, opened: (life: StackLife<R>) => void): Promise<StackLife<R>> {
+  async start(
+    applicator: (timers: TimerService | undefined) => Applicator<R>,
+    opened: (life: StackLife<R>) => void,
+  ): Promise<StackLife<R>> {
     this.life = undefined
     const { runtime } = this.machine
     const directory = await DataDirectory.open('data', runtime)
+    this.serverId = directory.serverId
     const paths = await directory.database(this.database)
     const identity = await openIdentity(paths, runtime.disk, runtime.random)
     const metastore = await FileMetaStore.open(paths.meta, runtime.disk)
@@ -91,7 +100,7 @@ export class StackServer<R> {
     await bindStore(store, identity, paths.store)
     const stack = this.stackOver(directory.serverId, processLog(log, runtime.life), store)
     // This database reads its own history, through a second server: the workload says how far.
-    stack.attach(applicator, { keepsLog: true })
+    stack.attach(applicator(stack.timerService), { keepsLog: true })
     const close = async (): Promise<void> => {
       await stack.stop()
       await store.close()
@@ -176,7 +185,7 @@ export class StackServer<R> {
     return new Stack<R>({
       serverId,
       bottom: new BaseEngine({ serverId, log, store, clock, timers, limits: this.limits }),
-      engines: [batchingEngine({ batchCountMax: this.batchCountMax, waitingCountMax: 40 })],
+      engines: [batchingEngine({ batchCountMax: this.batchCountMax, waitingCountMax: 40 }), ...this.engines],
       clock,
       timers,
       random,

@@ -3,6 +3,8 @@
 
 import { DelosError } from '../../../base/delos-error.ts'
 import type { Applicator, Completion } from '../../../engine/engine.ts'
+import type { TimerService } from '../../../engine/timer-service.ts'
+import { timeEngine } from '../../../engines/time/time-engine.ts'
 import type { ReadTx } from '../../../store/local-store.ts'
 import type { Requester, SessionRecord, UpdateOperation, UpdateResult } from '../../../zelos/requests.ts'
 import type { SessionOwner } from '../../../zelos/zelos.ts'
@@ -20,8 +22,8 @@ const OPEN = [{ perms: PERM.ALL, scheme: 'world', id: 'anyone' }]
 const ADDRESS = '10.0.0.1'
 const TICK_MS = 20
 const NAMES = ['a', 'b', 'c', 'd']
-/** A silent session is gone after this, in virtual milliseconds, also if its first expiry met a void position. */
-const EXPIRY_MS = 8_000
+/** A silent session is gone after this, in virtual milliseconds, also if the first votes for its end met void positions. */
+const EXPIRY_MS = 20_000
 
 /** A client, in all lives of the server. */
 interface Person {
@@ -38,6 +40,7 @@ interface Person {
 
 export class ZelosClients implements Application<UpdateResult> {
   readonly database = 'zelos'
+  readonly engines = [timeEngine({ tickMs: TICK_MS })]
   private readonly world: Simulation
   private readonly history: ZelosHistory
   private readonly people: Person[]
@@ -63,8 +66,9 @@ export class ZelosClients implements Application<UpdateResult> {
     }))
   }
 
-  applicator(own: boolean): Applicator<UpdateResult> {
+  applicator(own: boolean, timers: TimerService | undefined): Applicator<UpdateResult> {
     const zelos = new ZelosApplicator({ cacheNodesMax: this.world.random.pick([2, 1_000]) })
+    zelos.useTimers(timers as TimerService)
     if (own) this.own = zelos
     return {
       apply: (tx, entry, pos) => zelos.apply(tx, entry, pos),
