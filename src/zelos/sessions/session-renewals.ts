@@ -26,7 +26,7 @@ export interface SessionRenewalsParts {
 }
 
 const TICK_MS = 250
-/** Of a timeout: a renewal may be lost twice before anybody's stopwatch has run. */
+/** Of a timeout: a renewal may be lost twice before a stopwatch elsewhere has run, and a session ends that much later at most. */
 const AFTER_SHARE = 1 / 3
 /** Sessions in one update, and updates between propose and result. */
 const SESSIONS_PER_UPDATE_MAX = 200

@@ -2,16 +2,22 @@
 
 import { describe, expect, it } from 'vitest'
 import { DelosError } from '../../base/delos-error.ts'
+import { controlEntry, entryOf } from '../../engine/entry.ts'
+import { encodeTimeHeader } from '../../engines/time/time-header.ts'
+import { type StoredTimer, TimerRecords } from '../../engines/time/timer-records.ts'
 import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
-import type { SessionRecord, UpdateResult } from '../requests.ts'
-import { Outcome, TestClient, ZelosHarness } from '../zelos-harness.test-support.ts'
+import { decodeUpdate, UpdateEncoder } from '../request-codec.ts'
+import type { SessionRecord, Update, UpdateResult } from '../requests.ts'
+import { type HarnessOptions, Outcome, TestClient, ZelosHarness } from '../zelos-harness.test-support.ts'
 import { ZCODE } from '../znode.ts'
+import type { StoredSession } from './session-codec.ts'
+import { sessionTimer } from './session-records.ts'
 
-function server(): ZelosHarness {
+function server(options: HarnessOptions = {}): ZelosHarness {
   const time = new ManualTime(queueMicrotask)
   const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
-  return new ZelosHarness(openMemoryStore({ runtime: { clock: time, timers: time, random } }), { time })
+  return new ZelosHarness(openMemoryStore({ runtime: { clock: time, timers: time, random } }), { ...options, time })
 }
 
 describe('a session', () => {
@@ -218,6 +224,133 @@ describe('an expiry', () => {
     expect(alice.reattach(session)).toMatchObject({ ownerEpoch: 2 })
     after.pass(5000)
     expect(after.zelos.sessions.count).toBe(0)
+  })
+})
+
+describe('with several servers', () => {
+  const members = ['alone', 'other', 'third']
+
+  /** The updates in the log, by kind. */
+  function kinds(harness: ZelosHarness): string[] {
+    return harness.log.entries.flatMap(({ entry: { payload } }) =>
+      payload === undefined ? [] : [decodeUpdate(payload).update.kind],
+    )
+  }
+
+  function vote(harness: ZelosHarness, serverId: string, id: number): void {
+    const { generation } = armed(harness, id)
+    const header = encodeTimeHeader({ kind: 'vote', serverId, generation, id: sessionTimer(id) })
+    harness.engine.propose(controlEntry('time', header, true), new Outcome<UpdateResult>())
+  }
+
+  it('sessions that show life are renewed through the log, about three times within their timeout, many in one update', () => {
+    const harness = server({ members })
+    const clients = Array.from({ length: 500 }, () => harness.client(6000))
+    const silent = harness.client(6000)
+    const { renewedAt } = sessionOf(harness, silent)
+    const before = kinds(harness).length
+    harness.pass(12_000, () => {
+      for (const { requester } of clients) harness.zelos.sessions.touch(requester.session)
+    })
+    const renewals = kinds(harness)
+      .slice(before)
+      .filter((kind) => kind === 'renewSessions').length
+    expect(renewals).toBeGreaterThanOrEqual(5 * 3)
+    expect(renewals).toBeLessThanOrEqual(8 * 3)
+    const [first] = clients as [TestClient]
+    expect(sessionOf(harness, first).renewedAt).toBeGreaterThan(renewedAt)
+    expect(sessionOf(harness, silent).renewedAt).toBe(renewedAt)
+  })
+
+  it('alone, a server renews nothing', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    harness.pass(20_000, () => harness.zelos.sessions.touch(alice.requester.session))
+    expect(kinds(harness)).toEqual(['createSession'])
+  })
+
+  it('a renewal is tried again after the log refused it', () => {
+    const harness = server({ members })
+    const alice = harness.client(6000)
+    const touch = () => harness.zelos.sessions.touch(alice.requester.session)
+    harness.log.refuse = new DelosError('DISK_FULL', 'no space')
+    harness.pass(5000, touch)
+    harness.log.refuse = undefined
+    harness.pass(500)
+    expect(kinds(harness)).toEqual(['createSession', 'renewSessions'])
+  })
+
+  it('a renewal of an earlier owner is void, and so is one of a session that is gone', () => {
+    const harness = server({ members })
+    const alice = new TestClient(harness.zelos)
+    const session = alice.open(6000)
+    new TestClient(harness.zelos).reattach(session)
+    const moved = sessionOf(harness, alice)
+    const renewal: Update = {
+      kind: 'renewSessions',
+      sessions: [
+        { session: session.id, ownerEpoch: 1 },
+        { session: 77, ownerEpoch: 1 },
+      ],
+    }
+    harness.engine.propose(entryOf(new UpdateEncoder().encode(renewal, 0)), new Outcome<UpdateResult>())
+    expect(sessionOf(harness, alice)).toEqual(moved)
+    expect(armed(harness, session.id).generation).toBe(moved.renewedAt)
+  })
+
+  it('a session ends when a majority has measured its timeout, and votes from before a renewal do not count', () => {
+    const harness = server({ members })
+    const alice = harness.client(6000)
+    const { session } = alice.requester
+    vote(harness, 'other', session)
+    harness.pass(3000, () => harness.zelos.sessions.touch(session))
+    expect(armed(harness, session).votes).toEqual([])
+    // The last sign of life may have been renewed a third of the timeout later.
+    harness.pass(6000 + 2000 + 750)
+    expect(armed(harness, session).votes).toEqual(['alone'])
+    expect(alice.ended).toBeUndefined()
+    vote(harness, 'other', session)
+    expect(alice.ended).toBe('expired')
+  })
+
+  function armed(harness: ZelosHarness, id: number): StoredTimer {
+    return new TimerRecords('time\x00').get(harness.store.read(), sessionTimer(id)) as StoredTimer
+  }
+
+  function sessionOf(harness: ZelosHarness, { requester }: TestClient): StoredSession {
+    return harness.applicator.sessions.session(harness.store.read(), requester.session) as StoredSession
+  }
+})
+
+describe('timers that are switched', () => {
+  const change = (harness: ZelosHarness, enabled: boolean) =>
+    void harness.timer.proposeChange({ kind: 'flag', enabled })
+
+  it('on where sessions are already give each its full timeout from there', () => {
+    const harness = server({ timers: false })
+    const alice = harness.client(4000)
+    const bob = harness.client(4000)
+    harness.pass(60_000)
+    expect([alice.ended, bob.ended]).toEqual([undefined, undefined])
+    change(harness, true)
+    harness.pass(3900, () => harness.zelos.sessions.touch(bob.requester.session))
+    expect(alice.ended).toBeUndefined()
+    harness.pass(700, () => harness.zelos.sessions.touch(bob.requester.session))
+    expect([alice.ended, bob.ended]).toEqual(['expired', undefined])
+  })
+
+  it('off end no session, and those that were closed meanwhile stay closed', () => {
+    const harness = server()
+    const alice = harness.client(4000)
+    const bob = harness.client(4000)
+    change(harness, false)
+    harness.pass(60_000)
+    expect([alice.ended, bob.ended]).toEqual([undefined, undefined])
+    bob.close()
+    change(harness, true)
+    harness.pass(5000)
+    expect([alice.ended, bob.ended]).toEqual(['expired', 'closed'])
+    expect(harness.timer.details()).toMatchObject({ timers: 0, fired: 1 })
   })
 })
 
