@@ -36,6 +36,8 @@ export interface DatabaseOptions {
   readonly retention: LogRetention
   readonly logger: Logger
   readonly engines: readonly EngineFactory[]
+  /** An Observer at every joint. */
+  readonly observed: boolean
   readonly applicator: Applicator<unknown>
   /** Called when its parts are open and it begins to play its log, so that its status can be shown meanwhile. */
   readonly opened: (database: Database) => void
@@ -233,7 +235,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
     timers,
     random,
     database: options.name,
-    wrapJoint: observers.wrapJoint,
+    wrapJoint: options.observed ? observers.wrapJoint : undefined,
     jointNames: [OBSERVER],
   })
   closers.push(() => stack.stop())

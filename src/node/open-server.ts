@@ -46,6 +46,14 @@ export interface Server {
   close(): Promise<void>
 }
 
+/** What benchmarks and tests replace. A production server has all of it. */
+export interface ServerParts {
+  /** Instead of ZELOS_STACK. For directories that never had another. */
+  readonly zelosStack?: readonly EngineFactory[]
+  /** An Observer at every joint. Default true. */
+  readonly observed?: boolean
+}
+
 const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
 const DRAIN_MS = 5000
 /** In the order in which they are shown. */
@@ -55,8 +63,8 @@ const LISTENERS = ['zookeeper', 'metrics', 'api'] as const satisfies (keyof Serv
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
  * UNSUPPORTED (platform); nothing stays open then. A database that stops at an entry does not fail it: see `failed`.
  */
-export async function openServer(options: ServerOptions): Promise<Server> {
-  const server = new RunningServer(options, checkOptions(options), nodeRuntime())
+export async function openServer(options: ServerOptions, parts: ServerParts = {}): Promise<Server> {
+  const server = new RunningServer(options, checkOptions(options), nodeRuntime(), parts)
   try {
     await server.open()
   } catch (error) {
@@ -69,6 +77,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
 class RunningServer implements Server {
   readonly failed: Promise<DelosError>
   private readonly options: ServerOptions
+  private readonly parts: ServerParts
   private readonly dataDir: string
   private readonly runtime: Runtime
   private readonly logger: Logger
@@ -84,8 +93,9 @@ class RunningServer implements Server {
   private closing: Promise<void> | undefined
   private fail: (error: DelosError) => void = () => undefined
 
-  constructor(options: ServerOptions, dataDir: string, runtime: Runtime) {
+  constructor(options: ServerOptions, dataDir: string, runtime: Runtime, parts: ServerParts) {
     this.options = options
+    this.parts = parts
     this.dataDir = dataDir
     this.runtime = runtime
     this.logger = options.logger ?? SILENT_LOGGER
@@ -130,6 +140,7 @@ class RunningServer implements Server {
       retention: { ...DEFAULT_RETENTION, ...this.options.log },
       logger: this.logger,
       engines,
+      observed: this.parts.observed ?? true,
       applicator: applicator as Applicator<unknown>,
       opened: (opening) => {
         this.databases.set(name, opening)
@@ -146,7 +157,8 @@ class RunningServer implements Server {
 
   private async openZelos(): Promise<void> {
     const applicator = new ZelosApplicator()
-    const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, ZELOS_STACK, ({ timerService }) => {
+    const engines = this.parts.zelosStack ?? ZELOS_STACK
+    const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, engines, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })
     const limits = this.options.zookeeper?.limits ?? {}
