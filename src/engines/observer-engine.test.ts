@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { DelosError } from '../base/delos-error.ts'
+import { histogramSince, LATENCY_BOUNDS_MS, LatencyHistogram, quantileMs } from '../base/latency-histogram.ts'
 import type { Applicator, Completion, Engine } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
 import type { LogPos } from '../log/position.ts'
 import type { Clock } from '../runtime/runtime.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
-import { histogramSince, LATENCY_BOUNDS_MS, LatencyHistogram, quantileMs } from './latency-histogram.ts'
 import { ObserverEngine, type ObserverOptions, ObserverSet } from './observer-engine.ts'
 
 const JOINT = { below: 'base', above: 'db' }

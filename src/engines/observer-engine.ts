@@ -3,6 +3,7 @@
 // no header unless tracing is asked for, and has no replicated state, so it may differ from server to server.
 
 import type { DelosError } from '../base/delos-error.ts'
+import { type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
 import type { Completion, Engine } from '../engine/engine.ts'
 import { type Entry, withHeader } from '../engine/entry.ts'
 import { PassThrough } from '../engine/pass-through.ts'
@@ -10,7 +11,6 @@ import type { WrapJoint } from '../engine/stack.ts'
 import type { LogPos } from '../log/position.ts'
 import type { Clock, Random } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
-import { type HistogramSnapshot, LatencyHistogram } from './latency-histogram.ts'
 import { UtilisationWindow } from './utilisation-window.ts'
 
 export const OBSERVER = 'observer'

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
+import { LatencyHistogram } from '../base/latency-histogram.ts'
 import type { StackStatus } from '../engine/stack.ts'
-import { LatencyHistogram } from '../engines/latency-histogram.ts'
 import type { ObserverSnapshot } from '../engines/observer-engine.ts'
 import { registerEngineMetrics } from './engine-metrics.ts'
 

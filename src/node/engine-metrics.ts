@@ -2,8 +2,8 @@
 // histograms. Read at scrape time, like the table in metrics.ts.
 
 import { Gauge, Histogram, type Registry } from 'prom-client'
+import type { HistogramSnapshot } from '../base/latency-histogram.ts'
 import type { EngineStatus, StackStatus } from '../engine/stack.ts'
-import type { HistogramSnapshot } from '../engines/latency-histogram.ts'
 import type { ObserverSnapshot } from '../engines/observer-engine.ts'
 
 /** What these metrics are read from. */

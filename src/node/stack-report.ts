@@ -1,8 +1,8 @@
 // The live stack of one database as operators see it: each engine with its flag, level and own share of the time, each joint with
 // its latencies. Shape of `/v1/databases/NAME/stack` and of `delos stack --json`. Pure functions of what stack and observers say.
 
+import { type HistogramSnapshot, quantileMs } from '../base/latency-histogram.ts'
 import type { EngineStatus, StackStatus } from '../engine/stack.ts'
-import { type HistogramSnapshot, quantileMs } from '../engines/latency-histogram.ts'
 import type { ObserverSnapshot } from '../engines/observer-engine.ts'
 
 /** Of the timed sample, since the start of the process. Microseconds. */

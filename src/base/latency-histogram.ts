@@ -52,6 +52,15 @@ export class LatencyHistogram {
   }
 }
 
+/** A histogram of one value, recorded once. */
+export function histogramOf(ms: number): HistogramSnapshot {
+  const histogram = new LatencyHistogram()
+  histogram.record(ms)
+  return histogram.snapshot()
+}
+
+export const EMPTY_HISTOGRAM: HistogramSnapshot = new LatencyHistogram().snapshot()
+
 /** The value below which `share` (0 to 1) of what was recorded lies, ms; interpolated within its bucket. 0 if nothing was. */
 export function quantileMs({ boundsMs, counts, count }: HistogramSnapshot, share: number): number {
   let left = share * count
@@ -75,6 +84,24 @@ export function histogramSince(before: HistogramSnapshot, after: HistogramSnapsh
     count: after.count - before.count,
     sumMs: after.sumMs - before.sumMs,
   }
+}
+
+/** Both together. */
+export function addHistogram(one: HistogramSnapshot, other: HistogramSnapshot): HistogramSnapshot {
+  return {
+    boundsMs: one.boundsMs,
+    counts: one.counts.map((count, bucket) => count + (other.counts[bucket] as number)),
+    count: one.count + other.count,
+    sumMs: one.sumMs + other.sumMs,
+  }
+}
+
+/** The bounds of the smallest and of the largest value that was recorded, ms: within an eighth. 0 if nothing was. */
+export function rangeMs({ boundsMs, counts }: HistogramSnapshot): readonly [min: number, max: number] {
+  const first = counts.findIndex((count) => count > 0)
+  if (first === -1) return [0, 0]
+  const last = counts.findLastIndex((count) => count > 0)
+  return [first === 0 ? 0 : (boundsMs[first - 1] as number), boundsMs[last] ?? (boundsMs.at(-1) as number)]
 }
 
 function bucketOf(ms: number): number {
