@@ -2,6 +2,7 @@
 // their start and their end. What the database means is the applicator's.
 
 import { DelosError } from '../base/delos-error.ts'
+import { addHistogram, EMPTY_HISTOGRAM, type HistogramSnapshot } from '../base/latency-histogram.ts'
 import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
@@ -11,7 +12,7 @@ import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
 import { FileMetaStore } from '../metastores/file/file-metastore.ts'
 import type { Disk } from '../runtime/disk.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import type { Clock, Runtime } from '../runtime/runtime.ts'
 import type { DatabasePaths } from '../store/data-directory.ts'
 import type { Identity } from '../store/identity.ts'
 import type { LocalStore } from '../store/local-store.ts'
@@ -52,7 +53,17 @@ interface LogletTotals {
   syncs: number
   bytes: number
   syncMs: number
+  syncTimes: HistogramSnapshot
   refusedForSpace: number
+}
+
+/** How long the start took, and of what. */
+export interface StartTimes {
+  /** Until its parts were open. */
+  readonly openMs: number
+  /** Until the log was played to its tail. */
+  readonly replayMs: number
+  readonly replayedEntries: number
 }
 
 /** One running database. */
@@ -68,6 +79,8 @@ export class Database<R = unknown> {
   private readonly logger: Logger
   private readonly alarmWatch: AlarmWatch
   private readonly closers: readonly Closer[]
+  private readonly clock: Clock
+  private started: StartTimes | undefined
   private closing: Promise<void> | undefined
 
   private constructor(options: DatabaseOptions, parts: Parts<R>, closers: readonly Closer[]) {
@@ -82,6 +95,7 @@ export class Database<R = unknown> {
     this.identity = parts.identity
     this.engineNames = options.engines.map((engine) => engine.name)
     const { logger, name, runtime } = options
+    this.clock = runtime.clock
     this.alarmWatch = new AlarmWatch(name, () => this.stack.status().alarms, runtime.timers, logger)
   }
 
@@ -92,9 +106,11 @@ export class Database<R = unknown> {
   static async open<R>(options: DatabaseOptions): Promise<Database<R>> {
     const closers: Closer[] = []
     try {
+      const { clock } = options.runtime
+      const startMs = clock.monotonicMs()
       const database = new Database<R>(options, await openParts<R>(options, closers), closers)
       options.opened(database as Database)
-      await database.start()
+      await database.start(clock.monotonicMs() - startMs)
       return database
     } catch (error) {
       await closeAll(closers).catch(() => undefined) // Why it could not open says more.
@@ -102,10 +118,13 @@ export class Database<R = unknown> {
     }
   }
 
-  private async start(): Promise<void> {
-    const { stack, store } = this
+  private async start(openMs: number): Promise<void> {
+    const { clock, stack, store } = this
+    const startMs = clock.monotonicMs()
     await stack.start()
     if (!(await this.caughtUp())) return
+    const replayMs = clock.monotonicMs() - startMs
+    this.started = { openMs, replayMs, replayedEntries: stack.status().appliedEntries }
     await enableNewEngines({ database: this.name, engines: this.engineNames, stack, store, logger: this.logger })
     this.alarmWatch.start()
     const { appliedEntries, cursor } = stack.status()
@@ -130,17 +149,30 @@ export class Database<R = unknown> {
     return this.stack.status()
   }
 
+  /** Undefined until it serves. */
+  startTimes(): StartTimes | undefined {
+    return this.started
+  }
+
   joints(): readonly ObserverSnapshot[] {
     return this.observers.snapshot()
   }
 
   logletStats(): LogletTotals {
-    const totals = { appends: 0, syncs: 0, bytes: 0, syncMs: 0, refusedForSpace: 0 }
+    const totals: LogletTotals = {
+      appends: 0,
+      syncs: 0,
+      bytes: 0,
+      syncMs: 0,
+      syncTimes: EMPTY_HISTOGRAM,
+      refusedForSpace: 0,
+    }
     for (const { stats } of this.loglets.loglets()) {
       totals.appends += stats.appends
       totals.syncs += stats.syncs
       totals.bytes += stats.bytes
       totals.syncMs += stats.syncMsTotal
+      totals.syncTimes = addHistogram(totals.syncTimes, stats.syncTimes.snapshot())
       totals.refusedForSpace += stats.refusedForSpace
     }
     return totals

@@ -9,6 +9,7 @@
 // belongs together (data and cursor) is put in one transaction, and the log replays the rest.
 
 import type { Key } from '../base/key.ts'
+import type { LatencyHistogram } from '../base/latency-histogram.ts'
 
 /** A half-open range of keys. `to` undefined means the end of the map. */
 export interface KeyRange {
@@ -87,6 +88,8 @@ export interface StoreStats {
   readonly pushedBytes: number
   readonly flushes: number
   readonly openViews: number
+  /** Times of the pushes that made something durable. */
+  readonly flushTimes: Pick<LatencyHistogram, 'snapshot'>
 }
 
 export interface LocalStore {

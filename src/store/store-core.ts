@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
+import { LatencyHistogram } from '../base/latency-histogram.ts'
 import { Deferred } from './deferred.ts'
 import type {
   KeyRange,
@@ -68,7 +69,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private localInFlight: ReadonlyMap<Key, Uint8Array> = EMPTY_LOCAL
   private localWaiters: Deferred<void>[] = []
   private writable: Deferred<void> | undefined
-  private readonly counts = { pushes: 0, pushedBytes: 0, flushes: 0 }
+  private readonly counts = { pushes: 0, pushedBytes: 0, flushes: 0, flushTimes: new LatencyHistogram() }
 
   constructor(backend: StoreBackend, runtime: StoreRuntime, options: StoreOptions = {}) {
     this.backend = backend
@@ -277,6 +278,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     this.localInFlight = localPending
     this.localPending = new Map()
     this.localWaiters = []
+    const startMs = this.runtime.clock.monotonicMs()
     const batch: WriteBatch = { size: table.size + localPending.size, rows: () => table.rows(), local: localPending }
     try {
       await this.backend.write(batch, sync)
@@ -291,7 +293,10 @@ export class StoreCore implements LocalStore, TransactionOwner {
     this.pushed = upTo
     this.counts.pushes++
     this.counts.pushedBytes += bytes
-    if (sync) this.becameDurable(upTo, localWaiters)
+    if (sync) {
+      this.counts.flushTimes.record(this.runtime.clock.monotonicMs() - startMs)
+      this.becameDurable(upTo, localWaiters)
+    }
     if (this.writable && !this.layer.full) {
       this.writable.resolve()
       this.writable = undefined

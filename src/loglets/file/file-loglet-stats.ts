@@ -1,5 +1,7 @@
 // What a file loglet counts, for metrics. Cumulative since it was opened.
 
+import { LatencyHistogram } from '../../base/latency-histogram.ts'
+
 export class FileLogletStats {
   appends = 0
   groups = 0
@@ -13,6 +15,8 @@ export class FileLogletStats {
   /** Write and sync of the last group. */
   lastSyncMs = 0
   syncMsTotal = 0
+  /** Write and sync of each group. */
+  readonly syncTimes = new LatencyHistogram()
 
   noteGroup(latencyMs: number, appends: number, bytes: number): void {
     this.appends += appends
@@ -21,5 +25,6 @@ export class FileLogletStats {
     this.bytes += bytes
     this.lastSyncMs = latencyMs
     this.syncMsTotal += latencyMs
+    this.syncTimes.record(latencyMs)
   }
 }
