@@ -1,10 +1,10 @@
 // Who hears of what: ZooKeeper's rules for one-shot watches.
 
 import { describe, expect, it } from 'vitest'
+import { type HarnessOptions, OPEN, Outcome, type TestClient, ZelosHarness } from '../../test/support/zelos-harness.ts'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
 import type { UpdateResult } from './requests.ts'
-import { type HarnessOptions, OPEN, Outcome, type TestClient, ZelosHarness } from './zelos-harness.test-support.ts'
 import { type Acl, ZCODE } from './znode.ts'
 
 function server(options: HarnessOptions = {}) {

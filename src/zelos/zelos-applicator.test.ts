@@ -1,6 +1,7 @@
 // Every check of every update in ZooKeeper's order, and the arithmetic of stats.
 
 import { describe, expect, it } from 'vitest'
+import { type HarnessOptions, OPEN, type TestClient, ZelosHarness } from '../../test/support/zelos-harness.ts'
 import { entryOf } from '../engine/entry.ts'
 import type { LogPos } from '../log/position.ts'
 import { ManualTime } from '../store/manual-time.ts'
@@ -10,7 +11,6 @@ import type { Update, UpdateOperation } from './requests.ts'
 import { nodeKey } from './tree/key-space.ts'
 import { encodeNode } from './tree/node-codec.ts'
 import { POSITION_EVERY, POSITIONS_KEPT, ZelosApplicator } from './zelos-applicator.ts'
-import { type HarnessOptions, OPEN, type TestClient, ZelosHarness } from './zelos-harness.test-support.ts'
 import { type Acl, ZCODE, type ZNode } from './znode.ts'
 
 function memoryStore(time = new ManualTime(queueMicrotask)) {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { type HarnessOptions, ZelosHarness } from '../../test/support/zelos-harness.ts'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
 import { COUNTERS_KEY } from './tree/key-space.ts'
-import { type HarnessOptions, ZelosHarness } from './zelos-harness.test-support.ts'
 import { ZCODE, type ZNode } from './znode.ts'
 
 function server(options: HarnessOptions = {}): ZelosHarness {

@@ -1,6 +1,7 @@
 // Zelos on the real engines: several servers over one shared log end with the same content, also one that joins late.
 
 import { describe, expect, it } from 'vitest'
+import { OPEN, TestClient } from '../../test/support/zelos-harness.ts'
 import { Stack } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { batchingEngine } from '../engines/batching-engine.ts'
@@ -14,7 +15,6 @@ import type { SessionRecord, UpdateOperation, UpdateResult } from './requests.ts
 import { ZELOS_PREFIX } from './tree/key-space.ts'
 import { ZelosApplicator } from './zelos-applicator.ts'
 import { ZelosDatabase } from './zelos-database.ts'
-import { OPEN, TestClient } from './zelos-harness.test-support.ts'
 import type { Zxid } from './znode.ts'
 
 const runtime = nodeRuntime()

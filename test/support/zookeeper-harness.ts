@@ -6,7 +6,6 @@ import type { Connection, ConnectionEvents, Listener, Network } from '../../src/
 import { ManualTime } from '../../src/store/manual-time.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { ZelosLimits } from '../../src/zelos/limits.ts'
-import { ZelosHarness } from '../../src/zelos/zelos-harness.test-support.ts'
 import {
   type ClientConnected,
   type ReplyBody,
@@ -25,6 +24,7 @@ import type { Acl } from '../../src/zookeeper/codec/stat.ts'
 import type { WireRequest } from '../../src/zookeeper/codec/wire-requests.ts'
 import type { ClientLimits, ZooKeeperServerOptions } from '../../src/zookeeper/server-options.ts'
 import { ZooKeeperServer } from '../../src/zookeeper/zookeeper-server.ts'
+import { ZelosHarness } from './zelos-harness.ts'
 
 export interface HarnessOptions {
   readonly limits?: Partial<ClientLimits>

@@ -1,10 +1,10 @@
 // The failure cases of replicated timers, one test each, on one and on three servers in virtual time.
 
 import { describe, expect, it } from 'vitest'
+import { AlarmLog, AlarmServer } from '../../../test/support/alarm-server.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
 import { faultsWith } from '../../sim/faults.ts'
 import { type Simulation, simulate } from '../../sim/simulation.ts'
-import { AlarmLog, AlarmServer } from './alarm-server.test-support.ts'
 import { TIME_OPTIONS, TimeEngine, type TimeOptions, timeEngine } from './time-engine.ts'
 
 const TICK_MS = 100

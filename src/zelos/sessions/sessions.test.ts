@@ -1,6 +1,7 @@
 // Sessions of a database from end to end: records, table and expiry together.
 
 import { describe, expect, it } from 'vitest'
+import { type HarnessOptions, Outcome, TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import { controlEntry, entryOf } from '../../engine/entry.ts'
 import { encodeTimeHeader } from '../../engines/time/time-header.ts'
@@ -9,7 +10,6 @@ import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
 import { decodeUpdate, UpdateEncoder } from '../request-codec.ts'
 import type { SessionRecord, Update, UpdateResult } from '../requests.ts'
-import { type HarnessOptions, Outcome, TestClient, ZelosHarness } from '../zelos-harness.test-support.ts'
 import { ZCODE } from '../znode.ts'
 import type { StoredSession } from './session-codec.ts'
 import { sessionTimer } from './session-records.ts'

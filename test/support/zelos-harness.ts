@@ -1,20 +1,26 @@
 // For tests: one Zelos server over a log that is applied at once, with no other engine than Time. Time is moved by hand.
 
-import type { DelosError } from '../base/delos-error.ts'
-import type { Applicator, Completion, Engine } from '../engine/engine.ts'
-import type { Entry } from '../engine/entry.ts'
-import { type TimeEngine, timeEngine } from '../engines/time/time-engine.ts'
-import type { LogPos } from '../log/position.ts'
-import type { LocalStore, ReadTx, Row } from '../store/local-store.ts'
-import { ManualTime } from '../store/manual-time.ts'
-import { rangeOfPrefix } from '../store/sub-store.ts'
-import type { ZelosLimits } from './limits.ts'
-import type { OperationResult, Requester, SessionRecord, UpdateOperation, UpdateResult } from './requests.ts'
-import { ZELOS_PREFIX } from './tree/key-space.ts'
-import type { SessionOwner, WatchEventType, WatchSink } from './zelos.ts'
-import { type ApplicatorOptions, ZelosApplicator } from './zelos-applicator.ts'
-import { ZelosDatabase } from './zelos-database.ts'
-import type { Acl, Identity, Zxid } from './znode.ts'
+import type { DelosError } from '../../src/base/delos-error.ts'
+import type { Applicator, Completion, Engine } from '../../src/engine/engine.ts'
+import type { Entry } from '../../src/engine/entry.ts'
+import { type TimeEngine, timeEngine } from '../../src/engines/time/time-engine.ts'
+import type { LogPos } from '../../src/log/position.ts'
+import type { LocalStore, ReadTx, Row } from '../../src/store/local-store.ts'
+import { ManualTime } from '../../src/store/manual-time.ts'
+import { rangeOfPrefix } from '../../src/store/sub-store.ts'
+import type { ZelosLimits } from '../../src/zelos/limits.ts'
+import type {
+  OperationResult,
+  Requester,
+  SessionRecord,
+  UpdateOperation,
+  UpdateResult,
+} from '../../src/zelos/requests.ts'
+import { ZELOS_PREFIX } from '../../src/zelos/tree/key-space.ts'
+import type { SessionOwner, WatchEventType, WatchSink } from '../../src/zelos/zelos.ts'
+import { type ApplicatorOptions, ZelosApplicator } from '../../src/zelos/zelos-applicator.ts'
+import { ZelosDatabase } from '../../src/zelos/zelos-database.ts'
+import type { Acl, Identity, Zxid } from '../../src/zelos/znode.ts'
 
 /** One entry of the log, kept so that another server can apply the same. */
 export interface LoggedEntry {
