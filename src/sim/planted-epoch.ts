@@ -1,5 +1,5 @@
-// The planted bug `epoch-reused`: a server that starts again goes on in the epoch of its former life, behind the last number
-// that it has applied. What that life left in the log is then taken for the new one's.
+// The planted bug `epoch-reused`: a SessionOrder that goes on in the epoch of its former process instead of opening one. Sequence
+// numbers that the former one gave out, and that are still on their way, are then given out again.
 
 import type { EngineFactory } from '../engine/stack.ts'
 import { SESSION_ORDER_LIMITS } from '../engines/session-order/order-limits.ts'
@@ -10,16 +10,17 @@ import {
 } from '../engines/session-order/session-order-engine.ts'
 
 /** In place of `sessionOrderEngine`. */
-export function epochReused(options: SessionOrderOptions = {}): EngineFactory {
+export function reusesEpoch(options: SessionOrderOptions): EngineFactory {
   return {
     ...sessionOrderEngine(options),
-    create: (context) => new ReusingEngine(context, { ...SESSION_ORDER_LIMITS, ...options }),
+    create: (context) => new EpochReuser(context, { ...SESSION_ORDER_LIMITS, ...options }),
   }
 }
 
-class ReusingEngine extends SessionOrderEngine {
+class EpochReuser extends SessionOrderEngine {
   protected override begin(): void {
-    const former = this.epochs.find(this.context.read(), this.context.serverId)
+    const { read, serverId } = this.context
+    const former = this.epochs.find(read(), serverId)
     if (former === undefined) super.begin()
     else this.sequencer.adopt(former.epoch, former.last)
   }

@@ -44,6 +44,9 @@ export const CLOSED = new Filtered('closed')
 export class EpochTable {
   private readonly prefix: Key
   private readonly writer = new ByteWriter(64)
+  /** The row that was last written or read, to save reading it again: valid while the store has that very value. */
+  private latest: { readonly value: Uint8Array; readonly row: Epoch } | undefined
+  private latestKey: Key = ''
 
   constructor(enginePrefix: Key) {
     this.prefix = `${enginePrefix}epoch\x00`
@@ -79,10 +82,10 @@ export class EpochTable {
 
   /** undefined if this entry is the next of its epoch, which is noted: pass it up. Otherwise why it must not be. */
   accept(tx: ReadWriteTx, epoch: number, sequence: number, pos: LogPos): Filtered | undefined {
-    const key = this.keyOf(epoch)
+    const key = this.latest?.row.epoch === epoch ? this.latestKey : this.keyOf(epoch)
     const value = tx.get(key)
     if (value === undefined) return CLOSED
-    const { last, serverId } = decode(epoch, value)
+    const { last, serverId } = this.latest?.value === value ? this.latest.row : decode(epoch, value)
     if (sequence <= last) return DUPLICATE
     if (sequence > last + 1) return EARLY
     this.put(tx, { epoch, serverId, last: sequence, heardPos: pos }, key)
@@ -94,14 +97,18 @@ export class EpochTable {
     for (const { epoch } of this.all(tx)) tx.delete(this.keyOf(epoch))
   }
 
-  private put(tx: ReadWriteTx, { epoch, serverId, last, heardPos }: Epoch, key = this.keyOf(epoch)): void {
+  private put(tx: ReadWriteTx, row: Epoch, key = this.keyOf(row.epoch)): void {
     const { writer } = this
+    const { heardPos, last, serverId } = row
     writer.reset()
     writer.u8(FORMAT)
     writer.varint(last)
     writer.varint(heardPos)
     writer.string(serverId)
-    tx.put(key, writer.toBytes())
+    const value = writer.toBytes()
+    tx.put(key, value)
+    this.latest = { value, row }
+    this.latestKey = key
   }
 
   private keyOf(epoch: number): Key {

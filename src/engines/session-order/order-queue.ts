@@ -1,8 +1,9 @@
 // The proposals of SessionOrder that nobody was told about yet, in the order in which they came: the undecided ones, and an
 // outbox of those whose outcome is known. Keeps count of bytes and of who has no copy under way. Not here: what is decided.
 
-import type { DelosError } from '../../base/delos-error.ts'
+import { DelosError } from '../../base/delos-error.ts'
 import { Fifo } from './fifo.ts'
+import type { SessionOrderLimits } from './order-limits.ts'
 import type { OrderedProposal } from './ordered-proposal.ts'
 
 export class OrderQueue {
@@ -24,6 +25,17 @@ export class OrderQueue {
   /** An undecided one, 0 being the first. Those that have a sequence number come first, ascending. */
   at(index: number): OrderedProposal | undefined {
     return this.undecided.at(index)
+  }
+
+  /** Why one more of `bytes` is refused; undefined if there is room. */
+  refusal(bytes: number, limits: SessionOrderLimits): DelosError | undefined {
+    const { outstandingBytesMax, outstandingCountMax } = limits
+    if (this.length >= outstandingCountMax) {
+      return new DelosError('OVERLOADED', `outstandingCountMax: ${outstandingCountMax} proposals are not yet applied`)
+    }
+    if (this.bytes + bytes <= outstandingBytesMax || this.length === 0) return undefined
+    const message = `outstandingBytesMax: ${this.bytes} bytes are not yet applied, limit ${outstandingBytesMax}`
+    return new DelosError('OVERLOADED', message)
   }
 
   add(proposal: OrderedProposal): void {

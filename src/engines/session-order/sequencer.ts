@@ -10,7 +10,7 @@
 // after in one place, `settle`, which runs once the synchronous section is over.
 
 import { assert } from '../../base/assert.ts'
-import { DelosError, type ErrorCode } from '../../base/delos-error.ts'
+import { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
 import { type Entry, withHeader } from '../../engine/entry.ts'
 import { bodySizeBound } from '../../engine/entry-codec.ts'
@@ -20,6 +20,7 @@ import { Filtered } from './epoch-table.ts'
 import { encodeSequence } from './order-codec.ts'
 import type { SessionOrderLimits } from './order-limits.ts'
 import { OrderQueue } from './order-queue.ts'
+import { isTerminal, OrderRepair, type OrderRepairActions } from './order-repair.ts'
 import { type CopyListener, OrderedProposal } from './ordered-proposal.ts'
 import { type PassedListener, PassedProposal } from './passed-proposal.ts'
 
@@ -29,16 +30,15 @@ export interface SequencerParts extends SessionOrderLimits, EpochOpenerParts {
 
 type Mode = 'passing' | 'opening' | 'open' | 'ended'
 
-/** Refusals after which nothing will be taken any more. */
-const TERMINAL: ReadonlySet<ErrorCode> = new Set(['STOPPED', 'CLOSED', 'TRIMMED'])
 const TICKS_PER_DEADLINE = 4
 
-export class Sequencer implements CopyListener, PassedListener {
+export class Sequencer implements CopyListener, PassedListener, OrderRepairActions {
   /** Cumulative. */
   readonly counts = { epochs: 0, reproposed: 0 }
   readonly queue = new OrderQueue()
   private readonly parts: SequencerParts
   private readonly opener: EpochOpener
+  private readonly repair: OrderRepair
   private mode: Mode = 'passing'
   /** The last epoch of this process that is not known to be closed; 0 if there is none. */
   private epochNow = 0
@@ -54,11 +54,6 @@ export class Sequencer implements CopyListener, PassedListener {
   /** Why the epoch is being replaced, if it is, and when those who wait for that are given up. */
   private closeCause: DelosError | undefined
   private giveUpTick = 0
-  // Without progress.
-  private gapRounds = 0
-  private refusedRounds = 0
-  private gapTimer: Timer | undefined
-  private retryTimer: Timer | undefined
   private sweepTimer: Timer | undefined
   private tick = 0
   private endError: DelosError | undefined
@@ -67,6 +62,7 @@ export class Sequencer implements CopyListener, PassedListener {
   constructor(parts: SequencerParts) {
     this.parts = parts
     this.opener = new EpochOpener(parts, (error) => this.openRefused(error))
+    this.repair = new OrderRepair(this.queue, parts, this)
   }
 
   get state(): Mode {
@@ -84,7 +80,7 @@ export class Sequencer implements CopyListener, PassedListener {
       return
     }
     const bytes = bodySizeBound(entry)
-    const refusal = this.endError ?? this.overload(bytes)
+    const refusal = this.endError ?? queue.refusal(bytes, this.parts)
     if (refusal !== undefined) {
       completion.reject(refusal)
       return
@@ -122,8 +118,9 @@ export class Sequencer implements CopyListener, PassedListener {
   /** An `open` of this process was applied at `pos`: what its former epoch has not accepted by now, it never will. */
   opened(pos: number): void {
     if (this.mode !== 'opening') return
-    const closed = this.closeCause ?? new DelosError('CONFLICT', `not applied: its epoch was closed at position ${pos}`)
-    this.queue.sift(({ sequence }) => (sequence === 0 ? undefined : closed))
+    // Only a cause makes an open epoch be replaced: without one, none has a number yet.
+    const { closeCause } = this
+    this.queue.sift(({ sequence }) => (sequence === 0 ? undefined : closeCause))
     this.counts.epochs++
     this.adopt(pos, 0)
   }
@@ -152,8 +149,7 @@ export class Sequencer implements CopyListener, PassedListener {
   accepted(sequence: number, result: unknown): void {
     assert(sequence === this.lastAccepted + 1, `sequence number ${sequence} was accepted behind ${this.lastAccepted}`)
     this.lastAccepted = sequence
-    this.gapRounds = 0
-    this.refusedRounds = 0
+    this.repair.progressed()
     const proposal = this.queue.at(0)
     // Nobody waits any more for one that was given up.
     if (proposal?.sequence !== sequence) return
@@ -237,13 +233,18 @@ export class Sequencer implements CopyListener, PassedListener {
     proposal.refusal = undefined
   }
 
+  /** See OrderRepairActions. */
+  numbersFreeFrom(sequence: number): void {
+    this.nextSequence = sequence
+  }
+
   private passOn(entry: Entry, completion: Completion<unknown>): void {
     this.passed++
     this.parts.below.propose(entry, new PassedProposal(this, completion))
   }
 
-  // Sends what has no copy under way, in order; and in any case again what is at places up to `through`.
-  private sendIdle(through: number): void {
+  /** See OrderRepairActions. */
+  sendIdle(through: number): void {
     const { queue } = this
     let unsent: DelosError | undefined
     this.pumping = true
@@ -267,7 +268,8 @@ export class Sequencer implements CopyListener, PassedListener {
 
   // --- what is irregular
 
-  private plan(): void {
+  /** See OrderRepairActions. */
+  plan(): void {
     if (this.planned) return
     this.planned = true
     queueMicrotask(() => this.settle())
@@ -284,74 +286,10 @@ export class Sequencer implements CopyListener, PassedListener {
       for (const { entry, completion } of this.queue.takeAll()) this.passOn(entry, completion)
     } else if (this.mode === 'opening') {
       if (this.openWanted) this.opener.open()
-    } else if (this.mode === 'open' && this.queue.idle > 0) {
-      this.sendOn()
+    } else if (this.mode === 'open' && this.queue.idle > 0 && this.passed === 0) {
+      this.repair.run()
     }
     this.queue.tellAll()
-  }
-
-  // Open, and something has no copy under way: first what the answers of copies demand, then what may be sent is sent.
-  private sendOn(): void {
-    if (this.passed > 0) return
-    this.takeBackRefused()
-    const { queue } = this
-    const { lostMax, timers } = this.parts
-    let refusal: DelosError | undefined
-    let early = false
-    for (let i = 0; i < queue.length; i++) {
-      const proposal = queue.at(i) as OrderedProposal
-      refusal ??= proposal.refusal
-      early ||= proposal.early && proposal.idle
-      if (proposal.idle && proposal.lost > lostMax) {
-        this.close(new DelosError('TIMEOUT', `not applied: lost ${proposal.lost} times, then its epoch was closed`))
-        return
-      }
-    }
-    if (refusal !== undefined) this.refused(refusal)
-    else if (early && queue.at(0)?.idle === false) {
-      // The next to be accepted was overtaken. It may just be late.
-      this.gapTimer ??= timers.after(this.doubled(this.parts.gapMs, this.gapRounds), () => this.fillGap())
-    } else this.sendIdle(-1)
-  }
-
-  // A run of refused ones that nothing follows leaves no gap: as if they had never been given numbers.
-  private takeBackRefused(): void {
-    let from = -1
-    for (let i = this.queue.length - 1; i >= 0; i--) {
-      const { possible, refusal, sequence } = this.queue.at(i) as OrderedProposal
-      if (sequence === 0) continue
-      if (possible > 0 || refusal === undefined) break
-      from = i
-    }
-    if (from < 0) return
-    this.nextSequence = this.queue.at(from)?.sequence as number
-    this.queue.sift(({ refusal, sequence }, i) => (i < from || sequence === 0 ? undefined : refusal))
-  }
-
-  // A refusal that left a gap.
-  private refused(refusal: DelosError): void {
-    const { refusedMax, retryMs, timers } = this.parts
-    if (TERMINAL.has(refusal.code)) this.end(refusal)
-    else if (this.retryTimer !== undefined) return
-    else if (!refusal.retryable || this.refusedRounds >= refusedMax) this.close(refusal)
-    else {
-      this.retryTimer = timers.after(this.doubled(retryMs, this.refusedRounds++), () => {
-        this.retryTimer = undefined
-        for (let i = 0; i < this.queue.length; i++) (this.queue.at(i) as OrderedProposal).refusal = undefined
-        this.plan()
-      })
-    }
-  }
-
-  // What was overtaken is taken for lost; if it is not, apply drops the second copy.
-  private fillGap(): void {
-    this.gapTimer = undefined
-    this.plan()
-    if (this.retryTimer !== undefined) return
-    this.gapRounds++
-    let lastEarly = -1
-    for (let i = 0; i < this.queue.length; i++) if (this.queue.at(i)?.early === true) lastEarly = i
-    if (lastEarly >= 0) this.sendIdle(lastEarly)
   }
 
   // --- epochs
@@ -360,7 +298,7 @@ export class Sequencer implements CopyListener, PassedListener {
   private openRefused(error: DelosError): void {
     this.openWanted = false
     this.plan()
-    if (TERMINAL.has(error.code)) {
+    if (isTerminal(error)) {
       this.end(error)
       return
     }
@@ -372,8 +310,8 @@ export class Sequencer implements CopyListener, PassedListener {
     if (queue.length > 0) this.opener.openLater()
   }
 
-  // A number that can't be filled: only a new epoch makes what follows it possible again.
-  private close(cause: DelosError): void {
+  /** See OrderRepairActions. Only a new epoch makes what follows the gap possible again. */
+  close(cause: DelosError): void {
     this.reset()
     this.mode = 'opening'
     this.closeCause = cause
@@ -399,7 +337,8 @@ export class Sequencer implements CopyListener, PassedListener {
     this.reset()
   }
 
-  private end(error: DelosError): void {
+  /** See OrderRepairActions. What is in no log was not applied; the others nobody knows. */
+  end(error: DelosError): void {
     if (this.mode === 'ended') return
     this.mode = 'ended'
     this.endError = error
@@ -416,12 +355,7 @@ export class Sequencer implements CopyListener, PassedListener {
     this.opener.cancel()
     this.openWanted = false
     this.closeCause = undefined
-    this.gapTimer?.cancel()
-    this.retryTimer?.cancel()
-    this.gapTimer = undefined
-    this.retryTimer = undefined
-    this.gapRounds = 0
-    this.refusedRounds = 0
+    this.repair.cancel()
   }
 
   // --- time
@@ -454,20 +388,5 @@ export class Sequencer implements CopyListener, PassedListener {
       return possible === 0 ? closeCause : unknown
     })
     this.plan()
-  }
-
-  private doubled(ms: number, rounds: number): number {
-    return Math.min(ms * 2 ** rounds, this.parts.retryMsMax)
-  }
-
-  private overload(bytes: number): DelosError | undefined {
-    const { outstandingBytesMax, outstandingCountMax } = this.parts
-    const waiting = this.queue.length
-    if (waiting >= outstandingCountMax) {
-      return new DelosError('OVERLOADED', `outstandingCountMax: ${outstandingCountMax} proposals are not yet applied`)
-    }
-    if (this.queue.bytes + bytes <= outstandingBytesMax || waiting === 0) return undefined
-    const message = `outstandingBytesMax: ${this.queue.bytes} bytes are not yet applied, limit ${outstandingBytesMax}`
-    return new DelosError('OVERLOADED', message)
   }
 }

@@ -475,6 +475,32 @@ describe('epochs', () => {
     })
   })
 
+  it('an `open` of a former life that comes late stops nobody, whether it comes before or after the new one', async () => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      await simulate({ seed: 1 }, async (world) => {
+        const log = new HeldLog()
+        const server = start(world, log, 'a')
+        await server.startServing()
+        await server.stop()
+        log.holding = true
+        for (let life = 0; life < 2; life++) {
+          await server.start()
+          await server.stack.whenServing()
+          await world.sleep(1)
+          if (life === 0) server.crash()
+        }
+        expect(log.held.length).toBe(2)
+        log.release(order)
+        expect(await server.propose('1')).toBe(1)
+        expect(server.stack.status().state).toBe('serving')
+        expect(detailsOf(server)).toMatchObject({ epochsOpened: 1, state: 'open' })
+      })
+    }
+  })
+
   it('a process whose epoch another process closed stops, and knows what was not applied', async () => {
     await simulate({ seed: 1 }, async (world) => {
       const log = new HeldLog()
