@@ -38,15 +38,24 @@ export type Load = {
   /** Counted; one more second goes before it uncounted. */
   readonly seconds: number
   readonly keys: number
+  /** Requests a second in all; absent: as many as are answered. */
+  readonly rate?: number
 }
 
 /** Rejects with a BenchFailure if the server drops a connection, an answer never comes, or any request is refused. */
 export async function runLoad(generator: string, address: string, load: Load): Promise<LoadFigures> {
-  const { workload, seconds, keys } = load
+  const { workload, seconds, keys, rate = 0 } = load
   if (!/^127\.\d+\.\d+\.\d+:\d+$/.test(address)) throw new BenchFailure(`not a loopback address: ${address}`)
-  const args = [address, workload.operation, seconds, workload.connections, workload.window, VALUE_BYTES, keys].map(
-    String,
-  )
+  const args = [
+    address,
+    workload.operation,
+    seconds,
+    workload.connections,
+    workload.window,
+    VALUE_BYTES,
+    keys,
+    rate,
+  ].map(String)
   const run = await runToEnd(generator, args, seconds * 1000 + OUTSIDE_COUNTED_MS_MAX)
   const complaint = run.stderr.trim()
   if (run.code !== 0 || complaint !== '') {

@@ -1,5 +1,6 @@
 // `npm run bench -- NAME [flags]`: finds the benchmark and turns its outcome into an exit code: 0 done, 1 failed or a
 // floor does not hold, 2 usage. The last line of stdout is JSON; progress and problems go to stderr.
+import { benchEngines, USAGE as ENGINES_USAGE } from './engines.ts'
 import { BenchFailure, cleanUpOnExit } from './processes.ts'
 import { UsageError } from './usage-error.ts'
 import { benchZookeeper } from './zookeeper.ts'
@@ -14,6 +15,7 @@ type Benchmark = {
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['zookeeper', { summary: 'one server beside a real ZooKeeper 3.8', usage: ZOOKEEPER_USAGE, run: benchZookeeper }],
+  ['engines', { summary: 'what the engines cost and bring', usage: ENGINES_USAGE, run: benchEngines }],
 ])
 
 function overview(): string {

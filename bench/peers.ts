@@ -29,6 +29,8 @@ export type Server = {
   readonly address: string
   readonly pid: number
   readonly version: string
+  /** HOST:PORT of its HTTP API, if it has one. */
+  readonly api?: string
   counters(): Promise<Counters>
   stop(): Promise<void>
 }
@@ -38,6 +40,8 @@ export type StartOptions = {
   readonly directory: string
   /** Put before the server's command line, to run it under a tracer; the process id must stay that of the server. */
   readonly wrapper: readonly string[]
+  /** More flags for our server. */
+  readonly flags?: readonly string[]
 }
 
 export type PeerOptions = {
@@ -82,10 +86,11 @@ function endOfLog(options: StartOptions): string {
  */
 export async function useServer(
   start: StartServer,
-  options: { readonly parent: string; readonly wrapper: readonly string[] },
+  options: { readonly parent: string } & Pick<StartOptions, 'wrapper' | 'flags'>,
   use: (server: Server) => Promise<void>,
 ): Promise<void> {
-  const lent: StartOptions = { directory: scratchDirectory(options.parent, 'server'), wrapper: options.wrapper }
+  const { parent, ...rest } = options
+  const lent: StartOptions = { ...rest, directory: scratchDirectory(parent, 'server') }
   const server = await start(lent)
   try {
     await use(server)
@@ -144,6 +149,7 @@ async function startDelos(program: string, options: StartOptions): Promise<Serve
     '0',
     '--api-port',
     'off',
+    ...(options.flags ?? []),
   ]
   const child = launch([process.execPath, ...startFlags(), program, 'serve', ...flags], options, 'pipe')
   const addresses = await whenReady('delos', child, options, readyMessage(child))
@@ -152,6 +158,7 @@ async function startDelos(program: string, options: StartOptions): Promise<Serve
     address: addresses.zookeeper,
     pid: pidOf(child),
     version: `Delos ${version} (Node.js ${process.versions.node})`,
+    ...(addresses.api !== undefined && { api: addresses.api }),
     counters: async () => ({
       ...requestsFrom(parseMntr(await fourLetterWord(addresses.zookeeper, 'mntr'))),
       ...(addresses.metrics === undefined ? {} : logSyncsFrom(await scrape(addresses.metrics))),
@@ -160,7 +167,7 @@ async function startDelos(program: string, options: StartOptions): Promise<Serve
   }
 }
 
-type DelosAddresses = { readonly zookeeper: string; readonly metrics?: string }
+type DelosAddresses = { readonly zookeeper: string; readonly metrics?: string; readonly api?: string }
 
 /** The one line that `delos serve --json` prints when it serves; what follows on stdout is read and dropped. */
 async function readyMessage(child: ChildProcess): Promise<DelosAddresses> {
@@ -289,7 +296,7 @@ function logSyncsFrom(metrics: string): Counters {
 }
 
 /** Node's own flags, as `npm start` gives them. */
-function startFlags(): string[] {
+export function startFlags(): string[] {
   const { scripts } = JSON.parse(readFileSync(paths.packageJson, 'utf8')) as { scripts: { start: string } }
   return scripts.start.split(' ').filter((word) => word.startsWith('--'))
 }

@@ -19,17 +19,17 @@ export type Report = {
   readonly foreignShareMax: number
 }
 
-type Table = { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
+export type Table = { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
 
 function shown(workload: Workload): string {
   return `${workload.operation} ${workload.connections} × ${workload.window}`
 }
 
-function rate(perSecond: number): string {
+export function rate(perSecond: number): string {
   return perSecond < 1000 ? perSecond.toFixed(0) : `${(perSecond / 1000).toFixed(1)}k`
 }
 
-function time(microseconds: number): string {
+export function time(microseconds: number): string {
   if (microseconds < 1000) return `${microseconds.toFixed(0)} µs`
   return `${(microseconds / 1000).toFixed(microseconds < 10_000 ? 1 : 0)} ms`
 }
@@ -38,7 +38,7 @@ function times(ratio: number): string {
   return `${ratio.toFixed(2)}×`
 }
 
-function spread(value: Spread, unit: (value: number) => string): string {
+export function spread(value: Spread, unit: (value: number) => string): string {
   return value.min === value.max ? unit(value.median) : `${unit(value.median)} (${unit(value.min)}..${unit(value.max)})`
 }
 
@@ -89,7 +89,7 @@ function syncTable({ comparisons, tracedSyncs }: Report): Table {
   }
 }
 
-function plain({ head, rows }: Table): string {
+export function plain({ head, rows }: Table): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   return [head, ...rows]
     .map((row) =>
@@ -101,7 +101,7 @@ function plain({ head, rows }: Table): string {
     .join('\n')
 }
 
-function markdown({ head, rows }: Table): string {
+export function markdown({ head, rows }: Table): string {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
@@ -112,12 +112,12 @@ function floorLine({ workload, figure, bound, times: wanted, measured, holds }: 
   return `${workload} ${name} ${bound} ${times(wanted)} ZooKeeper's${got}, ${verdict}`
 }
 
-function machineLine({ machine, versions }: Report): string {
+export function machineLine({ machine, versions }: Pick<Report, 'machine' | 'versions'>): string {
   const sync = `one synced 4 KiB write takes ${time(machine.syncUs)}`
   return `${Object.values(versions).join(', ')}\n${machine.processor}, ${machine.cores} cores; ${machine.disk}; ${sync}`
 }
 
-const FOREIGN_SHARE_NOTICED = 0.1
+export const FOREIGN_SHARE_NOTICED = 0.1
 
 export function forPeople(report: Report): string {
   const parts = [machineLine(report), plain(figuresTable(report.comparisons)), plain(syncTable(report))]

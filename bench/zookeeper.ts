@@ -1,6 +1,6 @@
 // The comparison with a real ZooKeeper: same machine, same file system, same load, one server after the other. Decides
 // what runs in which order; how a server is started or a figure taken is the business of the modules beside it.
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { compare, type Sample } from './comparison.ts'
@@ -12,6 +12,7 @@ import { paths } from './paths.ts'
 import { createPeers, type PeerName, type Peers, type Server, useServer } from './peers.ts'
 import { BenchFailure, discard, scratchDirectory } from './processes.ts'
 import { forPeople, forPrograms, forTheRepository, type Report } from './report.ts'
+import { writePart } from './results-file.ts'
 import { type TracedSyncs, traceSyncs, whyNotTraceable } from './sync-trace.ts'
 import { keysFor, warmUp, workloadName } from './workloads.ts'
 import { parseOptions, type ZookeeperOptions } from './zookeeper-options.ts'
@@ -39,7 +40,7 @@ export async function benchZookeeper(args: readonly string[]): Promise<number> {
   discard(directory)
 
   process.stdout.write(`${forPeople(report)}\n\n`)
-  if (options.write) writeFileSync(paths.results, forTheRepository(report))
+  if (options.write) writePart(paths.results, 'zookeeper', forTheRepository(report))
   const broken = report.floors.filter(({ holds }) => holds === false)
   if (options.check) {
     for (const { workload, figure } of broken) progress(`floor does not hold: ${workload} ${figure}`)
@@ -52,7 +53,7 @@ function progress(text: string): void {
   process.stderr.write(`bench: ${text}\n`)
 }
 
-function warnIfStale(): void {
+export function warnIfStale(): void {
   const built = statSync(paths.server, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY
   const sources = readdirSync(paths.sources, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /(?<!\.test)\.ts$/.test(name),
