@@ -8,6 +8,10 @@ export const PLANTED_BUGS = {
   'seal-check-first': 'The loglet looks at its seal before the write that the seal should have stopped.',
   'cursor-outside-tx': 'The store writes the cursor in another batch than the data that it covers.',
   'layer-pushed-in-part': 'The store pushes a part of its committed layer to disk.',
+  'batch-shares-result': 'Batching hands the last result of a batch to everybody who is in it.',
+  'stale-vote': 'Time counts a vote for an earlier generation of a timer.',
+  'trim-past-durable': 'ViewTracking reports what a server has applied instead of what is durable there.',
+  'epoch-reused': 'SessionOrder goes on in the epoch of its former process.',
 } as const satisfies Record<string, string>
 
 export type PlantedBug = keyof typeof PLANTED_BUGS

@@ -2,11 +2,19 @@
 
 import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
+import { enginesWorkload } from './workloads/engines/engines-workload.ts'
 import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
 import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
-const ALL: readonly Workload[] = [diskWorkload, logWorkload, sharedLogWorkload, stackWorkload, zelosWorkload]
+const ALL: readonly Workload[] = [
+  diskWorkload,
+  logWorkload,
+  sharedLogWorkload,
+  stackWorkload,
+  zelosWorkload,
+  enginesWorkload,
+]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))
