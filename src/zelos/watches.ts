@@ -4,6 +4,7 @@
 // Two tables, as in ZooKeeper: *data* (set by getData and exists; told of created, deleted, dataChanged of the path) and
 // *child* (set by getChildren; told of childrenChanged, and of deleted of the path itself).
 
+import { LatencyHistogram } from '../base/latency-histogram.ts'
 import type { LimitGuard } from './limits.ts'
 import { isPermitted, OPEN_ACL } from './tree/acl-rules.ts'
 import { parentOf } from './tree/node-path.ts'
@@ -30,6 +31,13 @@ export class Watches {
   }
   private readonly sinks = new Map<WatchSink, SinkPaths>()
   private watchCount = 0
+  /** Of each event that somebody waited for: how many did. */
+  readonly told: Readonly<Record<WatchEventType, LatencyHistogram>> = {
+    created: new LatencyHistogram(),
+    deleted: new LatencyHistogram(),
+    dataChanged: new LatencyHistogram(),
+    childrenChanged: new LatencyHistogram(),
+  }
 
   constructor(guard: LimitGuard) {
     this.guard = guard
@@ -43,6 +51,16 @@ export class Watches {
   /** Paths with at least one watch, counted once a table. */
   get pathCount(): number {
     return this.tables.data.size + this.tables.child.size
+  }
+
+  /** For reports. */
+  get dataWatches(): ReadonlyMap<string, Sinks> {
+    return this.tables.data
+  }
+
+  /** The same by who waits. */
+  *dataWatchesBySink(): Iterable<readonly [sink: WatchSink, paths: ReadonlySet<string>]> {
+    for (const [sink, { data }] of this.sinks) if (data.size > 0) yield [sink, data]
   }
 
   /** Sets a watch; one that is there already stays one. Throws LIMIT_EXCEEDED: nothing is set then. */
@@ -94,6 +112,7 @@ export class Watches {
     const watchers = table.get(path)
     if (watchers === undefined) return NOBODY
     table.delete(path)
+    this.told[type].record(watchers.size)
     this.watchCount -= watchers.size
     for (const sink of watchers) {
       this.forgetPath(kind, path, sink)

@@ -8,6 +8,7 @@ import type { TimerService } from '../engine/timer-service.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
+import { CommittedInspection } from './inspection.ts'
 import { LimitGuard, type ZelosLimits } from './limits.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
@@ -43,6 +44,7 @@ const PASSWORD_BYTES = 16
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
   readonly atCompletion: ReadsAtCompletion
+  readonly inspection: CommittedInspection
   private readonly runtime: ZelosDatabaseOptions['runtime']
   private readonly applicator: ZelosApplicator
   private readonly log: UpdateLog
@@ -85,6 +87,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       this.renewals,
     )
     this.sessions = this.table
+    this.inspection = new CommittedInspection(options.applicator, options.store, this.table, this.watches)
     this.applicator.listen(this)
   }
 
@@ -262,6 +265,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       watchCount: watches.count,
       watchPathCount: watches.pathCount,
       sessionCount: counters.sessions,
+      sessionsExpired: this.table.expired,
+      sessionsReattached: this.table.reattached,
       approximateDataBytes: counters.dataBytes,
       pendingUpdates: this.pendingUpdates,
       pendingBytes: this.pendingBytes,

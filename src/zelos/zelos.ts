@@ -1,6 +1,7 @@
 // The wrapper half of Zelos as protocol servers use it: sessions, updates, reads, watches. This file is the interface; the
 // class that implements it is in zelos-database.ts. Everything is called from the one event loop.
 
+import type { LatencyHistogram } from '../base/latency-histogram.ts'
 import type { Completion } from '../engine/engine.ts'
 import type { ZelosLimitName } from './limits.ts'
 import type { Requester, SessionRecord, UpdateOperation, UpdateResult } from './requests.ts'
@@ -86,6 +87,28 @@ export interface ZelosSessions {
   readonly count: number
 }
 
+/** A session as this server knows it. */
+export interface KnownSessionView {
+  readonly id: SessionId
+  readonly timeoutMs: number
+  /** When it was last without a connection here, or became known; milliseconds of the monotonic clock. */
+  readonly leftMs: number
+}
+
+/** What operators may look at: no access checks; it costs what it shows, so whoever prints it sets the limit. */
+export interface ZelosInspection {
+  sessions(): Iterable<KnownSessionView>
+  /** Ephemeral nodes by session, at most `limit` paths together; `cut`: there are more. */
+  ephemerals(limit: number): { readonly bySession: ReadonlyMap<SessionId, readonly string[]>; readonly cut: boolean }
+  /** Watches of the data of nodes, which is what ZooKeeper's reports show; those of children are counted only. */
+  readonly watchesByPath: ReadonlyMap<string, ReadonlySet<WatchSink>>
+  watchesBySink(): Iterable<readonly [sink: WatchSink, paths: ReadonlySet<string>]>
+  /** Of each event that somebody waited for: how many did. */
+  readonly watchersTold: Readonly<Record<WatchEventType, Pick<LatencyHistogram, 'snapshot'>>>
+  /** Has the requester every permission there is on the node? False if there is no such node. */
+  mayDoAll(requester: Requester, path: string): boolean
+}
+
 /** A Zelos database at one server. */
 export interface Zelos extends ZelosReads {
   readonly sessions: ZelosSessions
@@ -104,6 +127,8 @@ export interface Zelos extends ZelosReads {
   setWatches(sink: WatchSink, watches: WatchSet): void
   /** Forgets every watch of a closed connection. */
   removeSink(sink: WatchSink): void
+  /** For operators. */
+  readonly inspection: ZelosInspection
   readonly stats: ZelosStats
 }
 
@@ -113,6 +138,9 @@ export interface ZelosStats {
   readonly watchCount: number
   readonly watchPathCount: number
   readonly sessionCount: number
+  /** Since the start: sessions that ran out, and clients that came back to theirs. */
+  readonly sessionsExpired: number
+  readonly sessionsReattached: number
   readonly approximateDataBytes: number
   /** Updates of this server that are in the log's hands, and their bytes. */
   readonly pendingUpdates: number

@@ -26,6 +26,8 @@ export interface SessionTableHost {
 interface KnownSession extends RenewableSession {
   readonly timer: TimerId
   owner: SessionOwner | undefined
+  /** Since when it is known here, or without a connection here. */
+  leftMs: number
 }
 
 export class SessionTable implements ZelosSessions {
@@ -33,11 +35,20 @@ export class SessionTable implements ZelosSessions {
   private readonly timers: TimerService | undefined
   private readonly renewals: SessionRenewals
   private readonly known = new Map<SessionId, KnownSession>()
+  /** Sessions that ran out, since the start. */
+  expired = 0
+  /** Clients that came back to their session, since the start. */
+  reattached = 0
 
   constructor(host: SessionTableHost, timers: TimerService | undefined, renewals: SessionRenewals) {
     this.host = host
     this.timers = timers
     this.renewals = renewals
+  }
+
+  /** For reports: id, timeout, and since when nobody here owns it. */
+  *all(): Iterable<{ readonly id: SessionId; readonly timeoutMs: number; readonly leftMs: number }> {
+    for (const [id, { timeoutMs, leftMs }] of this.known) yield { id, timeoutMs, leftMs }
   }
 
   get count(): number {
@@ -75,6 +86,7 @@ export class SessionTable implements ZelosSessions {
     completion: Completion<SessionRecord | undefined>,
   ): void {
     if (!Number.isSafeInteger(session) || session <= 0) return completion.resolve(undefined)
+    this.reattached++
     // A sign of life already now, whatever the log takes, but only of who knows the password.
     if (this.host.isPassword(session, password)) this.touch(session)
     this.host.propose(
@@ -100,7 +112,9 @@ export class SessionTable implements ZelosSessions {
 
   detach(id: SessionId, owner: SessionOwner): void {
     const session = this.known.get(id)
-    if (session?.owner === owner) session.owner = undefined
+    if (session?.owner !== owner) return
+    session.owner = undefined
+    session.leftMs = this.renewals.nowMs()
   }
 
   /** Follows what was applied, after its watch events. */
@@ -130,6 +144,7 @@ export class SessionTable implements ZelosSessions {
       timer: sessionTimer(id),
       owner: undefined,
       renewedMs: this.renewals.nowMs(),
+      leftMs: this.renewals.nowMs(),
       shown: false,
       ended: false,
     })
@@ -152,6 +167,7 @@ export class SessionTable implements ZelosSessions {
 
   private ended(id: SessionId, reason: 'closed' | 'expired'): void {
     const owner = this.known.get(id)?.owner
+    if (reason === 'expired') this.expired++
     this.forget(id)
     owner?.sessionEnded(reason)
   }

@@ -64,6 +64,15 @@ export function ephemeralRange(session: SessionId): KeyRange {
   return rangeOfPrefix(EPHEMERAL + keyUint(session))
 }
 
+/** Those of all sessions, session by session. */
+export function allEphemeralsRange(): KeyRange {
+  return rangeOfPrefix(EPHEMERAL)
+}
+
+export function sessionOfEphemeral(key: Key): SessionId {
+  return uintOfKey(key, EPHEMERAL.length)
+}
+
 export function ephemeralPath(key: Key): string {
   return textOfKey(key.slice(EPHEMERAL.length + 8))
 }
