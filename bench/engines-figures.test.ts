@@ -11,7 +11,8 @@ const step = (inFlight: number, opsPerSecond: number, p99Us: number, p50Us = 100
 
 function held(samples: SocketSample[], slow?: { without: Step[]; with: Step[] }, utilisation?: number) {
   const empty = { without: [], with: [] }
-  const paced = { wantedPerSecond: 10_000, opsPerSecond: 9900, p50Us: 1, p99Us: 1, applyUtilisation: utilisation ?? 0 }
+  const reached = { wantedPerSecond: 10_000, opsPerSecond: 9900, p50Us: 1, p99Us: 1 }
+  const paced = { ...reached, applyUtilisation: utilisation ?? 0, shares: [] }
   return checkEngineFloors({
     samples,
     shares: [],

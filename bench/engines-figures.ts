@@ -33,6 +33,7 @@ export type PacedFigures = {
   readonly p99Us: number
   /** By the lowest Observer, of the last ten seconds of the load, 0 to 1. */
   readonly applyUtilisation: number
+  readonly shares: readonly StackShare[]
 }
 
 export type EngineFigures = {

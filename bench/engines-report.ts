@@ -10,6 +10,7 @@ import {
   samplesOf,
   spreadOver,
 } from './engines-figures.ts'
+import type { StackShare } from './engines-stack.ts'
 import type { Machine } from './machine.ts'
 import { FOREIGN_SHARE_NOTICED, machineLine, markdown, plain, rate, spread, type Table, time } from './report.ts'
 
@@ -40,19 +41,18 @@ function stacksTable({ samples }: EngineFigures): Table {
   return { head: ['workload', 'stack', 'requests/s', 'p50', 'p99'], rows }
 }
 
-function sharesTable({ shares }: EngineFigures): Table {
+function sharesTable(shares: readonly StackShare[]): Table {
   const fine = (us: number): string => (us < 10 ? `${us.toFixed(2)} µs` : time(us))
-  return {
-    head: ['layer', 'own propose', 'own apply per write', 'own utilisation'],
-    rows: shares
-      .toReversed()
-      .map(({ name, proposeUs, applyUs, applyUtilisation }) => [
-        name,
-        fine(proposeUs),
-        fine(applyUs),
-        `${(applyUtilisation * 100).toFixed(1)} %`,
-      ]),
-  }
+  const rows = shares.toReversed().map(({ name, proposeUs, applyUs }) => [name, fine(proposeUs), fine(applyUs)])
+  return { head: ['layer', 'own propose, mean', 'own apply per write'], rows }
+}
+
+function utilisationTable(shares: readonly StackShare[]): Table {
+  const rows = shares
+    .toReversed()
+    .filter(({ name }) => name !== 'base')
+    .map(({ name, applyUtilisation }) => [name, `${(applyUtilisation * 100).toFixed(2)} %`])
+  return { head: ['layer', 'own apply utilisation'], rows }
 }
 
 function batchingTable(figures: BatchingFigures): Table {
@@ -95,7 +95,9 @@ function sections(report: EnginesReport): Section[] {
   const { inProcess } = report
   const paced = pacedLine(report)
   return [
-    { title: 'What the full stack costs', body: [stacksTable(report), sharesTable(report)] },
+    ...(report.samples.length === 0
+      ? []
+      : [{ title: 'What the full stack costs', body: [stacksTable(report), sharesTable(report.shares)] }]),
     ...(inProcess === undefined
       ? []
       : [
@@ -108,7 +110,9 @@ function sections(report: EnginesReport): Section[] {
             body: [batchingTable(inProcess.file), bestLine(inProcess.file)],
           },
         ]),
-    ...(paced === undefined ? [] : [{ title: 'Apply utilisation', body: [paced] }]),
+    ...(paced === undefined
+      ? []
+      : [{ title: 'Apply utilisation', body: [paced, utilisationTable(report.paced?.shares ?? [])] }]),
   ]
 }
 

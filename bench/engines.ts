@@ -188,8 +188,8 @@ async function measureStack({ generator, options }: Run, server: Server, stack: 
 async function measurePaced({ generator }: Run, server: Server): Promise<PacedFigures> {
   const load = { workload: workload(MANY), seconds: PACED_SECONDS, keys: KEYS, rate: PACED_PER_SECOND }
   const { opsPerSecond, p50Us, p99Us } = await runLoad(generator, server.address, load)
-  const { applyUtilisation } = await readStack(apiOf(server))
-  return { wantedPerSecond: PACED_PER_SECOND, opsPerSecond, p50Us, p99Us, applyUtilisation }
+  const { applyUtilisation, shares } = await readStack(apiOf(server))
+  return { wantedPerSecond: PACED_PER_SECOND, opsPerSecond, p50Us, p99Us, applyUtilisation, shares }
 }
 
 function apiOf(server: Server): string {
