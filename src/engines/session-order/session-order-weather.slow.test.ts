@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { checkOnce, checkOrder, run, STORM, seeds } from '../../../test/support/ordered-clients.ts'
 import { batchingEngine } from '../batching-engine.ts'
 import { viewTrackingEngine } from '../view-tracking/view-tracking-engine.ts'
-import { checkOnce, checkOrder, run, STORM, seeds } from './ordered-clients.test-support.ts'
 import { sessionOrderEngine } from './session-order-engine.ts'
 
 const SERVERS = ['a', 'b', 'c']

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { checkOnce, checkOrder, type RunOptions, run, STORM, seeds } from '../../../test/support/ordered-clients.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
 import { reusesEpoch } from '../../sim/planted-epoch.ts'
 import { batchingEngine } from '../batching-engine.ts'
-import { checkOnce, checkOrder, type RunOptions, run, STORM, seeds } from './ordered-clients.test-support.ts'
 import { sessionOrderEngine } from './session-order-engine.ts'
 
 describe('SessionOrder over hostile loglets', () => {

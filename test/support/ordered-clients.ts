@@ -2,17 +2,17 @@
 // once, in order and truly answered. For tests of SessionOrder.
 
 import { expect } from 'vitest'
-import { contentOf, ledgerTexts } from '../../../test/support/ledger.ts'
-import { LedgerServer } from '../../../test/support/ledger-server.ts'
-import type { DelosError } from '../../base/delos-error.ts'
-import type { EngineFactory } from '../../engine/stack.ts'
-import type { LogletProvider } from '../../log/loglet.ts'
-import { VirtualLog } from '../../log/virtual-log.ts'
-import { HostileLogletProvider, type HostileOptions } from '../../loglets/memory/hostile-loglet-provider.ts'
-import { MemoryLogletProvider } from '../../loglets/memory/memory-loglet-provider.ts'
-import { MemoryMetaStore, MemoryRegister } from '../../metastores/memory/memory-metastore.ts'
-import { type Simulation, simulate } from '../../sim/simulation.ts'
-import { SESSION_ORDER, sessionOrderEngine } from './session-order-engine.ts'
+import type { DelosError } from '../../src/base/delos-error.ts'
+import type { EngineFactory } from '../../src/engine/stack.ts'
+import { SESSION_ORDER, sessionOrderEngine } from '../../src/engines/session-order/session-order-engine.ts'
+import type { LogletProvider } from '../../src/log/loglet.ts'
+import { VirtualLog } from '../../src/log/virtual-log.ts'
+import { HostileLogletProvider, type HostileOptions } from '../../src/loglets/memory/hostile-loglet-provider.ts'
+import { MemoryLogletProvider } from '../../src/loglets/memory/memory-loglet-provider.ts'
+import { MemoryMetaStore, MemoryRegister } from '../../src/metastores/memory/memory-metastore.ts'
+import { type Simulation, simulate } from '../../src/sim/simulation.ts'
+import { contentOf, ledgerTexts } from './ledger.ts'
+import { LedgerServer } from './ledger-server.ts'
 
 const RECIPE = { kind: 'memory', params: {} }
 
