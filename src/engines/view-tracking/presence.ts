@@ -144,23 +144,14 @@ export class Presence {
       return
     }
     const durable = context.durableCursor()
-    if (this.refusal?.durable === durable) return
+    // Until the durable position has moved the answer would be the same.
+    if (this.refusal?.durable === durable) return this.plan('retry', RETRY_MS, () => this.ensureMember())
     this.propose('join', { kind: 'join', serverId, durable, levels }, (outcome) => {
-      if (outcome.kind === 'refused') {
-        this.refusal = { reason: outcome.reason, durable }
-        this.retryJoin()
-      } else {
-        this.ensureMember()
-      }
-    })
-  }
-
-  // Until the durable position has moved the answer would be the same.
-  private retryJoin(): void {
-    this.plan('retry', RETRY_MS, () => {
+      this.refusal = outcome.kind === 'refused' ? { reason: outcome.reason, durable } : undefined
       this.ensureMember()
-      if (this.active && this.refusal !== undefined && !this.inFlight.has('join')) this.retryJoin()
     })
+    // Whether it is refused or lost: who is not in the view is not protected from trimming, so don't wait for the next tick.
+    this.plan('retry', RETRY_MS, () => this.ensureMember())
   }
 
   private heartbeat(): void {
