@@ -55,7 +55,7 @@ function describeStack(report: StackReport): string {
     textTable(LAYER_HEAD, report.layers.toReversed().map(layerRow)),
     '',
     textTable(JOINT_HEAD, report.joints.toReversed().map(jointRow)),
-    `(times since the start, of one in ${report.sampleEvery}; utilisation of the last 10 s; p50/p99)`,
+    '(p50 and p99 of a sample since the start; utilisation of the last 10 s)',
   ]
   return `${lines.join('\n')}\n`
 }

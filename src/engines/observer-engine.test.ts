@@ -153,6 +153,19 @@ describe('an observer', () => {
     set.wrapJoint(lower, { below: 'batching', above: 'db' })
     expect(set.snapshot().map(({ above }) => above)).toEqual(['batching', 'db'])
   })
+
+  it('times every entry below the engine that makes many one', () => {
+    const set = new ObserverSet({ clock: new FakeClock(), everyBelow: 'batching' })
+    for (const [below, above] of [
+      ['base', 'order'],
+      ['order', 'batching'],
+      ['batching', 'time'],
+      ['time', 'db'],
+    ] as const) {
+      set.wrapJoint(new Below(), { below, above })
+    }
+    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([1, 1, 16, 16])
+  })
 })
 
 describe('a latency histogram', () => {

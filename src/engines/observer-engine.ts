@@ -24,8 +24,10 @@ export interface TraceOptions {
 
 export interface ObserverOptions {
   readonly clock: Clock
-  /** One of so many is timed; all are counted. */
+  /** One of so many is timed; all are counted. Default 16. */
   readonly sampleEvery?: number
+  /** Joints below the engine of this name time every entry: for one that makes many entries one, such as Batching. */
+  readonly everyBelow?: string | undefined
   /** Set: a timed proposal that has no trace id gets one. */
   readonly trace?: TraceOptions | undefined
 }
@@ -59,13 +61,18 @@ export interface ObserverSnapshot extends Joint {
 export class ObserverSet {
   private readonly options: ObserverOptions
   private readonly observers: ObserverEngine[] = []
+  /** Joints are made bottom to top: the engine `everyBelow` has been passed. */
+  private above = false
 
   constructor(options: ObserverOptions) {
     this.options = options
   }
 
   readonly wrapJoint: WrapJoint = (below, joint) => {
-    const observer = new ObserverEngine(below, joint, this.options)
+    const { everyBelow } = this.options
+    if (joint.below === everyBelow) this.above = true
+    const every = everyBelow !== undefined && !this.above
+    const observer = new ObserverEngine(below, joint, every ? { ...this.options, sampleEvery: 1 } : this.options)
     this.observers.push(observer)
     return observer
   }

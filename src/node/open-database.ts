@@ -6,6 +6,7 @@ import { addHistogram, EMPTY_HISTOGRAM, type HistogramSnapshot } from '../base/l
 import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
+import { BATCHING } from '../engines/batching-engine.ts'
 import { OBSERVER, ObserverSet, type ObserverSnapshot } from '../engines/observer-engine.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
 import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
@@ -258,7 +259,8 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   const store = await openRocksStore({ directory: paths.store, runtime, digestKey })
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
-  const observers = new ObserverSet({ clock })
+  const batches = options.engines.some(({ name }) => name === BATCHING)
+  const observers = new ObserverSet({ clock, everyBelow: batches ? BATCHING : undefined })
   const stack = new Stack<R>({
     serverId,
     bottom: new BaseEngine({ serverId, log, store, clock, timers }),

@@ -17,6 +17,7 @@ export interface Times {
 export interface JointReport {
   readonly below: string
   readonly above: string
+  readonly sampleEvery: number
   readonly proposals: number
   readonly syncs: number
   readonly applies: number
@@ -59,7 +60,6 @@ export interface StackReport {
   readonly tail: number
   readonly members: readonly string[]
   readonly alarms: readonly string[]
-  readonly sampleEvery: number
   /** Share of the last ten seconds that this server spent in apply and postApply above Base. */
   readonly applyUtilisation: number
   /** Bottom to top: base, the engines, the database. */
@@ -86,7 +86,6 @@ export function stackReport({ database, status, members, joints }: StackReadings
     tail: status.knownTail,
     members,
     alarms: status.alarms,
-    sampleEvery: bottom?.sampleEvery ?? 0,
     applyUtilisation: rounded(bottom?.applyUtilisation ?? 0),
     layers: layersOf(database, status, joints),
     joints: joints.map(jointReport),
@@ -122,10 +121,11 @@ function shareOf(
 }
 
 function jointReport(joint: ObserverSnapshot): JointReport {
-  const { below, above, proposals, syncs, applies } = joint
+  const { below, above, sampleEvery, proposals, syncs, applies } = joint
   return {
     below,
     above,
+    sampleEvery,
     proposals,
     syncs,
     applies,

@@ -149,7 +149,7 @@ describe('a stack report', () => {
         joint('counting', 'probe', 3.5, 2),
       ],
     })
-    expect(report).toMatchObject({ sampleEvery: 4, applyUtilisation: 0.6 })
+    expect(report).toMatchObject({ applyUtilisation: 0.6, joints: [{ sampleEvery: 4 }, {}, {}] })
     expect(report.layers.map(({ name, share }) => ({ name, ...share }))).toEqual([
       { name: 'base', proposeUs: 2000, applyUs: 300, applyUtilisation: 0 },
       { name: 'batching', proposeUs: 1000, applyUs: 100, applyUtilisation: 0.1 },
