@@ -19,7 +19,13 @@ const server = (connections: number, limitsHit: Record<string, number>): ZooKeep
   ({
     connections: new Set(Array.from({ length: connections }, (_, i) => i)),
     outstanding: 0,
-    stats: { connectionsAccepted: 7, latency: { count: 3, totalMs: 1500 }, limitsHit, closes: {} },
+    stats: {
+      connectionsAccepted: 7,
+      readTimes: { count: 1, sumMs: 500 },
+      updateTimes: { count: 2, sumMs: 1000 },
+      limitsHit,
+      closes: {},
+    },
   }) as unknown as ZooKeeperServer
 
 describe('metrics', () => {

@@ -225,9 +225,9 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
         'counter',
         'delos_zookeeper_request_seconds_total',
         'Time from arrival to reply, all requests.',
-        (zk) => zk.stats.latency.totalMs / 1000,
+        ({ stats }) => (stats.readTimes.sumMs + stats.updateTimes.sumMs) / 1000,
       ],
-      ['counter', 'delos_zookeeper_requests_total', 'Requests answered.', (zk) => zk.stats.latency.count],
+      ['counter', 'delos_zookeeper_requests_total', 'Requests answered.', requestCount],
     ]),
     family(['limit'], () => perKey('limit', zookeeper()?.stats.limitsHit), [
       ['counter', 'delos_zookeeper_limit_exceeded_total', 'Times a client met a limit.', asItIs],
@@ -236,6 +236,11 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
       ['counter', 'delos_zookeeper_closed_connections_total', 'Connections closed, by reason.', asItIs],
     ]),
   ]
+}
+
+/** Not of the figures that an operator may reset. */
+function requestCount({ stats }: ZooKeeperServer): number {
+  return stats.readTimes.count + stats.updateTimes.count
 }
 
 const asItIs = (count: number): number => count

@@ -15,7 +15,7 @@ import {
 import { JuteReader } from './codec/jute-reader.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
-import { OP } from './codec/opcodes.ts'
+import { isUpdate, OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { sessionHex } from './codec/session-id.ts'
 import { EVENT_TYPE } from './codec/watch-codes.ts'
@@ -25,6 +25,7 @@ import { type RequestClient, RequestHandler } from './request-handler.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { ServedConnection, ServerContext } from './server-context.ts'
 import { type CloseReason, LatencyStats } from './server-stats.ts'
+import { LAST_OP } from './server-view.ts'
 import { type HandshakeOutcome, openSession } from './session-handshake.ts'
 
 const EVENT_TYPES = {
@@ -46,8 +47,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   readonly replies: JuteWriter
   packetsReceived = 0
   packetsSent = 0
-  /** Of the last reply; -1 before the first one. */
-  lastOp = -1
+  /** Of the last reply, or one of LAST_OP. */
+  lastOp: number = LAST_OP.onlySession
   /** Of the last request that a client counts; specials (ping, auth) don't. */
   lastXid = -1
   lastZxid: Zxid = 0
@@ -62,6 +63,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   private readonly outgoing: Outgoing
   private state: State = 'connecting'
   private chunkMs = 0
+  /** The chunk that is being read, until the first frame is complete: a four-letter word may have more behind it. */
+  private firstChunk: Buffer | undefined
   /** The socket is not read. */
   private paused = false
   private answering = false
@@ -101,6 +104,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.isEnding) return
     this.chunkMs = this.server.nowMs()
     this.server.stats.bytesReceived += chunk.length
+    if (this.state === 'connecting') this.firstChunk = chunk
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
     // One write for all replies of this chunk; waiting for the end of the turn would only make the client wait with us.
     if (this.replies.size > 0) this.outgoing.flush()
@@ -149,7 +153,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     const { limits, stats } = this.server
     this.packetsReceived++
     stats.packetsReceived++
-    const answer = this.state === 'connecting' ? this.server.answerWord(length) : undefined
+    const tail = this.firstChunk?.subarray(4) ?? Buffer.alloc(0)
+    const answer = this.state === 'connecting' ? this.server.answerWord(length, tail) : undefined
     if (answer !== undefined) {
       this.connection.write(Buffer.from(answer))
       return this.end('four-letter-word')
@@ -184,6 +189,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       return this.end('bad-frame')
     }
     this.state = 'opening'
+    this.firstChunk = undefined
     openSession(this.server, request, this.requester.address, this, (outcome) => this.shakenHands(request, outcome))
   }
 
@@ -262,6 +268,9 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (err !== 0) stats.requestsFailed++
     this.latency.record(latencyMs)
     stats.latency.record(latencyMs)
+    if (isUpdate(op)) stats.updateTimes.record(latencyMs)
+    else stats.readTimes.record(latencyMs)
+    stats.responses.record(this.replies.lastFrameBytes)
     this.lastOp = op
     if (xid >= 0) this.lastXid = xid
     this.lastZxid = server.zelos.lastZxid
@@ -279,6 +288,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.packetsSent++
     this.server.stats.packetsSent++
     this.server.stats.watchEvents++
+    this.server.stats.watchBytes += this.replies.lastFrameBytes
     this.outgoing.schedule()
   }
 
@@ -292,6 +302,18 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     // While it was not read its pings were not seen; that it takes replies is as good.
     if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
     this.answerSettled()
+  }
+
+  /** For an operator. */
+  resetStats(): void {
+    this.packetsReceived = 0
+    this.packetsSent = 0
+    this.lastOp = LAST_OP.reset
+    this.lastXid = -1
+    this.lastZxid = -1
+    this.lastReplyMs = 0
+    this.lastLatencyMs = 0
+    this.latency.reset()
   }
 
   // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,69 +1,72 @@
 // ZooKeeper's four-letter words: plain text answers for operators and monitoring, on the client port. Line for line what
 // ZooKeeper prints, since tools parse it; lines of our own stand where those tools do not look: last, or with a name of
-// their own.
+// their own. Which words are answered is the whitelist's.
 
-import type { Connection } from '../runtime/network.ts'
-import type { SessionRecord } from '../zelos/requests.ts'
-import type { Zelos } from '../zelos/zelos.ts'
-import type { Zxid } from '../zelos/znode.ts'
 import { type FourLetterWord, fourLetterWord, TELNET_CLOSE } from './codec/handshake.ts'
-import { opName } from './codec/opcodes.ts'
-import { sessionHex } from './codec/session-id.ts'
-import { type ClientLimits, ZOOKEEPER_VERSION, type ZooKeeperServerOptions } from './server-options.ts'
-import type { LatencyStats, ServerStats } from './server-stats.ts'
+import { connectionLine } from './connection-report.ts'
+import { javaDecimal } from './java-decimal.ts'
+import { monitorRows } from './monitor-rows.ts'
+import { dump, wchc, wchp, wchs } from './operator-reports.ts'
+import { DEFAULT_FOUR_LETTER_WORDS, LISTEN_BACKLOG, ZOOKEEPER_VERSION } from './server-options.ts'
+import type { LatencyStats } from './server-stats.ts'
+import type { ServerView } from './server-view.ts'
 
-/** A connection, as these words show it. */
-export interface ConnectionView {
-  readonly connection: Pick<Connection, 'remoteAddress' | 'remotePort'>
-  readonly hasSession: boolean
-  readonly session: SessionRecord | undefined
-  readonly outstanding: number
-  readonly packetsReceived: number
-  readonly packetsSent: number
-  readonly acceptedMs: number
-  readonly lastOp: number
-  readonly lastXid: number
-  readonly lastZxid: Zxid
-  readonly lastReplyMs: number
-  readonly lastLatencyMs: number
-  readonly latency: LatencyStats
-}
+/** `tail`: what came behind the word in the same chunk. */
+type Answer = (server: ServerView, tail: Uint8Array) => string
 
-/** A server, as these words show it. */
-export interface ServerView {
-  readonly zelos: Pick<Zelos, 'lastZxid' | 'stats'>
-  readonly stats: ServerStats
-  readonly options: ZooKeeperServerOptions
-  readonly limits: ClientLimits
-  readonly timeoutRange: readonly [minMs: number, maxMs: number]
-  readonly boundPort: number
-  readonly connections: ReadonlySet<ConnectionView>
-  readonly outstanding: number
-  readonly startedMs: number
-  nowMs(): number
-  wallMs(): number
-}
-
-type Answer = (server: ServerView) => string
-
-const ANSWERS: Partial<Record<FourLetterWord, Answer>> = {
-  ruok: () => 'imok',
-  isro: () => 'rw',
-  srvr: (server) => `${zookeeperVersion()}${summary(server)}`,
-  stat: (server) => `${zookeeperVersion()}Clients:\n${clients(server, briefly)}\n${summary(server)}`,
-  cons: (server) => `${clients(server, inFull)}\n`,
-  mntr: (server) => monitor(server),
+const ANSWERS: Record<FourLetterWord, Answer> = {
   conf: (server) => configuration(server),
+  cons: (server) => `${clients(server, false)}\n`,
+  crst: resetConnections,
+  dirs: (server) => directories(server),
+  dump: (server) => dump(server),
   envi: (server) => environment(server),
+  gtmk: (server) => String(server.traceMask),
+  // ZooKeeper keeps digests of its tree and shows some; this server compares those of its store, per log position.
+  hash: () => '',
+  isro: (server) => (server.readOnly ? 'ro' : 'rw'),
+  mntr: (server) => monitor(server),
+  ruok: () => 'imok',
+  srst: resetServer,
+  srvr: (server) => `${zookeeperVersion()}${summary(server)}`,
+  stat: (server) => `${zookeeperVersion()}Clients:\n${clients(server, true)}\n${summary(server)}`,
+  stmk: setTraceMask,
+  wchc: (server) => wchc(server),
+  wchp: (server) => wchp(server),
+  wchs: (server) => wchs(server),
 }
 
 /** The answer to the word that these first four bytes of a connection are, or undefined if they are none. */
-export function answerFourLetterWord(firstInt32: number, server: ServerView): string | undefined {
+export function answerFourLetterWord(firstInt32: number, server: ServerView, tail: Uint8Array): string | undefined {
   if (firstInt32 === TELNET_CLOSE) return ''
   const word = fourLetterWord(firstInt32)
   if (word === undefined) return undefined
-  const answer = ANSWERS[word]
-  return answer === undefined ? `${word} is not executed because it is not in the whitelist.\n` : answer(server)
+  if (!isAllowed(word, server)) return `${word} is not executed because it is not in the whitelist.\n`
+  return ANSWERS[word](server, tail)
+}
+
+function isAllowed(word: FourLetterWord, { options, readOnly }: ServerView): boolean {
+  const words: readonly string[] = options.fourLetterWords ?? DEFAULT_FOUR_LETTER_WORDS
+  // Without these, ZooKeeper's own scripts and read-only clients know nothing of a server.
+  if (word === 'srvr' || (word === 'isro' && readOnly)) return true
+  return words.includes('*') || words.includes(word)
+}
+
+function resetConnections(server: ServerView): string {
+  for (const client of server.connections) client.resetStats()
+  return 'Connection stats reset.\n'
+}
+
+function resetServer({ stats }: ServerView): string {
+  stats.reset()
+  return 'Server stats reset.\n'
+}
+
+/** The mask is eight bytes behind the word; without them nothing is set, and the answer is empty. */
+function setTraceMask(server: ServerView, tail: Uint8Array): string {
+  if (tail.length < 8) return ''
+  server.traceMask = Buffer.from(tail).readBigInt64BE(0)
+  return String(server.traceMask)
 }
 
 function zookeeperVersion(): string {
@@ -74,8 +77,8 @@ function summary(server: ServerView): string {
   const { stats, zelos } = server
   return [
     `Latency min/avg/max: ${latency(stats.latency)}`,
-    `Received: ${stats.packetsReceived}`,
-    `Sent: ${stats.packetsSent}`,
+    `Received: ${stats.shownPacketsReceived}`,
+    `Sent: ${stats.shownPacketsSent}`,
     `Connections: ${server.connections.size}`,
     `Outstanding: ${server.outstanding}`,
     `Zxid: 0x${zelos.lastZxid.toString(16)}`,
@@ -87,115 +90,40 @@ function summary(server: ServerView): string {
 }
 
 function latency(stats: LatencyStats): string {
-  return `${Math.round(stats.minMs)}/${decimal(stats.averageMs)}/${Math.round(stats.maxMs)}`
+  return `${Math.round(stats.minMs)}/${javaDecimal(stats.averageMs)}/${Math.round(stats.maxMs)}`
 }
 
-/** ZooKeeper prints at least one and at most four decimals. */
-function decimal(value: number): string {
-  const rounded = Math.round(value * 10_000) / 10_000
-  return Number.isInteger(rounded) ? rounded.toFixed(1) : String(rounded)
+function clients(server: ServerView, brief: boolean): string {
+  return [...server.connections].map((client) => ` ${connectionLine(client, server, brief)}\n`).join('')
 }
-
-function clients(server: ServerView, describe: (client: ConnectionView, server: ServerView) => string): string {
-  return [...server.connections].map((client) => ` ${describe(client, server)})\n`).join('')
-}
-
-/** Without the closing bracket. The digit behind the address is what the server waits for: 1 = requests. */
-function briefly(client: ConnectionView): string {
-  const { remoteAddress, remotePort } = client.connection
-  const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress
-  const counts = `queued=${client.outstanding},recved=${client.packetsReceived},sent=${client.packetsSent}`
-  return `/${host}:${remotePort}[${client.hasSession ? 1 : 0}](${counts}`
-}
-
-function inFull(client: ConnectionView, server: ServerView): string {
-  const { session } = client
-  if (session === undefined) return briefly(client)
-  const established = Math.round(server.wallMs() - (server.nowMs() - client.acceptedMs))
-  const fields = [
-    `sid=${sessionHex(session.id)}`,
-    `lop=${client.lastOp === -1 ? 'SESS' : opName(client.lastOp).toUpperCase().slice(0, 4)}`,
-    `est=${established}`,
-    `to=${session.timeoutMs}`,
-    ...(client.lastXid < 0 ? [] : [`lcxid=0x${client.lastXid.toString(16)}`]),
-    `lzxid=0x${client.lastZxid.toString(16)}`,
-    `lresp=${Math.round(client.lastReplyMs)}`,
-    `llat=${Math.round(client.lastLatencyMs)}`,
-    `minlat=${Math.round(client.latency.minMs)}`,
-    `avglat=${Math.round(client.latency.averageMs)}`,
-    `maxlat=${Math.round(client.latency.maxMs)}`,
-  ]
-  return `${briefly(client)},${fields.join(',')}`
-}
-
-type Row = readonly [key: string, value: string | number]
 
 function monitor(server: ServerView): string {
-  const rows: Row[] = [
-    ['version', ZOOKEEPER_VERSION],
-    ['delos_version', server.options.productVersion],
-    ['server_state', 'standalone'],
-    ...traffic(server),
-    ...contents(server),
-    ...fileDescriptors(server),
-    ['uptime', Math.round(server.nowMs() - server.startedMs)],
-  ]
-  return rows.map(([key, value]) => `zk_${key}\t${value}\n`).join('')
+  return monitorRows(server)
+    .map(([key, value]) => `zk_${key}\t${value}\n`)
+    .join('')
 }
 
-function traffic(server: ServerView): Row[] {
-  const { stats } = server
-  const { limitsHit } = stats
-  return [
-    ['min_latency', Math.round(stats.latency.minMs)],
-    ['avg_latency', decimal(stats.latency.averageMs)],
-    ['max_latency', Math.round(stats.latency.maxMs)],
-    ['packets_received', stats.packetsReceived],
-    ['packets_sent', stats.packetsSent],
-    ['bytes_received_count', stats.bytesReceived],
-    ['num_alive_connections', server.connections.size],
-    ['outstanding_requests', server.outstanding],
-    ['auth_failed_count', stats.authFailures],
-    ['connection_request_count', stats.connectionsAccepted],
-    ['connection_rejected', limitsHit.connectionsMax + limitsHit.connectionsPerIpMax],
-    ['sessionless_connections_expired', limitsHit.handshakeMs],
-    ['large_requests_rejected', limitsHit.frameBytesMax],
-  ]
-}
-
-function contents(server: ServerView): Row[] {
-  const { stats } = server.zelos
-  return [
-    ['znode_count', stats.nodeCount],
-    ['watch_count', stats.watchCount],
-    ['ephemerals_count', stats.ephemeralCount],
-    ['approximate_data_size', stats.approximateDataBytes],
-    ['global_sessions', stats.sessionCount],
-    ['local_sessions', 0],
-  ]
-}
-
-function fileDescriptors(server: ServerView): Row[] {
-  const found = server.options.process?.fileDescriptors()
-  if (found === undefined) return []
-  return [
-    ['open_file_descriptor_count', found.open],
-    ['max_file_descriptor_count', found.max],
-  ]
+function directories({ options }: ServerView): string {
+  const { storeBytes = 0, logBytes = 0 } = options.storage?.() ?? {}
+  return `datadir_size: ${storeBytes}\nlogdir_size: ${logBytes}\n`
 }
 
 function configuration(server: ServerView): string {
   const { options } = server
+  const { storeBytes = 0, logBytes = 0 } = options.storage?.() ?? {}
   const [minMs, maxMs] = server.timeoutRange
   return [
     `clientPort=${server.boundPort}`,
     'secureClientPort=-1',
     `dataDir=${options.dataDir}`,
+    `dataDirSize=${storeBytes}`,
     `dataLogDir=${options.dataDir}`,
+    `dataLogSize=${logBytes}`,
     `tickTime=${options.tickMs}`,
     `maxClientCnxns=${server.limits.connectionsPerIpMax}`,
     `minSessionTimeout=${minMs}`,
     `maxSessionTimeout=${maxMs}`,
+    `clientPortListenBacklog=${LISTEN_BACKLOG}`,
     'serverId=0',
     `maxCnxns=${server.limits.connectionsMax}`,
     '',
@@ -203,10 +131,15 @@ function configuration(server: ServerView): string {
 }
 
 function environment(server: ServerView): string {
-  const rows: (readonly [string, string])[] = [
+  const rows = environmentRows(server).map(([name, value]) => `${name}=${value}\n`)
+  return `Environment:\n${rows.join('')}`
+}
+
+/** Also for the AdminServer. */
+export function environmentRows({ options }: ServerView): (readonly [name: string, value: string])[] {
+  return [
     ['zookeeper.version', ZOOKEEPER_VERSION],
-    ...(server.options.process?.environment ?? []),
-    ['delos.version', server.options.productVersion],
+    ...(options.process?.environment ?? []),
+    ['delos.version', options.productVersion],
   ]
-  return `Environment:\n${rows.map(([name, value]) => `${name}=${value}\n`).join('')}`
 }

@@ -39,8 +39,8 @@ export interface ServerContext {
   negotiateTimeout(askedMs: number): number
   /** Monotonic. */
   nowMs(): number
-  /** The answer to a four-letter word; undefined if these four bytes are none. */
-  answerWord(firstInt32: number): string | undefined
+  /** The answer to a four-letter word; undefined if these four bytes are none. `tail`: what came behind them. */
+  answerWord(firstInt32: number, tail: Uint8Array): string | undefined
   /** Calls `flush` at the end of this turn of the event loop. */
   flushSoon(outgoing: Flushable): void
   /** Runs `action` in a later turn of the event loop. */

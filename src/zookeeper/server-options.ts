@@ -1,5 +1,6 @@
 // What a ZooKeeper protocol server is told, and the limits of what clients may ask of it.
 
+import type { HistogramSnapshot } from '../base/latency-histogram.ts'
 import type { Logger } from '../runtime/logger.ts'
 
 /** The version that clients and dashboards are told: the ZooKeeper whose behaviour this server has. */
@@ -64,6 +65,31 @@ export interface ProcessFacts {
   fileDescriptors(): { readonly open: number; readonly max: number } | undefined
 }
 
+/** What only the composition root can know of the log and the store below the database, for operators. */
+export interface StorageFacts {
+  /** Bytes on disk of the store, and of the log. */
+  readonly storeBytes: number
+  readonly logBytes: number
+  readonly proposals: number
+  readonly appliedEntries: number
+  /** Entries written to the log. */
+  readonly appends: number
+  /** Databases that stopped at an error. */
+  readonly failures: number
+  /** From the proposal until it is applied; a sample. */
+  readonly proposeTimes: HistogramSnapshot
+  readonly syncTimes: HistogramSnapshot
+  readonly flushTimes: HistogramSnapshot
+  /** Of the last start; undefined while it is under way. */
+  readonly start: { readonly openMs: number; readonly replayMs: number; readonly replayedEntries: number } | undefined
+}
+
+/** Waiting connections that the system is asked to hold. */
+export const LISTEN_BACKLOG = 1024
+
+/** Words that are answered unless the server is told others: what monitoring reads, and kazoo; none that changes something. */
+export const DEFAULT_FOUR_LETTER_WORDS = ['ruok', 'isro', 'srvr', 'stat', 'cons', 'mntr', 'conf', 'envi'] as const
+
 export interface ZooKeeperServerOptions {
   readonly host: string
   /** 0 picks a free port. */
@@ -83,4 +109,9 @@ export interface ZooKeeperServerOptions {
   /** Shown by the four-letter word `conf`. */
   readonly dataDir: string
   readonly process?: ProcessFacts
+  readonly storage?: () => StorageFacts | undefined
+  /** Words that are answered, `*` for all; srvr always is. Default: DEFAULT_FOUR_LETTER_WORDS. */
+  readonly fourLetterWords?: readonly string[]
+  /** The file that the server was configured by, as the AdminServer shows it. */
+  readonly initialConfiguration?: string
 }

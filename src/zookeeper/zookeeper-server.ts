@@ -7,22 +7,23 @@ import type { Runtime, Timer } from '../runtime/runtime.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import { ClientConnection } from './client-connection.ts'
 import { opName } from './codec/opcodes.ts'
-import { answerFourLetterWord, type ServerView } from './four-letter-words.ts'
+import { answerFourLetterWord } from './four-letter-words.ts'
 import type { Flushable, ServedConnection, ServerContext, SlowRequest } from './server-context.ts'
 import {
   type BatchTimes,
   type ClientLimits,
   DEFAULT_CLIENT_LIMITS,
+  LISTEN_BACKLOG,
   type ZooKeeperServerOptions,
 } from './server-options.ts'
 import { ServerStats } from './server-stats.ts'
+import type { ServerView } from './server-view.ts'
 import { ThrottledLog } from './throttled-log.ts'
 
 /** Ended connections get this long to take what was written, and to end as well. */
 const LINGER_MS = 5_000
 /** The same while the server closes. */
 const LAST_LINGER_MS = 500
-const BACKLOG = 1024
 
 type RuntimeParts = Pick<Runtime, 'clock' | 'timers' | 'network'>
 
@@ -35,6 +36,8 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
   readonly stats = new ServerStats()
   unsentBytes = 0
+  /** ZooKeeper's default. */
+  traceMask = 306n
   readonly startedMs: number
   private readonly runtime: RuntimeParts
   private readonly logger: Logger
@@ -65,6 +68,10 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     return this.clients
   }
 
+  get readOnly(): boolean {
+    return false
+  }
+
   get outstanding(): number {
     let sum = 0
     for (const client of this.clients) sum += client.outstanding
@@ -79,7 +86,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   async listen(): Promise<Listener> {
     const { host, port } = this.options
     const accept = (connection: Connection): ConnectionEvents => this.accept(connection)
-    this.listener = await this.runtime.network.listen({ host, port, backlog: BACKLOG }, accept)
+    this.listener = await this.runtime.network.listen({ host, port, backlog: LISTEN_BACKLOG }, accept)
     return this.listener
   }
 
@@ -175,8 +182,8 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     this.runtime.timers.soon(action)
   }
 
-  answerWord(firstInt32: number): string | undefined {
-    return answerFourLetterWord(firstInt32, this)
+  answerWord(firstInt32: number, tail: Uint8Array): string | undefined {
+    return answerFourLetterWord(firstInt32, this, tail)
   }
 
   logSlow({ op, xid, arrivedMs, latencyMs }: SlowRequest, client: object): void {

@@ -21,6 +21,8 @@ export class JuteWriter {
   private length = 0
   private frameStart = -1
   private firstBytes = FIRST_BYTES_MIN
+  /** Bytes of the last frame that was ended, its length field not counted. */
+  lastFrameBytes = 0
 
   /** Bytes written and not taken, those of an open frame included. */
   get size(): number {
@@ -40,7 +42,8 @@ export class JuteWriter {
     const start = this.frameStart
     assert(start >= 0, 'no frame is open')
     this.frameStart = -1
-    this.putInt32(start, this.length - start - 4)
+    this.lastFrameBytes = this.length - start - 4
+    this.putInt32(start, this.lastFrameBytes)
   }
 
   /** Forgets the open frame, and what was written of it. */

@@ -49,6 +49,25 @@ export function opName(code: number): OpName | 'unknown' {
   return NAMES.get(code) ?? 'unknown'
 }
 
+/** Operations that change something, as a bit sum of their codes; closeSession is the one that does not fit. */
+const UPDATES = [
+  OP.create,
+  OP.delete,
+  OP.setData,
+  OP.setAcl,
+  OP.multi,
+  OP.create2,
+  OP.reconfig,
+  OP.createContainer,
+  OP.deleteContainer,
+  OP.createTtl,
+].reduce((bits, op) => bits | (1 << op), 0)
+
+/** Does this operation change something? Cheap. */
+export function isUpdate(op: number): boolean {
+  return op > 0 && op < 32 ? ((UPDATES >>> op) & 1) === 1 : op === OP.closeSession
+}
+
 /** The xids that clients do not count: they mark what the message is. */
 export const XID = {
   notification: -1,
