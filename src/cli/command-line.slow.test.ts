@@ -376,6 +376,7 @@ describe('other commands', () => {
       appliedPos: 7,
       tail: 9,
       durablePos: 7,
+      alarms: ['view-tracking: the content of b differs'],
     }
     const status = { version: '1.0.0', ready: false, uptimeMs: 1000, addresses: {}, databases: { zelos: stopped } }
     const api = createHttpServer((_, response) => response.end(JSON.stringify(status))).listen(0, '127.0.0.1')
@@ -383,6 +384,7 @@ describe('other commands', () => {
     const [code, out] = await outcome('status', '--api', `127.0.0.1:${(api.address() as AddressInfo).port}`)
     api.close()
     expect([code, out]).toEqual([1, expect.stringContaining('stopped    STOPPED at position 7: poison')])
+    expect(out).toContain('  ALARM      view-tracking: the content of b differs\n')
   })
 
   it('status without a server ends with 3', async () => {

@@ -2,9 +2,8 @@
 
 import type { Command } from 'commander'
 import type { ServerStatus } from '../node/server-status.ts'
+import { apiGet } from './api-client.ts'
 import { EXIT } from './exit-codes.ts'
-
-const REQUEST_MS = 5_000
 
 export function addStatusCommand(root: Command): void {
   root
@@ -13,27 +12,10 @@ export function addStatusCommand(root: Command): void {
     .option('--api <address>', 'HOST:PORT of its HTTP API', '127.0.0.1:7800')
     .option('--json', 'as one line of JSON')
     .action(async (options: { api: string; json?: boolean }) => {
-      const status = await fetchStatus(options.api)
-      if (status === undefined) return
+      const status = (await apiGet(options.api, '/v1/status')) as ServerStatus
       process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : describe(status))
       if (!status.ready) process.exitCode = EXIT.failed
     })
-}
-
-async function fetchStatus(api: string): Promise<ServerStatus | undefined> {
-  try {
-    const response = await fetch(`http://${api}/v1/status`, { signal: AbortSignal.timeout(REQUEST_MS) })
-    if (response.ok) return (await response.json()) as ServerStatus
-    process.stderr.write(`delos: ${api} answered ${response.status}\n`)
-    process.exitCode = EXIT.failed
-  } catch (error) {
-    const cause = (error as Error).cause ?? error
-    process.stderr.write(
-      `delos: no server reachable at ${api} (${(cause as Error).message}); --api names another address\n`,
-    )
-    process.exitCode = EXIT.inUse
-  }
-  return undefined
 }
 
 function describe(status: ServerStatus): string {
@@ -50,6 +32,7 @@ function describe(status: ServerStatus): string {
     )
     if (database.diskFull) lines.push('  disk full  writes are refused, reads go on')
     for (const alarm of database.alarms ?? []) lines.push(`  ALARM      ${alarm}`)
+    for (const alarm of database.alarms) lines.push(`  ALARM      ${alarm}`)
     if (database.failure !== undefined) lines.push(`  stopped    ${database.failure}`)
   }
   return `${lines.join('\n')}\n`
