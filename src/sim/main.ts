@@ -5,17 +5,17 @@ import { parseArgs } from 'node:util'
 import { Counters } from './counters.ts'
 import { PLANTED_BUGS, type PlantedBug, plantedBug } from './planted-bugs.ts'
 import { runSeed, type SeedResult } from './run-seed.ts'
-import type { Workload } from './workload.ts'
+import { OPERATIONS, operationsOf, type Workload } from './workload.ts'
 import { WORKLOADS } from './workloads.ts'
 
 // With fewer seeds than this, a rare branch may honestly not have been reached.
 const SEEDS_FOR_COUNTERS = 100
-const OPERATIONS = 1000
 
 interface Arguments {
   readonly firstSeed: number
   readonly seeds: number
-  readonly operations: number
+  /** undefined: what each workload is meant for. */
+  readonly operations: number | undefined
   readonly workloads: readonly Workload[]
   readonly planted: PlantedBug | undefined
 }
@@ -31,7 +31,7 @@ function usage(): string {
     'usage: npm run sim -- [--seed N] [--seeds K] [--workload NAME] [--break NAME] [--operations N]',
     '',
     'Runs workloads in a simulated world. The same seed gives the same run. Default: seed 1, one seed, every workload',
-    `(with --break those that must find the bug), ${OPERATIONS} operations.`,
+    `(with --break those that must find the bug), ${OPERATIONS} operations or what the workload is meant for.`,
     '',
     'workloads',
     ...workloads,
@@ -59,7 +59,7 @@ function parse(argv: readonly string[]): Arguments | 'help' {
   return {
     firstSeed: integer('--seed', values.seed, 1, 0),
     seeds: integer('--seeds', values.seeds, 1, 1),
-    operations: integer('--operations', values.operations, OPERATIONS, 1),
+    operations: values.operations === undefined ? undefined : integer('--operations', values.operations, OPERATIONS, 1),
     workloads: chosen(values.workload, planted),
     planted,
   }
@@ -87,7 +87,8 @@ function chosen(name: string | undefined, planted: PlantedBug | undefined): Work
 
 /** Runs one workload under all seeds, up to the first that fails. True if none did. */
 async function runWorkload(workload: Workload, options: Arguments): Promise<boolean> {
-  const { firstSeed, seeds, operations, planted } = options
+  const { firstSeed, seeds, planted } = options
+  const { operations = operationsOf(workload) } = options
   const sum = new Counters()
   let events = 0
   const startMs = performance.now()
@@ -116,7 +117,7 @@ function line(workload: Workload, { seed, hash, events, virtualMs }: SeedResult)
 function failureText(workload: Workload, result: SeedResult, { operations, planted }: Arguments): string {
   const again = ['npm run sim --', `--seed ${result.seed}`, `--workload ${workload.name}`]
   if (planted !== undefined) again.push(`--break ${planted}`)
-  if (operations !== OPERATIONS) again.push(`--operations ${operations}`)
+  if (operations !== undefined) again.push(`--operations ${operations}`)
   return [
     `FAILED: ${workload.name}, seed ${result.seed}`,
     result.failure?.stack ?? '',

@@ -9,7 +9,9 @@ export interface Workload {
   readonly name: string
   /** One line for `--help`. */
   readonly summary: string
-  /** The planted bugs that it must find within 200 seeds of 1000 operations. */
+  /** Operations of one seed, unless somebody asks for another number. Default: OPERATIONS. */
+  readonly operations?: number
+  /** The planted bugs that it must find within 200 seeds. */
   readonly finds: readonly PlantedBug[]
   /** Counters that 200 seeds must all have reached, or they prove less than they say. */
   readonly mustReach: readonly string[]
@@ -17,6 +19,13 @@ export interface Workload {
   faults(random: SeededRandom): Faults
   /** Does at least `operations` operations with at least five crashes; throws if a promise was broken. */
   run(world: Simulation, operations: number): Promise<void>
+}
+
+export const OPERATIONS = 1000
+
+/** What a workload is meant for. */
+export function operationsOf(workload: Workload): number {
+  return workload.operations ?? OPERATIONS
 }
 
 /** A promise of the product was broken. */

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 import { runSeed } from './run-seed.ts'
+import { operationsOf } from './workload.ts'
 import { WORKLOADS } from './workloads.ts'
 
 describe('the workloads', () => {
   it.each([...WORKLOADS.values()])('$name passes 5 seeds', async (workload) => {
     for (let seed = 1; seed <= 5; seed++) {
-      const { failure } = await runSeed(workload, { seed, operations: 1_000 })
+      const { failure } = await runSeed(workload, { seed, operations: operationsOf(workload) })
       expect(failure, `seed ${seed}`).toBeUndefined()
     }
   })

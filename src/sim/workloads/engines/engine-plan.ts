@@ -7,7 +7,7 @@ import { requireNeighbours } from '../../../engine/neighbours.ts'
 import type { EngineFactory } from '../../../engine/stack.ts'
 import { batchingEngine } from '../../../engines/batching-engine.ts'
 import { sessionOrderEngine } from '../../../engines/session-order/session-order-engine.ts'
-import { TIME, timeEngine } from '../../../engines/time/time-engine.ts'
+import { TIME } from '../../../engines/time/time-engine.ts'
 import { VIEW_TRACKING, viewTrackingEngine } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import { batchSharesResult } from '../../planted-batch.ts'
 import type { PlantedBug } from '../../planted-bugs.ts'
@@ -15,7 +15,9 @@ import { reusesEpoch } from '../../planted-epoch.ts'
 import { reportsApplied } from '../../planted-report.ts'
 import { countsStaleVotes } from '../../planted-vote.ts'
 import type { SeededRandom } from '../../seeded-random.ts'
+import type { Simulation } from '../../simulation.ts'
 import { type TallyFault, tallyEngine } from './tally-engine.ts'
+import { watchedTime } from './watched-time.ts'
 
 export interface EnginePlan {
   /** Bottom to top, without Base. */
@@ -28,7 +30,7 @@ export interface EnginePlan {
 interface Candidate {
   /** Of all stacks, this part has it. */
   readonly rate: number
-  make(random: SeededRandom, planted: PlantedBug | undefined): EngineFactory
+  make(random: SeededRandom, planted: PlantedBug | undefined, bump: (counter: string) => void): EngineFactory
 }
 
 /** In the order of the product's stacks, bottom to top. */
@@ -62,17 +64,20 @@ const CANDIDATES: readonly Candidate[] = [
   },
   {
     rate: 0.6,
-    make: (random, planted) => {
+    make: (random, planted, bump) => {
       const options = { tickMs: random.pick([10, 25, 50]), votesInFlightMax: random.pick([1, 4, 1000]) }
-      return planted === 'stale-vote' ? countsStaleVotes(options) : timeEngine(options)
+      return planted === 'stale-vote' ? countsStaleVotes(options) : watchedTime(options, () => bump('vote void'))
     },
   },
   { rate: 0.5, make: () => tallyEngine('tally-high') },
 ]
 
-/** `fault`: an engine that breaks the contract so is in it, too. */
-export function drawPlan(random: SeededRandom, planted: PlantedBug | undefined, fault?: TallyFault): EnginePlan {
-  const engines = CANDIDATES.filter(({ rate }) => random.chance(rate)).map(({ make }) => make(random, planted))
+/** `fault`: the only engine breaks the contract so, and all switches are its own. */
+export function drawPlan(world: Simulation, fault?: TallyFault): EnginePlan {
+  const { counters, planted } = world
+  const random = world.random.fork('plan')
+  const drawn = fault === undefined ? CANDIDATES.filter(({ rate }) => random.chance(rate)) : []
+  const engines = drawn.map(({ make }) => make(random, planted, counters.bump))
   if (fault !== undefined) engines.push(tallyEngine('faulty', fault))
   // Half of the seeds have the product's order.
   const stack = random.chance(0.5) ? engines : shuffled(engines, random)

@@ -53,11 +53,11 @@ function compare(a: MemoryStore, b: MemoryStore, cursor: string): void {
   const others = b.read().scan({ from: '' })[Symbol.iterator]()
   for (const [key, value] of a.read().scan({ from: '' })) {
     const { value: other, done } = others.next()
-    const same = done !== true && other[0] === key && Buffer.compare(other[1], value) === 0
-    check(same, `at cursor ${cursor} two stores differ: ${row(key, value)}, ${done ? 'nothing' : row(...other)}`)
+    if (done !== true && other[0] === key && Buffer.compare(other[1], value) === 0) continue
+    check(false, `at cursor ${cursor} two stores differ: ${row(key, value)}, ${done ? 'nothing' : row(...other)}`)
   }
   const rest = others.next()
-  check(rest.done === true, `at cursor ${cursor} one store has more: ${rest.done ? '' : row(...rest.value)}`)
+  if (rest.done !== true) check(false, `at cursor ${cursor} one store has more: ${row(...rest.value)}`)
 }
 
 function row(key: string, value: Uint8Array): string {

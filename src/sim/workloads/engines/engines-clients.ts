@@ -43,9 +43,9 @@ export class EnginesClients {
   start(): void {
     const { actors } = this.options
     const { random } = actors.world
-    const proposers = random.pick([1, 2, 4])
-    const burst = random.pick([1, 3, 8])
-    const idleMs = random.pick([20, 60, 150])
+    const proposers = random.pick([1, 2])
+    const burst = random.pick([1, 4, 8])
+    const idleMs = random.pick([100, 200, 400])
     for (let i = 0; i < proposers; i++) {
       this.repeat(async () => {
         // All of one burst leave in one turn: what is pipelined can be reordered.
@@ -55,10 +55,10 @@ export class EnginesClients {
     }
     this.repeat(async () => {
       await this.sync()
-      await actors.pause(random.fraction() * 150)
+      await actors.pause(random.fraction() * 300)
     })
     this.repeat(async () => {
-      await actors.pause(random.fraction() * 400)
+      await actors.pause(random.fraction() * 300)
       if (random.chance(0.7)) await this.switchSome()
       else await this.extend()
     })

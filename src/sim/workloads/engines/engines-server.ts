@@ -72,6 +72,8 @@ export class EnginesServer {
   readonly backend: MemoryBackend
   /** Of the present process, from the moment that it plays the log. */
   life: ServerLife | undefined
+  /** One that stops still trims. */
+  private stopping: Stack<TimedResult> | undefined
   private readonly options: EnginesServerOptions
   private readonly limits: Partial<BaseLimits>
 
@@ -90,20 +92,24 @@ export class EnginesServer {
 
   /** Of the present process; -1 without one. */
   get cursor(): number {
-    return this.life?.stack.status().cursor ?? -1
+    return this.stack?.status().cursor ?? -1
   }
 
   /** Everything below is applied and safe here, whether a process runs or not. */
   get durableCursor(): LogPos {
-    const status = this.life?.stack.status()
+    const status = this.stack?.status()
     if (status !== undefined && status.state !== 'starting') return status.durableCursor
     return loadCursor({ get: (key) => this.backend.get(key), getMany: () => [], scan: () => [] })
   }
 
   /** ViewTracking as this process knows it; undefined while it is switched off or not there. */
   get view(): readonly string[] | undefined {
-    const { stack } = this.life ?? {}
+    const { stack } = this
     return stack?.layer(VIEW_TRACKING)?.flags.enabled ? stack.membership.members(stack.read()) : undefined
+  }
+
+  private get stack(): Stack<TimedResult> | undefined {
+    return this.life?.stack ?? this.stopping
   }
 
   /** The machine has a cursor: it has been a server before. */
@@ -120,6 +126,7 @@ export class EnginesServer {
     hooks.paused(pause)
     runtime.life.onEnd(() => {
       this.life = undefined
+      this.stopping = undefined
     })
     const timers = pause.timers(runtime.timers)
     const store = this.openStore(runtime, timers, pause)
@@ -137,7 +144,9 @@ export class EnginesServer {
     )
     const close = async (): Promise<void> => {
       this.life = undefined
+      this.stopping = stack
       await stack.stop()
+      this.stopping = undefined
       await store.close()
       await log.close()
     }
