@@ -14,6 +14,7 @@ import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { SessionRenewals } from './sessions/session-renewals.ts'
 import { SessionTable } from './sessions/session-table.ts'
+import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
 import type { AclResult, ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
@@ -37,6 +38,8 @@ export interface ZelosDatabaseOptions {
   readonly timerService?: TimerService | undefined
   /** How many servers there are: with others, sessions that show life here are renewed through the log. Default: this one. */
   readonly memberCount?: () => number
+  /** Which of the optional schemes access lists from this server's clients may name. Default: digest. */
+  readonly aclSchemes?: readonly OptionalScheme[]
 }
 
 const PASSWORD_BYTES = 16
@@ -51,6 +54,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly store: { read(): ReadTx }
   private readonly reads: CommittedReads
   private readonly guard: LimitGuard
+  private readonly aclSchemes: ReadonlySet<OptionalScheme>
   private readonly watches: Watches
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
@@ -67,6 +71,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.reads = new CommittedReads(options.applicator, options.store)
     this.atCompletion = new ReadsAtCompletion(options.applicator, options.store)
     this.guard = new LimitGuard(options.limits)
+    this.aclSchemes = new Set(options.aclSchemes ?? ['digest'])
     this.watches = new Watches(this.guard)
     const { memberCount = () => 1, timerService } = options
     this.renewals = new SessionRenewals({
@@ -150,7 +155,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void {
     const tooLarge = this.checkAcl(operation)
     if (tooLarge !== undefined) return completion.reject(tooLarge)
-    this.submit(this.encoder.encodeWrite(requester, operation, this.wallMs()), completion)
+    const admitted = admitOperation(operation, this.aclSchemes)
+    this.submit(this.encoder.encodeWrite(requester, admitted, this.wallMs()), completion)
   }
 
   multi(requester: Requester, operations: readonly UpdateOperation[], completion: Completion<UpdateResult>): void {
@@ -160,7 +166,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       const tooLarge = this.checkAcl(operation)
       if (tooLarge !== undefined) return completion.reject(tooLarge)
     }
-    this.propose({ kind: 'multi', requester, operations }, completion)
+    const admitted = operations.map((operation) => admitOperation(operation, this.aclSchemes))
+    this.propose({ kind: 'multi', requester, operations: admitted }, completion)
   }
 
   closeSession(requester: Requester, completion: Completion<UpdateResult>): void {
@@ -172,6 +179,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       () => completion.resolve(this.lastZxid),
       (error: unknown) => completion.reject(DelosError.from(error, 'STOPPED', 'sync')),
     )
+  }
+
+  probe(completion: Completion<unknown>): void {
+    this.propose({ kind: 'renewSessions', sessions: [] }, completion)
   }
 
   private isPassword(id: SessionId, password: Uint8Array): boolean {

@@ -123,6 +123,8 @@ export interface Zelos extends ZelosReads {
   closeSession(requester: Requester, completion: Completion<UpdateResult>): void
   /** A log tail check: afterwards reads see everything that completed anywhere before the call. Linearizable. */
   sync(completion: Completion<Zxid>): void
+  /** Logs an entry that changes nothing: resolves if the log takes updates. */
+  probe(completion: Completion<unknown>): void
   /** Sets watches again; those whose change was missed fire at once (ZooKeeper's rules). */
   setWatches(sink: WatchSink, watches: WatchSet): void
   /** Forgets every watch of a closed connection. */

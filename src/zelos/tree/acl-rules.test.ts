@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Requester } from '../requests.ts'
 import type { Acl, Identity } from '../znode.ts'
-import { addressInNetwork, fixupAcl, isPermitted, maskAcl, OPEN_ACL } from './acl-rules.ts'
+import { fixupAcl, isPermitted, maskAcl, OPEN_ACL } from './acl-rules.ts'
+import { addressInNetwork } from './ip-networks.ts'
 
 const acl = (perms: number, scheme: string, id: string): Acl => ({ perms, scheme, id })
 const requester = (...identities: Identity[]): Requester => ({
@@ -30,8 +31,25 @@ describe('an access list in a request', () => {
     expect(fixupAcl([acl(3, 'auth', '')], who)).toEqual([acl(3, 'digest', alice.id), acl(3, 'digest', bob.id)])
   })
 
+  it('has auth replaced by SASL and certificate identities too', () => {
+    const proven = [alice, { scheme: 'sasl', id: 'bob' }, { scheme: 'x509', id: 'CN=c,O=x' }]
+    expect(fixupAcl([acl(1, 'auth', '')], requester(...proven))).toEqual(proven.map((one) => ({ perms: 1, ...one })))
+  })
+
+  it('is stored under the scheme that the server which logged it admits, and is unknown without its mark', () => {
+    expect(fixupAcl([acl(1, '+sasl', 'bob'), acl(2, '+x509', 'CN=c, O=x')], requester())).toEqual([
+      acl(1, 'sasl', 'bob'),
+      acl(2, 'x509', 'CN=c, O=x'),
+    ])
+    for (const scheme of ['sasl', 'x509', '+digest', '+', '+ip']) {
+      expect(fixupAcl([acl(1, scheme, 'CN=c')], requester()), scheme).toBeUndefined()
+    }
+  })
+
   it.each([
     ['empty', []],
+    ['a SASL id with two realms', [acl(31, '+sasl', 'a@b@c')]],
+    ['a subject that is none', [acl(31, '+x509', 'nonsense')]],
     ['auth without an authenticated identity', [acl(31, 'auth', '')]],
     ['world with another id', [acl(31, 'world', 'everyone')]],
     ['an unknown scheme', [acl(31, 'sasl', 'alice')]],
@@ -59,6 +77,15 @@ describe('permission', () => {
 
   it('is given to super for everything', () => {
     expect(isPermitted([acl(1, 'digest', alice.id)], 16, requester({ scheme: 'super', id: '' }))).toBe(true)
+  })
+
+  it('is given to the SASL user super wherever a SASL user has it, and to nobody else by a name of another scheme', () => {
+    const list = [acl(31, 'sasl', 'bob')]
+    expect(isPermitted(list, 2, requester({ scheme: 'sasl', id: 'bob' }))).toBe(true)
+    expect(isPermitted(list, 2, requester({ scheme: 'sasl', id: 'super' }))).toBe(true)
+    expect(isPermitted(list, 2, requester({ scheme: 'sasl', id: 'alice' }))).toBe(false)
+    expect(isPermitted(list, 2, requester({ scheme: 'x509', id: 'bob' }))).toBe(false)
+    expect(isPermitted([acl(31, 'digest', alice.id)], 2, requester({ scheme: 'sasl', id: 'super' }))).toBe(false)
   })
 
   it('is given by address without authentication', () => {
