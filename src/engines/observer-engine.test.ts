@@ -154,6 +154,41 @@ describe('an observer', () => {
     expect(set.snapshot().map(({ above }) => above)).toEqual(['batching', 'db'])
   })
 
+  it('times the same entries at all joints of a set, so that what they differ by is the layer between them', () => {
+    const clock = new FakeClock()
+    const set = new ObserverSet({ clock, sampleEvery: 4 })
+    const lower = set.wrapJoint(new Below(), { below: 'base', above: 'middle' }) as ObserverEngine
+    const upper = set.wrapJoint(new Below(), { below: 'middle', above: 'db' }) as ObserverEngine
+    let stallMs = 0
+    const work = (): void => {
+      clock.nowMs += 1 + stallMs
+    }
+    upper.registerUpcall({ apply: work, postApply: work })
+    const middle = (): void => {
+      clock.nowMs += 2
+    }
+    lower.registerUpcall({
+      apply: (tx, entry, pos) => {
+        middle()
+        // Of its own, below the database: they must not put the two out of step.
+        if (pos % 3 > 0) upper.apply(tx, entry, pos)
+      },
+      postApply: (entry, pos, result) => {
+        middle()
+        if (pos % 3 > 0) upper.postApply(entry, pos, result)
+      },
+    })
+    for (let pos = 0; pos < 240; pos++) {
+      stallMs = pos === 40 ? 1000 : 0
+      lower.apply(TX, entryOf(Buffer.alloc(0)), pos as LogPos)
+      lower.postApply(entryOf(Buffer.alloc(0)), pos as LogPos, undefined)
+    }
+    const [below, above] = set.snapshot()
+    expect([below?.apply.count, above?.apply.count]).toEqual([60, 40])
+    expect((below?.apply.sumMs ?? 0) - (above?.apply.sumMs ?? 0)).toBe(120)
+    expect((below?.applyMs ?? 0) - (above?.applyMs ?? 0)).toBe(240 * 4)
+  })
+
   it('times every entry below the engine that makes many one', () => {
     const set = new ObserverSet({ clock: new FakeClock(), everyBelow: 'batching' })
     for (const [below, above] of [

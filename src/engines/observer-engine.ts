@@ -57,12 +57,27 @@ export interface ObserverSnapshot extends Joint {
   readonly applyUtilisation: number
 }
 
+/**
+ * Observers that time the same entries: the lowest decides, and while it times one, so do those above it. Then a stall that hits a
+ * timed entry is in all of them, and their differences, which are what an engine itself takes, hold without it.
+ */
+class SampleGroup {
+  timing = false
+  private size = 0
+
+  /** True for the first. */
+  join(): boolean {
+    return this.size++ === 0
+  }
+}
+
 /** All observers of one stack: gives `wrapJoint` for its options, and what they have seen. */
 export class ObserverSet {
   private readonly options: ObserverOptions
   private readonly observers: ObserverEngine[] = []
   /** Joints are made bottom to top: the engine `everyBelow` has been passed. */
   private above = false
+  private group = new SampleGroup()
 
   constructor(options: ObserverOptions) {
     this.options = options
@@ -70,9 +85,13 @@ export class ObserverSet {
 
   readonly wrapJoint: WrapJoint = (below, joint) => {
     const { everyBelow } = this.options
-    if (joint.below === everyBelow) this.above = true
+    if (joint.below === everyBelow) {
+      this.above = true
+      this.group = new SampleGroup()
+    }
     const every = everyBelow !== undefined && !this.above
-    const observer = new ObserverEngine(below, joint, every ? { ...this.options, sampleEvery: 1 } : this.options)
+    const options = every ? { ...this.options, sampleEvery: 1 } : this.options
+    const observer = new ObserverEngine(below, joint, options, this.group)
     this.observers.push(observer)
     return observer
   }
@@ -102,10 +121,14 @@ export class ObserverEngine extends PassThrough {
   private untilApply = 1
   private untilPostApply = 1
   private readonly window: UtilisationWindow
+  private readonly group: SampleGroup
+  private readonly decides: boolean
 
-  constructor(below: Engine<unknown>, joint: Joint, options: ObserverOptions) {
+  constructor(below: Engine<unknown>, joint: Joint, options: ObserverOptions, group = new SampleGroup()) {
     super(below)
     this.joint = joint
+    this.group = group
+    this.decides = group.join()
     this.clock = options.clock
     this.sampleEvery = options.sampleEvery ?? 16
     this.trace = options.trace
@@ -142,29 +165,35 @@ export class ObserverEngine extends PassThrough {
   override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
     this.applies++
     if (this.trace !== undefined && entry.headers.size > 0) noteTraceId(this.trace, entry, this.joint, pos)
-    if (--this.untilApply > 0) return this.above.apply(tx, entry, pos)
-    this.untilApply = this.sampleEvery
-    const startMs = this.clock.monotonicMs()
+    if (this.decides ? --this.untilApply > 0 : !this.group.timing) return this.above.apply(tx, entry, pos)
+    const startMs = this.begin()
     const result = this.above.apply(tx, entry, pos)
     this.spent(this.applyTimes, startMs)
+    if (this.decides) this.untilApply = this.sampleEvery
     return result
   }
 
   override postApply(entry: Entry, pos: LogPos, result: unknown): void {
     this.postApplies++
-    if (--this.untilPostApply > 0) {
+    if (this.decides ? --this.untilPostApply > 0 : !this.group.timing) {
       this.above.postApply(entry, pos, result)
       return
     }
-    this.untilPostApply = this.sampleEvery
-    const startMs = this.clock.monotonicMs()
+    const startMs = this.begin()
     this.above.postApply(entry, pos, result)
     this.spent(this.postApplyTimes, startMs)
+    if (this.decides) this.untilPostApply = this.sampleEvery
+  }
+
+  private begin(): number {
+    if (this.decides) this.group.timing = true
+    return this.clock.monotonicMs()
   }
 
   private spent(times: LatencyHistogram, startMs: number): void {
     const nowMs = this.clock.monotonicMs()
     times.record(nowMs - startMs)
+    if (this.decides) this.group.timing = false
     // It stands for all that were not timed.
     this.window.add(nowMs, (nowMs - startMs) * this.sampleEvery)
   }
