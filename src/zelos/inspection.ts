@@ -6,6 +6,7 @@ import type { Requester } from './requests.ts'
 import type { SessionTable } from './sessions/session-table.ts'
 import { isPermitted } from './tree/acl-rules.ts'
 import { allEphemeralsRange, ephemeralPath, sessionOfEphemeral } from './tree/key-space.ts'
+import { ROOT } from './tree/node-path.ts'
 import type { Watches } from './watches.ts'
 import type { KnownSessionView, WatchSink, ZelosInspection } from './zelos.ts'
 import type { ZelosApplicator } from './zelos-applicator.ts'
@@ -58,7 +59,8 @@ export class CommittedInspection implements ZelosInspection {
   mayDoAll(requester: Requester, path: string): boolean {
     const reader = this.store.read()
     const node = this.applicator.tree.read(reader, path)
-    if (node === undefined) return false
+    // The first update plants the root, open to everybody.
+    if (node === undefined) return path === ROOT
     const acl = this.applicator.acls.list(reader, node.aclId)
     return EVERY_PERMISSION.every((permission) => isPermitted(acl, permission, requester))
   }

@@ -4,7 +4,7 @@
 
 import { type FourLetterWord, fourLetterWord, TELNET_CLOSE } from './codec/handshake.ts'
 import { connectionLine } from './connection-report.ts'
-import { javaDecimal } from './java-decimal.ts'
+import { javaDecimal } from './java-double.ts'
 import { monitorRows } from './monitor-rows.ts'
 import { dump, wchc, wchp, wchs } from './operator-reports.ts'
 import { DEFAULT_FOUR_LETTER_WORDS, LISTEN_BACKLOG, ZOOKEEPER_VERSION } from './server-options.ts'

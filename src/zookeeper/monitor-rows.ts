@@ -1,13 +1,12 @@
 // What `mntr` and the AdminServer's `monitor` list: the table of figures, as ZooKeeper's default provider of metrics writes it.
 
 import { type HistogramSnapshot, quantileMs, rangeMs } from '../base/latency-histogram.ts'
-import { javaDecimal } from './java-decimal.ts'
+import { JavaDouble } from './java-double.ts'
 import { SERVER_FIGURES, SERVER_SUMMARIES, type ServerSummary } from './server-metrics.ts'
 import { ZOOKEEPER_VERSION } from './server-options.ts'
 import type { ServerView } from './server-view.ts'
 
-/** A text that is no number is shown as text by JSON too. */
-export type MonitorRow = readonly [key: string, value: string | number]
+export type MonitorRow = readonly [key: string, value: string | number | JavaDouble]
 
 export function monitorRows(server: ServerView): MonitorRow[] {
   return [
@@ -16,7 +15,7 @@ export function monitorRows(server: ServerView): MonitorRow[] {
     ['server_state', server.readOnly ? 'read-only' : 'standalone'],
     ...SERVER_FIGURES.flatMap(({ name, read, fractional }): MonitorRow[] => {
       const value = read(server)
-      return value === undefined ? [] : [[name, fractional ? javaDecimal(value) : value]]
+      return value === undefined ? [] : [[name, fractional ? new JavaDouble(value) : value]]
     }),
     // There are no others; tools expect the line.
     ['local_sessions', 0],
@@ -35,7 +34,7 @@ function summaryRows({ name, quantiles }: ServerSummary, histogram: HistogramSna
   const { count, sumMs } = histogram
   const [min, max] = rangeMs(histogram)
   const rows: MonitorRow[] = [
-    [`avg_${name}`, javaDecimal(count === 0 ? 0 : sumMs / count)],
+    [`avg_${name}`, new JavaDouble(count === 0 ? 0 : sumMs / count)],
     [`min_${name}`, Math.floor(min)],
     [`max_${name}`, Math.ceil(max)],
     [`cnt_${name}`, count],

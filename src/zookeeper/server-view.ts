@@ -4,7 +4,7 @@
 import type { Connection } from '../runtime/network.ts'
 import type { SessionRecord } from '../zelos/requests.ts'
 import type { Zelos } from '../zelos/zelos.ts'
-import type { Zxid } from '../zelos/znode.ts'
+import type { Identity, Zxid } from '../zelos/znode.ts'
 import type { ClientLimits, ZooKeeperServerOptions } from './server-options.ts'
 import type { LatencyStats, ServerStats } from './server-stats.ts'
 
@@ -45,6 +45,8 @@ export interface ServerView {
   readonly readOnly: boolean
   /** Of the words gtmk and stmk; it has no effect. A signed 64-bit number. */
   traceMask: bigint
+  /** What somebody proves by a credential, as by an `auth` request; undefined if it is refused. */
+  identify(scheme: string, credential: Uint8Array): readonly Identity[] | undefined
   /** Monotonic. */
   nowMs(): number
   wallMs(): number

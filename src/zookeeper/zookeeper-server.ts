@@ -1,10 +1,12 @@
 // A ZooKeeper protocol server in front of one Zelos database: listens, admits and counts connections, sends what they wrote
 // once per turn of the event loop, drains. Owns no data.
 
+import { createHash } from 'node:crypto'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, ConnectionEvents, Listener } from '../runtime/network.ts'
 import type { Runtime, Timer } from '../runtime/runtime.ts'
 import type { Zelos } from '../zelos/zelos.ts'
+import type { Identity } from '../zelos/znode.ts'
 import { ClientConnection } from './client-connection.ts'
 import { opName } from './codec/opcodes.ts'
 import { answerFourLetterWord } from './four-letter-words.ts'
@@ -180,6 +182,13 @@ export class ZooKeeperServer implements ServerContext, ServerView {
 
   soon(action: () => void): void {
     this.runtime.timers.soon(action)
+  }
+
+  identify(scheme: string, credential: Uint8Array): readonly Identity[] | undefined {
+    if (scheme !== 'digest') return scheme === 'ip' ? [] : undefined
+    const text = Buffer.from(credential).toString('utf8')
+    const hash = createHash('sha1').update(text, 'utf8').digest('base64')
+    return [{ scheme, id: `${text.split(':', 1)[0]}:${hash}` }]
   }
 
   answerWord(firstInt32: number, tail: Uint8Array): string | undefined {
