@@ -14,7 +14,8 @@ export interface Membership {
   missing(tx: ReadTx, engine: string, level: number): readonly string[]
   /**
    * Ids of the members, ascending. In apply a deterministic function of the transaction's content; with a read of the
-   * committed state, what this server knows. Never empty.
+   * committed state, what this server knows. Empty before the first server has joined a view: then nothing that needs a
+   * majority happens.
    */
   members(tx: ReadTx): readonly string[]
 }

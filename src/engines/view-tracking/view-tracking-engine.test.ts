@@ -503,7 +503,7 @@ describe('the view', () => {
     const a = cluster.add('a')
     a.boot()
     const membership = a.engine.providesMembership
-    expect(membership.members(a.tx)).toEqual(['a'])
+    expect(membership.members(a.tx)).toEqual([])
     expect(membership.missing(a.tx, 'batching', 0)).toEqual([])
     expect(membership.missing(a.tx, 'time', 0)).toEqual(['a'])
     a.cutOff = true
@@ -525,7 +525,25 @@ describe('the view', () => {
     cluster.settle()
     const membership = a.engine.providesMembership
     expect(membership.missing(a.tx, 'batching', 0)).toEqual(['(no member has joined yet)'])
-    expect(membership.members(a.tx)).toEqual(['a'])
+    expect(membership.members(a.tx)).toEqual([])
+  })
+
+  it('is the same to all who ask while the engine is disabled, and holds the log with a word', () => {
+    const { cluster, servers } = clusterOf('a', 'b')
+    const [a, b] = servers as [ViewServer, ViewServer]
+    cluster.advance(6_000)
+    a.enable(false)
+    a.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
+    const before = a.trimPrefix
+    for (let i = 0; i < 20; i++) a.write(`w${i}`)
+    a.flush()
+    cluster.advance(12_000)
+    for (const server of [a, b]) expect(server.engine.providesMembership.members(server.tx)).toEqual(['a', 'b'])
+    expect(a.trimPrefix).toBe(before)
+    expect(a.engine.alarms()).toEqual(['disabled with 2 members: the log is not trimmed any more'])
+    a.enable()
+    cluster.advance(12_000)
+    expect(a.engine.alarms()).toEqual([])
   })
 })
 

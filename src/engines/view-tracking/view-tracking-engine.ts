@@ -80,15 +80,15 @@ export class ViewTrackingEngine extends EngineLayer {
       enabled: () => this.flags.enabled,
     })
     const solo = new SoloMembership(context.serverId, context.levels)
-    // The view in memory is that of `tx`: apply changes both, and nothing runs between apply and commit.
+    // The view in memory is that of `tx`: apply changes both, and nothing runs between apply and commit. It stays as it was
+    // while the engine is disabled: an answer that each server gave for itself would let their contents part.
     this.providesMembership = {
       missing: (tx, engine, level) => {
-        if (!this.flagsInApply.enabled) return solo.missing(tx, engine, level)
-        return this.view.ids.length === 0 ? NOBODY : this.view.missing(engine, level)
+        if (this.view.ids.length > 0) return this.view.missing(engine, level)
+        // Nobody is asked before the view exists: a build that lacks the engine then stops at the switch.
+        return this.flagsInApply.enabled ? NOBODY : solo.missing(tx, engine, level)
       },
-      members: (tx) => {
-        return this.flagsInApply.enabled && this.view.ids.length > 0 ? this.view.ids : solo.members(tx)
-      },
+      members: () => this.view.ids,
     }
   }
 
@@ -137,7 +137,7 @@ export class ViewTrackingEngine extends EngineLayer {
   }
 
   override alarms(): readonly string[] {
-    const local = this.flags.enabled ? this.presence.alarms() : []
+    const local = this.flags.enabled ? this.presence.alarms() : this.disabledAlarms()
     const found = this.rounds.alarms.slice(local.length - ALARMS_SHOWN)
     return [...local, ...found.map(alarmText)]
   }
@@ -225,6 +225,11 @@ export class ViewTrackingEngine extends EngineLayer {
     this.presence.viewChanged()
   }
 
+  private disabledAlarms(): string[] {
+    const members = this.view.ids.length
+    return members > 1 ? [`disabled with ${members} members: the log is not trimmed any more`] : []
+  }
+
   private applyReport(tx: ReadWriteTx, report: Report, pos: LogPos): void {
     const { rounds, view } = this
     view.report(tx, report, pos)
@@ -245,7 +250,8 @@ export class ViewTrackingEngine extends EngineLayer {
   // What is passed down can't be taken back. So while the switch is off, or not yet loaded, that is only what was applied
   // since the start: past it the members' positions will count, should the switch be on by then.
   private release(): void {
-    const bound = this.flags.enabled ? this.view.released : this.applied
+    // Off with several members nobody knows how far the others are: nothing more is released.
+    const bound = this.flags.enabled || this.view.ids.length > 1 ? this.view.released : this.applied
     const allowed = Math.min(this.allowedAbove, bound) as LogPos
     if (allowed <= this.passedDown) return
     this.passedDown = allowed
