@@ -202,6 +202,164 @@ describe('a watch', () => {
   })
 })
 
+describe('a watch that stays', () => {
+  it('persistent hears of every change of the node and its list of children, and stays when the node goes', () => {
+    const { zelos, alice, bob } = server()
+    zelos.addWatch(alice, '/a', 'persistent')
+    for (let round = 0; round < 2; round++) {
+      bob.create('/a')
+      bob.setData('/a', null)
+      bob.create('/a/b')
+      bob.setData('/a/b', null)
+      bob.create('/a/b/c')
+      bob.delete('/a/b/c')
+      bob.delete('/a/b')
+      bob.delete('/a')
+      expect(alice.takeEvents()).toEqual([
+        'created /a',
+        'dataChanged /a',
+        'childrenChanged /a',
+        'childrenChanged /a',
+        'deleted /a',
+      ])
+    }
+  })
+
+  it('recursive hears of the node and all below it, never of children, and not of its neighbours', () => {
+    const { zelos, alice, bob } = server()
+    zelos.addWatch(alice, '/a', 'recursive')
+    for (const path of ['/a', '/ab', '/a/b', '/a/b/c', '/b']) bob.create(path)
+    bob.setData('/a/b/c', null)
+    bob.setData('/ab', null)
+    bob.setData('/', null)
+    bob.delete('/a/b/c')
+    bob.delete('/a/b')
+    bob.delete('/a')
+    expect(alice.takeEvents()).toEqual([
+      'created /a',
+      'created /a/b',
+      'created /a/b/c',
+      'dataChanged /a/b/c',
+      'deleted /a/b/c',
+      'deleted /a/b',
+      'deleted /a',
+    ])
+  })
+
+  it('recursive of the root hears of everything', () => {
+    const { zelos, alice, bob } = server()
+    zelos.addWatch(alice, '/', 'recursive')
+    bob.setData('/', null)
+    bob.create('/a')
+    bob.create('/a/b')
+    expect(alice.takeEvents()).toEqual(['dataChanged /', 'created /a', 'created /a/b'])
+  })
+
+  it('gives one event a change, however many watches of the connection see it', () => {
+    const { zelos, watch, alice, bob } = server()
+    bob.create('/a')
+    zelos.addWatch(alice, '/', 'recursive')
+    zelos.addWatch(alice, '/a', 'recursive')
+    zelos.addWatch(alice, '/a', 'persistent')
+    watch.data(alice, '/a')
+    watch.children(alice, '/a')
+    bob.setData('/a', null)
+    bob.create('/a/b')
+    bob.delete('/a/b')
+    bob.delete('/a')
+    expect(alice.takeEvents()).toEqual([
+      'dataChanged /a',
+      'created /a/b',
+      'childrenChanged /a',
+      'deleted /a/b',
+      'childrenChanged /a',
+      'deleted /a',
+    ])
+  })
+
+  it('is told only of what it may read, asked at the time of the change', () => {
+    const { zelos, alice, bob } = server()
+    bob.authenticate({ scheme: 'digest', id: 'bob:x' })
+    zelos.addWatch(alice, '/', 'recursive')
+    zelos.addWatch(alice, '/a', 'persistent')
+    bob.create('/a')
+    bob.create('/a/secret', { acl: BOB_ONLY })
+    bob.setData('/a/secret', null)
+    bob.create('/a/secret/open')
+    bob.setAcl('/a', BOB_ONLY)
+    bob.create('/a/unseen', { acl: BOB_ONLY })
+    expect(alice.takeEvents()).toEqual(['created /a', 'childrenChanged /a', 'created /a/secret/open'])
+    bob.setAcl('/a', OPEN)
+    bob.setData('/a', null)
+    expect(alice.takeEvents()).toEqual(['dataChanged /a'])
+  })
+
+  it('is found and removed by its kind, and leaves the others of the path', () => {
+    const { zelos, watch, alice, bob } = server()
+    bob.create('/a')
+    const kinds = ['children', 'data', 'persistent', 'recursive'] as const
+    const set = () => {
+      watch.data(alice, '/a')
+      watch.children(alice, '/a')
+      zelos.addWatch(alice, '/a', 'persistent')
+      zelos.addWatch(alice, '/a', 'recursive')
+    }
+    const present = () => kinds.filter((kind) => zelos.hasWatch(alice, '/a', kind))
+    for (const kind of kinds) {
+      expect(zelos.removeWatches(alice, '/a', kind)).toBe(false)
+      set()
+      expect(present()).toEqual(kinds)
+      expect(zelos.removeWatches(alice, '/a', kind)).toBe(true)
+      expect(zelos.removeWatches(alice, '/a', kind)).toBe(false)
+      expect(present()).toEqual(kinds.filter((other) => other !== kind))
+      expect(zelos.hasWatch(alice, '/a', 'any')).toBe(true)
+      expect(zelos.removeWatches(alice, '/a', 'any')).toBe(true)
+      expect(zelos.removeWatches(alice, '/a', 'any')).toBe(false)
+      expect(zelos.hasWatch(alice, '/a', 'any')).toBe(false)
+      expect(zelos.stats).toMatchObject({ watchCount: 0, watchPathCount: 0 })
+    }
+    bob.setData('/a', null)
+    expect(alice.takeEvents()).toEqual([])
+  })
+
+  it('outlives the one-shot watch of the same path, which is gone when it has fired', () => {
+    const { zelos, watch, alice, bob } = server()
+    bob.create('/a')
+    watch.data(alice, '/a')
+    zelos.addWatch(alice, '/a', 'persistent')
+    expect(zelos.hasWatch(alice, '/a', 'data')).toBe(true)
+    bob.setData('/a', null)
+    expect(zelos.hasWatch(alice, '/a', 'data')).toBe(false)
+    watch.data(alice, '/a')
+    expect(zelos.hasWatch(alice, '/a', 'data')).toBe(true)
+    zelos.removeWatches(alice, '/a', 'persistent')
+    bob.setData('/a', null)
+    bob.setData('/a', null)
+    expect(alice.takeEvents()).toEqual(['dataChanged /a', 'dataChanged /a'])
+    expect(zelos.stats.watchCount).toBe(0)
+  })
+
+  it('counts once a table, as one watch whatever its modes, and goes with its connection', () => {
+    const { zelos, watch, alice, bob } = server({ limits: { watchesPerConnectionMax: 3 } })
+    bob.create('/a')
+    zelos.addWatch(alice, '/a', 'persistent')
+    expect(zelos.stats.watchCount).toBe(2)
+    watch.data(alice, '/a')
+    zelos.addWatch(alice, '/a', 'recursive')
+    expect(zelos.stats.watchCount).toBe(2)
+    expect(() => zelos.addWatch(alice, '/b', 'persistent')).toThrow(/watchesPerConnectionMax is 3, this would be 4/)
+    expect(zelos.stats.watchCount).toBe(2)
+    zelos.addWatch(bob, '/a', 'recursive')
+    zelos.removeSink(alice)
+    expect(zelos.stats).toMatchObject({ watchCount: 1, watchPathCount: 1 })
+    bob.create('/a/b')
+    expect([alice.takeEvents(), bob.takeEvents()]).toEqual([[], ['created /a/b']])
+    zelos.removeSink(bob)
+    bob.delete('/a/b')
+    expect(bob.takeEvents()).toEqual([])
+  })
+})
+
 describe('watches set again after a reconnect', () => {
   it('fire at once if their change was missed, and are set if not', () => {
     const { zelos, alice, bob } = server()

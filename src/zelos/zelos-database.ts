@@ -17,7 +17,17 @@ import { SessionTable } from './sessions/session-table.ts'
 import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
-import type { AclResult, ChildrenResult, WatchSet, WatchSink, Zelos, ZelosSessions, ZelosStats } from './zelos.ts'
+import type {
+  AclResult,
+  ChildrenResult,
+  WatchMode,
+  WatchSelector,
+  WatchSet,
+  WatchSink,
+  Zelos,
+  ZelosSessions,
+  ZelosStats,
+} from './zelos.ts'
 import type { AppliedListener, SessionChange, ZelosApplicator } from './zelos-applicator.ts'
 import { type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
 
@@ -239,6 +249,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     for (const path of watches.data) this.resetWatch(sink, path, 'data', watches.relativeZxid)
     for (const path of watches.exist) this.resetWatch(sink, path, 'exist', watches.relativeZxid)
     for (const path of watches.child) this.resetWatch(sink, path, 'child', watches.relativeZxid)
+    for (const path of watches.persistent ?? []) this.watches.addLasting('persistent', path, sink)
+    for (const path of watches.recursive ?? []) this.watches.addLasting('recursive', path, sink)
   }
 
   private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
@@ -252,6 +264,18 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     if (!missed) return this.watches.add(kind, path, sink)
     const type = kind === 'exist' ? 'created' : kind === 'data' ? 'dataChanged' : 'childrenChanged'
     deliver(sink, type, path, this.reads.aclOf(node), this.lastZxid)
+  }
+
+  addWatch(sink: WatchSink, path: string, mode: WatchMode): void {
+    this.watches.addLasting(mode, path, sink)
+  }
+
+  hasWatch(sink: WatchSink, path: string, selector: WatchSelector): boolean {
+    return this.watches.has(selector, path, sink)
+  }
+
+  removeWatches(sink: WatchSink, path: string, selector: WatchSelector): boolean {
+    return this.watches.remove(selector, path, sink)
   }
 
   removeSink(sink: WatchSink): void {

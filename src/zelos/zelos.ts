@@ -9,6 +9,15 @@ import type { Acl, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
 
 export type WatchEventType = 'created' | 'deleted' | 'dataChanged' | 'childrenChanged'
 
+/**
+ * A watch that stays until it is removed: `persistent` of one node, its data and its list of children; `recursive` of a node and
+ * all below it, which is never told of childrenChanged.
+ */
+export type WatchMode = 'persistent' | 'recursive'
+
+/** Watches of one path by kind: `children` and `data` are those that fire once. */
+export type WatchSelector = 'children' | 'data' | 'any' | WatchMode
+
 /** A connection, as the receiver of watch events. Identity matters: one event per sink and change. */
 export interface WatchSink {
   /** Called from postApply, before any reply that shows the change. Must not throw. */
@@ -17,12 +26,14 @@ export interface WatchSink {
   readonly requester: Requester
 }
 
-/** One-shot watches to set again after a reconnect. */
+/** Watches to set again after a reconnect. */
 export interface WatchSet {
   readonly relativeZxid: Zxid
   readonly data: readonly string[]
   readonly exist: readonly string[]
   readonly child: readonly string[]
+  readonly persistent?: readonly string[]
+  readonly recursive?: readonly string[]
 }
 
 export interface ChildrenResult {
@@ -82,6 +93,8 @@ export interface ZelosSessions {
   ): void
   /** A sign of life of the client. Cheap: no log entry. */
   touch(id: SessionId): void
+  /** The session as this server knows it; undefined if it knows none of this id, or the password is wrong. Logs nothing. */
+  find(id: SessionId, password: Uint8Array): SessionRecord | undefined
   /** The connection is gone; the session lives on until it expires or comes back. */
   detach(id: SessionId, owner: SessionOwner): void
   readonly count: number
@@ -125,8 +138,17 @@ export interface Zelos extends ZelosReads {
   sync(completion: Completion<Zxid>): void
   /** Logs an entry that changes nothing: resolves if the log takes updates. */
   probe(completion: Completion<unknown>): void
-  /** Sets watches again; those whose change was missed fire at once (ZooKeeper's rules). */
+  /**
+   * Sets watches again. Those that fire once do so at once if their change was missed (ZooKeeper's rules). Those that stay are
+   * told what they missed, in the order of the zxids: every change if this server remembers them, otherwise what the nodes show.
+   */
   setWatches(sink: WatchSink, watches: WatchSet): void
+  /** The node need not exist, and nobody is asked for a permission. Throws DelosError LIMIT_EXCEEDED. */
+  addWatch(sink: WatchSink, path: string, mode: WatchMode): void
+  /** Does the sink watch the path like that? */
+  hasWatch(sink: WatchSink, path: string, selector: WatchSelector): boolean
+  /** Removes such watches of the path. False if there was none. */
+  removeWatches(sink: WatchSink, path: string, selector: WatchSelector): boolean
   /** Forgets every watch of a closed connection. */
   removeSink(sink: WatchSink): void
   /** For operators. */

@@ -111,13 +111,48 @@ describe('order', () => {
     expect(received[1]).toMatchObject({ body: { data: Buffer.from('2') } })
   })
 
+  it('requests about watches are carried out in their turn, and hold back the updates behind them', async () => {
+    const harness = await start()
+    const client = harness.client()
+    client.create('/a')
+    harness.hold()
+    client.send(
+      setData('/a', '1'),
+      { op: OP.addWatch, path: '/a', mode: 0 },
+      setData('/a', '2'),
+      { op: OP.checkWatches, path: '/a', type: 4 },
+      { op: OP.removeWatches, path: '/a', type: 4 },
+      setData('/a', '3'),
+      { op: OP.checkWatches, path: '/a', type: 4 },
+    )
+    for (let round = 0; round < 3; round++) {
+      harness.release()
+      harness.hold()
+      harness.turn()
+    }
+    expect(client.takeBriefly()).toEqual(['2:0', '3:0', '3 /a', '4:0', '5:0', '6:0', '7:0', `8:${ERR.noWatcher}`])
+  })
+
+  it('an unknown mode or type of watch is malformed, and sets nothing', async () => {
+    const harness = await start()
+    const client = harness.client()
+    for (const mode of [-1, 2]) {
+      expect(client.ask({ op: OP.addWatch, path: '/', mode }).err).toBe(ERR.marshallingError)
+    }
+    for (const type of [0, 6]) {
+      expect(client.ask({ op: OP.checkWatches, path: '/', type }).err).toBe(ERR.marshallingError)
+      expect(client.ask({ op: OP.removeWatches, path: '/', type }).err).toBe(ERR.marshallingError)
+    }
+    expect(client.ask({ op: OP.removeWatches, path: '/', type: 3 }).err).toBe(ERR.noWatcher)
+  })
+
   it('an error that is known on arrival keeps its turn', async () => {
     const harness = await start()
     const client = harness.client()
     harness.hold()
     client.send(create('/a'), create('/b', '', 99))
     client.sendRaw(OP.getData, Buffer.of(0, 0))
-    client.sendRaw(OP.addWatch)
+    client.sendRaw(OP.reconfig)
     harness.turn()
     expect(client.take()).toEqual([])
     harness.release()

@@ -4,7 +4,7 @@
 import type { DelosError } from '../base/delos-error.ts'
 import type { Completion } from '../engine/engine.ts'
 import type { Requester, UpdateResult } from '../zelos/requests.ts'
-import { OP } from './codec/opcodes.ts'
+import { isWatchOp, OP } from './codec/opcodes.ts'
 import type { WireRequest } from './codec/wire-requests.ts'
 import type { CloseReason } from './server-stats.ts'
 
@@ -57,10 +57,10 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     return this.request.op === OP.sync
   }
 
-  /** True for what sets watches: it must be carried out on the state as it is, with no update of its session behind it. */
+  /** True for what has to do with watches: it must be carried out on the state as it is, with no update of its session behind it. */
   get isBarrier(): boolean {
     const { request } = this
-    return 'watch' in request ? request.watch : request.op === OP.setWatches
+    return 'watch' in request ? request.watch : isWatchOp(request.op)
   }
 
   resolve(result: UpdateResult | number): void {

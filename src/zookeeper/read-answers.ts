@@ -4,13 +4,28 @@
 import { DelosError } from '../base/delos-error.ts'
 import { limitNamedBy } from '../zelos/limits.ts'
 import type { Requester } from '../zelos/requests.ts'
-import type { AclResult, ChildrenResult, WatchSink, Zelos } from '../zelos/zelos.ts'
+import type { AclResult, ChildrenResult, WatchSelector, WatchSink, Zelos } from '../zelos/zelos.ts'
 import type { ZCode, ZNode, Zxid } from '../zelos/znode.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
 import { OP } from './codec/opcodes.ts'
-import { writeAclReply, writeChildrenReply, writeDataReply, writeHeaderReply, writeStatReply } from './codec/replies.ts'
-import type { GetAclRequest, ReadRequest, SetWatchesRequest, WireRequest } from './codec/wire-requests.ts'
+import {
+  writeAclReply,
+  writeChildrenReply,
+  writeDataReply,
+  writeErrorReply,
+  writeHeaderReply,
+  writeStatReply,
+} from './codec/replies.ts'
+import { WATCH_MODE, WATCHER_TYPE } from './codec/watch-codes.ts'
+import type {
+  AddWatchRequest,
+  GetAclRequest,
+  ReadRequest,
+  SetWatchesRequest,
+  WatcherRequest,
+  WireRequest,
+} from './codec/wire-requests.ts'
 import { statView } from './reply-writer.ts'
 import type { ClientLimits } from './server-options.ts'
 
@@ -26,6 +41,14 @@ export interface RefusedRead {
   /** Set if the limit is one of this server, and so counted here. */
   readonly limit: keyof ClientLimits | undefined
 }
+
+const SELECTORS: ReadonlyMap<number, WatchSelector> = new Map<number, WatchSelector>([
+  [WATCHER_TYPE.children, 'children'],
+  [WATCHER_TYPE.data, 'data'],
+  [WATCHER_TYPE.any, 'any'],
+  [WATCHER_TYPE.persistent, 'persistent'],
+  [WATCHER_TYPE.persistentRecursive, 'recursive'],
+])
 
 export class ReadAnswers {
   private readonly zelos: Zelos
@@ -56,7 +79,13 @@ export class ReadAnswers {
       case OP.getAcl:
         return this.getAcl(request, xid, zxid)
       case OP.setWatches:
+      case OP.setWatches2:
         return this.setWatches(request, xid, zxid)
+      case OP.addWatch:
+        return this.addWatch(request, xid, zxid)
+      case OP.checkWatches:
+      case OP.removeWatches:
+        return this.watcher(request, xid, zxid)
       default:
         return this.header(xid, zxid, ERR.ok)
     }
@@ -146,7 +175,27 @@ export class ReadAnswers {
       data: request.dataWatches,
       exist: request.existWatches,
       child: request.childWatches,
+      persistent: request.persistentWatches,
+      recursive: request.persistentRecursiveWatches,
     })
     return this.header(xid, zxid, ERR.ok)
+  }
+
+  private addWatch({ path, mode }: AddWatchRequest, xid: number, zxid: Zxid): number {
+    const { reader } = this
+    if (mode === WATCH_MODE.persistent) this.zelos.addWatch(reader, path, 'persistent')
+    else if (mode === WATCH_MODE.persistentRecursive) this.zelos.addWatch(reader, path, 'recursive')
+    else return this.header(xid, zxid, ERR.marshallingError)
+    writeErrorReply(reader.replies, xid, zxid, ERR.ok)
+    return ERR.ok
+  }
+
+  private watcher({ op, path, type }: WatcherRequest, xid: number, zxid: Zxid): number {
+    const selector = SELECTORS.get(type)
+    if (selector === undefined) return this.header(xid, zxid, ERR.marshallingError)
+    const { reader, zelos } = this
+    const found =
+      op === OP.checkWatches ? zelos.hasWatch(reader, path, selector) : zelos.removeWatches(reader, path, selector)
+    return this.header(xid, zxid, found ? ERR.ok : ERR.noWatcher)
   }
 }

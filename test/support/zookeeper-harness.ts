@@ -332,7 +332,12 @@ export class WireClient {
   }
 
   private write(writer: JuteWriter, request: WireRequest): number {
-    const special = { [OP.ping]: XID.ping, [OP.auth]: XID.auth, [OP.setWatches]: XID.setWatches }[request.op as number]
+    const special = {
+      [OP.ping]: XID.ping,
+      [OP.auth]: XID.auth,
+      [OP.setWatches]: XID.setWatches,
+      [OP.setWatches2]: XID.setWatches,
+    }[request.op as number]
     const xid = special ?? this.nextXid++
     this.asked.set(xid, request.op)
     writeRequest(writer, xid, request)

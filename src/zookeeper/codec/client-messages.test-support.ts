@@ -115,11 +115,19 @@ export function readReplyBody(op: WireRequest['op'], from: JuteReader): ReplyBod
       return { acl: readAcl(from), stat: readStat(from) }
     case OP.multi:
       return { results: readMultiResults(from) }
+    case OP.sasl:
+      return { data: from.bytes() }
     case OP.delete:
     case OP.ping:
     case OP.auth:
     case OP.setWatches:
+    case OP.setWatches2:
+    case OP.checkWatches:
+    case OP.removeWatches:
     case OP.closeSession:
+      return {}
+    case OP.addWatch:
+      from.int32()
       return {}
     default:
       return unreachable(op)
@@ -177,10 +185,23 @@ function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
       to.bytes(request.credential)
       break
     case OP.setWatches:
+    case OP.setWatches2:
       to.int64(request.relativeZxid)
       to.strings(request.dataWatches)
       to.strings(request.existWatches)
       to.strings(request.childWatches)
+      if (request.op === OP.setWatches) break
+      to.strings(request.persistentWatches)
+      to.strings(request.persistentRecursiveWatches)
+      break
+    case OP.addWatch:
+      to.string(request.path)
+      to.int32(request.mode)
+      break
+    case OP.checkWatches:
+    case OP.removeWatches:
+      to.string(request.path)
+      to.int32(request.type)
       break
     case OP.ping:
     case OP.closeSession:

@@ -133,8 +133,27 @@ const REQUESTS: readonly (readonly [string, string, WireRequest])[] = [
       dataWatches: ['/a'],
       existWatches: [],
       childWatches: ['/', '/b'],
+      persistentWatches: [],
+      persistentRecursiveWatches: [],
     },
   ],
+  [
+    'setWatches2',
+    `fffffff8 00000069 0000000100000002 00000000 00000001 00000002 2f61 00000000
+     00000001 00000002 2f62 00000002 00000001 2f 00000002 2f63`,
+    {
+      op: OP.setWatches2,
+      relativeZxid: 0x100000002,
+      dataWatches: [],
+      existWatches: ['/a'],
+      childWatches: [],
+      persistentWatches: ['/b'],
+      persistentRecursiveWatches: ['/', '/c'],
+    },
+  ],
+  ['addWatch', '00000001 0000006a 00000002 2f61 00000001', { op: OP.addWatch, path: '/a', mode: 1 }],
+  ['checkWatches', '00000001 00000011 00000002 2f61 00000003', { op: OP.checkWatches, path: '/a', type: 3 }],
+  ['removeWatches', '00000001 00000012 00000002 2f61 00000005', { op: OP.removeWatches, path: '/a', type: 5 }],
   [
     'multi',
     `00000001 0000000e
@@ -172,7 +191,7 @@ describe('requests', () => {
   })
 
   it('have no decoder for operations that are not answered, a check outside of a multi among them', () => {
-    for (const op of [0, 10, 13, 16, 17, 18, 20, 22, 102, 103, 104, 105, 106, 107, -10, 12345]) {
+    for (const op of [0, 10, 13, 16, 20, 22, 103, 104, 107, -10, 12345]) {
       expect(readRequest(op, reading(Buffer.alloc(0)))).toBeUndefined()
     }
   })
@@ -234,7 +253,20 @@ describe('requests', () => {
         dataWatches: paths,
         existWatches: paths,
         childWatches: paths,
+        persistentWatches: fc.constant<string[]>([]),
+        persistentRecursiveWatches: fc.constant<string[]>([]),
       }),
+      fc.record({
+        op: fc.constant(OP.setWatches2),
+        relativeZxid: fc.maxSafeInteger(),
+        dataWatches: paths,
+        existWatches: paths,
+        childWatches: paths,
+        persistentWatches: paths,
+        persistentRecursiveWatches: paths,
+      }),
+      fc.record({ op: fc.constant(OP.addWatch), path, mode: version }),
+      fc.record({ op: fc.constantFrom(OP.checkWatches, OP.removeWatches), path, type: version }),
     )
     const damage = fc.array(fc.tuple(fc.nat(), fc.constantFrom(0, 1, 0x7f, 0x80, 0xfe, 0xff)), {
       minLength: 1,

@@ -68,6 +68,17 @@ export function isUpdate(op: number): boolean {
   return op > 0 && op < 32 ? ((UPDATES >>> op) & 1) === 1 : op === OP.closeSession
 }
 
+/** Operations about watches alone; a read may set one too. */
+export function isWatchOp(op: number): boolean {
+  return (
+    op === OP.setWatches ||
+    op === OP.setWatches2 ||
+    op === OP.addWatch ||
+    op === OP.checkWatches ||
+    op === OP.removeWatches
+  )
+}
+
 /** The xids that clients do not count: they mark what the message is. */
 export const XID = {
   notification: -1,

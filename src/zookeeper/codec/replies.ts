@@ -34,6 +34,20 @@ export function writePathReply(to: JuteWriter, xid: number, zxid: number, path: 
   to.endFrame()
 }
 
+/** sasl: the one reply that has its record with an error too. */
+export function writeTokenReply(
+  to: JuteWriter,
+  xid: number,
+  zxid: number,
+  err: number,
+  token: Uint8Array | null,
+): void {
+  to.beginFrame()
+  writeHeader(to, xid, zxid, err)
+  to.bytes(token)
+  to.endFrame()
+}
+
 /** create2, createContainer, createTtl. */
 export function writePathStatReply(to: JuteWriter, xid: number, zxid: number, path: string, stat: Stat): void {
   to.beginFrame()
@@ -81,6 +95,14 @@ export function writeAclReply(to: JuteWriter, xid: number, zxid: number, acl: re
   writeHeader(to, xid, zxid, 0)
   writeAcl(to, acl)
   writeStat(to, stat)
+  to.endFrame()
+}
+
+/** addWatch: a success is an error record too. */
+export function writeErrorReply(to: JuteWriter, xid: number, zxid: number, err: number): void {
+  to.beginFrame()
+  writeHeader(to, xid, zxid, 0)
+  to.int32(err)
   to.endFrame()
 }
 

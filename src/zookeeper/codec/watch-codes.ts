@@ -26,3 +26,9 @@ export const KEEPER_STATE = {
 } as const
 
 export type KeeperState = (typeof KEEPER_STATE)[keyof typeof KEEPER_STATE]
+
+/** Modes of addWatch. */
+export const WATCH_MODE = { persistent: 0, persistentRecursive: 1 } as const
+
+/** Which watches checkWatches and removeWatches mean; `children` and `data` are those that fire once. */
+export const WATCHER_TYPE = { children: 1, data: 2, any: 3, persistent: 4, persistentRecursive: 5 } as const

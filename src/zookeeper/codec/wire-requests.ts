@@ -81,13 +81,35 @@ export interface AuthRequest {
   readonly credential: Buffer | null
 }
 
-/** What a client that reconnects was watching when it had seen `relativeZxid`. */
+/** One step of a SASL exchange. `token` is a view of the frame. */
+export interface SaslRequest {
+  readonly op: typeof OP.sasl
+  readonly token: Buffer | null
+}
+
+/** What a client that reconnects was watching when it had seen `relativeZxid`. The last two lists are setWatches2's. */
 export interface SetWatchesRequest {
-  readonly op: typeof OP.setWatches
+  readonly op: typeof OP.setWatches | typeof OP.setWatches2
   readonly relativeZxid: number
   readonly dataWatches: string[]
   readonly existWatches: string[]
   readonly childWatches: string[]
+  readonly persistentWatches: string[]
+  readonly persistentRecursiveWatches: string[]
+}
+
+/** `mode` is as sent: see `WATCH_MODE`. */
+export interface AddWatchRequest {
+  readonly op: typeof OP.addWatch
+  readonly path: string
+  readonly mode: number
+}
+
+/** Are there such watches of this connection, or: remove them. `type` is as sent: see `WATCHER_TYPE`. */
+export interface WatcherRequest {
+  readonly op: typeof OP.checkWatches | typeof OP.removeWatches
+  readonly path: string
+  readonly type: number
 }
 
 /** ping and closeSession: a header and nothing else. */
@@ -105,7 +127,10 @@ export type WireRequest =
   | SyncRequest
   | MultiRequest
   | AuthRequest
+  | SaslRequest
   | SetWatchesRequest
+  | AddWatchRequest
+  | WatcherRequest
   | HeaderRequest
 
 const PING: HeaderRequest = { op: OP.ping }
@@ -146,8 +171,16 @@ export function readRequest(op: number, from: JuteReader): WireRequest | undefin
       return { op, path: from.nullableString() ?? '', acl: readAcl(from), version: from.int32() }
     case OP.auth:
       return readAuth(from)
+    case OP.sasl:
+      return { op, token: from.bytes() }
     case OP.setWatches:
-      return readSetWatches(from)
+    case OP.setWatches2:
+      return readSetWatches(op, from)
+    case OP.addWatch:
+      return { op, path: from.string(), mode: from.int32() }
+    case OP.checkWatches:
+    case OP.removeWatches:
+      return { op, path: from.string(), type: from.int32() }
     default:
       return undefined
   }
@@ -199,9 +232,12 @@ function readAuth(from: JuteReader): AuthRequest {
   return { op: OP.auth, scheme: from.nullableString() ?? '', credential: from.bytes() }
 }
 
-function readSetWatches(from: JuteReader): SetWatchesRequest {
+function readSetWatches(op: SetWatchesRequest['op'], from: JuteReader): SetWatchesRequest {
   const relativeZxid = from.int64()
   const dataWatches = from.strings()
   const existWatches = from.strings()
-  return { op: OP.setWatches, relativeZxid, dataWatches, existWatches, childWatches: from.strings() }
+  const childWatches = from.strings()
+  const persistentWatches = op === OP.setWatches2 ? from.strings() : []
+  const persistentRecursiveWatches = op === OP.setWatches2 ? from.strings() : []
+  return { op, relativeZxid, dataWatches, existWatches, childWatches, persistentWatches, persistentRecursiveWatches }
 }
