@@ -1,6 +1,6 @@
 // What `bench -- engines` measures and demands, as data: figures, floors, and how one follows from the other. Pure functions.
 import type { StackShare } from './engines-stack.ts'
-import { type Spread, spreadOf } from './statistics.ts'
+import { median, type Spread, spreadOf } from './statistics.ts'
 
 export const STACKS = ['full', 'bare'] as const
 export type StackName = (typeof STACKS)[number]
@@ -100,7 +100,7 @@ export function checkEngineFloors({ samples, inProcess, paced }: EngineFigures):
       'at most',
       10,
       'µs',
-      difference(medianOf('full', ONE, 'p50Us'), medianOf('bare', ONE, 'p50Us')),
+      medianDifference(samplesOf(samples, 'full', ONE), samplesOf(samples, 'bare', ONE)),
     ),
     floor(
       'Batching, requests/s beside none, log of 1 ms, p99 under 20 ms',
@@ -141,6 +141,11 @@ function ratio(ours: number | undefined, theirs: number | undefined): number | u
   return ours === undefined || theirs === undefined ? undefined : ours / theirs
 }
 
-function difference(ours: number | undefined, theirs: number | undefined): number | undefined {
-  return ours === undefined || theirs === undefined ? undefined : ours - theirs
+/** Of the p50 of each pair: they were taken one right after the other. */
+function medianDifference(ours: readonly SocketSample[], theirs: readonly SocketSample[]): number | undefined {
+  const differences = ours.flatMap(({ p50Us }, at) => {
+    const beside = theirs[at]
+    return beside === undefined ? [] : [p50Us - beside.p50Us]
+  })
+  return differences.length === 0 ? undefined : median(differences)
 }

@@ -139,11 +139,11 @@ export function enginesForPrograms(report: EnginesReport): string {
 }
 
 export function enginesForTheRepository(report: EnginesReport): string {
-  const { rounds, seconds, warmSeconds } = report.parameters
+  const { rounds, pairs, seconds, warmSeconds } = report.parameters
   const parts = [
     '# Engines',
     'Written by `npm run bench -- engines --write`; README.md says what is measured and how.',
-    `- ${machineOf(report).replace('\n', '\n- ')}\n- through sockets: ${rounds} rounds of ${seconds} s per workload after ${warmSeconds} s of warm-up, values of 100 bytes`,
+    `- ${machineOf(report).replace('\n', '\n- ')}\n- through sockets: ${rounds} rounds of ${seconds} s per workload after ${warmSeconds} s of warm-up; one at a time ${pairs} pairs of 1 s; values of 100 bytes`,
   ]
   for (const { title, body } of sections(report)) {
     parts.push(`## ${title}`, ...body.map((one) => (typeof one === 'string' ? one : markdown(one))))

@@ -40,6 +40,8 @@ type Part = (typeof PARTS)[number]
 type Options = {
   readonly parts: readonly Part[]
   readonly rounds: number
+  /** Turns of each stack, for one request at a time. */
+  readonly pairs: number
   readonly seconds: number
   readonly warmSeconds: number
   readonly check: boolean
@@ -57,6 +59,9 @@ type Run = {
 }
 
 const KEYS = 10_000
+const ONE_KEYS = 100
+/** One request at a time, per turn. */
+const ONE_SECONDS = 1
 const PAUSE_MS = 300
 const PACED_PER_SECOND = 10_000
 /** As long as the Observers look back. */
@@ -100,6 +105,7 @@ function parsed(args: readonly string[]): Options {
   return {
     parts: PARTS.filter((part) => words.includes(part)),
     rounds: values.quick ? 1 : 3,
+    pairs: values.quick ? 4 : 12,
     seconds: values.quick ? 2 : 3,
     warmSeconds: values.quick ? 3 : 6,
     check: values.check,
@@ -124,12 +130,12 @@ async function measureAll(run: Run): Promise<EnginesReport> {
     for (const stack of round % 2 === 0 ? STACKS : STACKS.toReversed()) {
       await withServer(run, stack, async (server) => {
         progress(`round ${round + 1} of ${rounds}: ${stack} stack`)
-        const { many, one } = await measureStack(run, server, stack)
-        samples.push(many.sample, one)
-        if (stack === 'full') shares = many.shares
+        samples.push(await measureLoad(run, server, stack, MANY, KEYS))
+        if (stack === 'full') shares = (await readStack(apiOf(server))).shares
       })
     }
   }
+  if (rounds > 0) samples.push(...(await measurePairs(run)))
   if (options.parts.includes('utilisation')) {
     await withServer(run, 'full', async (server) => {
       progress(`${PACED_PER_SECOND} sets a second for ${PACED_SECONDS} s`)
@@ -138,10 +144,10 @@ async function measureAll(run: Run): Promise<EnginesReport> {
   }
   const inProcess = options.parts.includes('batching') ? await measureInProcess(run) : undefined
   const figures = { samples, shares, paced, inProcess }
-  const { rounds: stated, seconds, warmSeconds } = options
+  const { rounds: stated, pairs, seconds, warmSeconds } = options
   return {
     ...figures,
-    parameters: { rounds: stated, seconds, warmSeconds },
+    parameters: { rounds: stated, pairs, seconds, warmSeconds },
     machine,
     version: run.version,
     floors: checkEngineFloors(figures),
@@ -169,20 +175,40 @@ function workload(name: string): Workload {
 async function warmUp({ generator, options }: Run, server: Server): Promise<void> {
   const [many, one] = [Math.round(options.warmSeconds * 0.6), Math.round(options.warmSeconds * 0.4)]
   await runLoad(generator, server.address, { workload: workload(MANY), seconds: Math.max(1, many - 1), keys: KEYS })
-  await runLoad(generator, server.address, { workload: workload(ONE), seconds: Math.max(1, one - 1), keys: 1000 })
+  await runLoad(generator, server.address, { workload: workload(ONE), seconds: Math.max(1, one - 1), keys: ONE_KEYS })
 }
 
-async function measureStack({ generator, options }: Run, server: Server, stack: StackName) {
-  const measure = async (name: string, keys: number): Promise<SocketSample> => {
-    await sleep(PAUSE_MS)
-    const load = { workload: workload(name), seconds: options.seconds, keys }
-    const { opsPerSecond, p50Us, p99Us } = await runLoad(generator, server.address, load)
-    progress(`${stack}: ${name}: ${opsPerSecond}/s, p50 ${p50Us} µs, p99 ${p99Us} µs`)
-    return { stack, workload: name, opsPerSecond, p50Us, p99Us }
-  }
-  const sample = await measure(MANY, KEYS)
-  const shares = stack === 'full' ? (await readStack(apiOf(server))).shares : []
-  return { many: { sample, shares }, one: await measure(ONE, 1000) }
+async function measureLoad(
+  { generator, options }: Run,
+  server: Server,
+  stack: StackName,
+  name: string,
+  keys: number,
+): Promise<SocketSample> {
+  await sleep(PAUSE_MS)
+  const load = { workload: workload(name), seconds: name === ONE ? ONE_SECONDS : options.seconds, keys }
+  const { opsPerSecond, p50Us, p99Us } = await runLoad(generator, server.address, load)
+  progress(`${stack}: ${name}: ${opsPerSecond}/s, p50 ${p50Us} µs, p99 ${p99Us} µs`)
+  return { stack, workload: name, opsPerSecond, p50Us, p99Us }
+}
+
+/**
+ * One request at a time, where a few microseconds count and a disk drifts by tens: both servers run, and are asked in turn, so
+ * that each figure has one beside it from the same moment.
+ */
+async function measurePairs(run: Run): Promise<SocketSample[]> {
+  const samples: SocketSample[] = []
+  await withServer(run, 'full', (full) =>
+    withServer(run, 'bare', async (bare) => {
+      const servers = { full, bare }
+      for (let pair = 0; pair < run.options.pairs; pair++) {
+        for (const stack of pair % 2 === 0 ? STACKS : STACKS.toReversed()) {
+          samples.push(await measureLoad(run, servers[stack], stack, ONE, ONE_KEYS))
+        }
+      }
+    }),
+  )
+  return samples
 }
 
 async function measurePaced({ generator }: Run, server: Server): Promise<PacedFigures> {
