@@ -1,0 +1,194 @@
+// Zelos on the whole production stack, three servers in virtual time: sessions live and end as the servers decide together.
+
+import { describe, expect, it } from 'vitest'
+import { OPEN, TestClient } from '../../test/support/zelos-harness.ts'
+import { type EngineFactory, Stack } from '../engine/stack.ts'
+import { BaseEngine } from '../engines/base-engine/base-engine.ts'
+import { VirtualLog } from '../log/virtual-log.ts'
+import { MemoryLogletProvider } from '../loglets/memory/memory-loglet-provider.ts'
+import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-metastore.ts'
+import { ZELOS_STACK } from '../node/stacks.ts'
+import { type Simulation, simulate } from '../sim/simulation.ts'
+import { MemoryBackend, type MemoryStore, openMemoryStore } from '../store/memory-store.ts'
+import { rangeOfPrefix, subStorePrefix } from '../store/sub-store.ts'
+import type { SessionRecord, UpdateResult } from './requests.ts'
+import { type SessionChange, ZelosApplicator } from './zelos-applicator.ts'
+import { ZelosDatabase } from './zelos-database.ts'
+import { ZCODE } from './znode.ts'
+
+const NAMES = ['a', 'b', 'c']
+const TIMEOUT_MS = 6000
+
+class ClusterServer {
+  readonly name: string
+  stack!: Stack<UpdateResult>
+  zelos!: ZelosDatabase
+  /** `position session` of each that expired. */
+  readonly expired: string[] = []
+  private position = 0
+  private readonly world: Simulation
+  private readonly log: ClusterLog
+  private readonly backend: MemoryBackend
+  private store!: MemoryStore
+
+  constructor(world: Simulation, name: string, log: ClusterLog) {
+    this.world = world
+    this.name = name
+    this.log = log
+    this.backend = new MemoryBackend(world, { delayMs: () => 0.3 })
+  }
+
+  async start(engines: readonly EngineFactory[] = ZELOS_STACK): Promise<void> {
+    const runtime = this.world.server(this.name).boot()
+    const { clock, random, timers } = runtime
+    this.store = openMemoryStore({ runtime, backend: this.backend })
+    const log = await VirtualLog.open({
+      ...runtime,
+      metastore: new MemoryMetaStore(this.log.register),
+      providers: [this.log.provider],
+      initial: { kind: 'memory', params: {} },
+    })
+    const bottom = new BaseEngine({ serverId: this.name, log, store: this.store, clock, timers })
+    this.stack = new Stack<UpdateResult>({
+      serverId: this.name,
+      database: 'zelos',
+      bottom,
+      engines,
+      clock,
+      timers,
+      random,
+    })
+    const applicator = new ZelosApplicator()
+    const { membership, timerService } = this.stack
+    if (timerService !== undefined) applicator.useTimers(timerService)
+    const { stack } = this
+    stack.attach({
+      apply: (tx, entry, pos) => applicator.apply(tx, entry, pos),
+      postApply: (entry, pos, result) => {
+        this.position = pos
+        applicator.postApply(entry, pos, result)
+      },
+    })
+    await stack.start()
+    await stack.whenServing()
+    const memberCount = () => membership.members(stack.read()).length
+    this.zelos = new ZelosDatabase({ runtime, applicator, log: stack, store: stack, timerService, memberCount })
+    const follow = this.zelos.sessionChanged.bind(this.zelos)
+    this.zelos.sessionChanged = (change: SessionChange) => {
+      if (change.kind === 'expired') this.expired.push(`${this.position} ${change.id}`)
+      follow(change)
+    }
+    this.zelos.startServing()
+  }
+
+  open(): Promise<TestClient> {
+    const client = new TestClient(this.zelos)
+    return new Promise((resolve, reject) => {
+      const use = (session: SessionRecord) => {
+        client.use(session)
+        resolve(client)
+      }
+      this.zelos.sessions.create(TIMEOUT_MS, '127.0.0.1', client, { resolve: use, reject })
+    })
+  }
+
+  ephemeral(client: TestClient, path: string): Promise<UpdateResult> {
+    return new Promise((resolve, reject) =>
+      this.zelos.write(client.requester, { op: 'create', path, data: null, acl: OPEN, flags: 1 }, { resolve, reject }),
+    )
+  }
+
+  has(client: TestClient, path: string): boolean {
+    return this.zelos.exists(client.requester, path, undefined) !== ZCODE.NO_NODE
+  }
+
+  content(): string[] {
+    return ['zelos', 'time'].flatMap((name) =>
+      [...this.store.read().scan(rangeOfPrefix(subStorePrefix(name)))].map(
+        ([key, value]) => `${JSON.stringify(key)} ${Buffer.from(value).toString('hex')}`,
+      ),
+    )
+  }
+
+  kill(): void {
+    this.store.crash()
+    this.world.server(this.name).kill()
+  }
+}
+
+class ClusterLog {
+  readonly provider = new MemoryLogletProvider()
+  readonly register = new MemoryRegister()
+}
+
+type Cluster = [ClusterServer, ClusterServer, ClusterServer]
+
+function during(body: (servers: Cluster, world: Simulation) => Promise<void>): Promise<void> {
+  return simulate({ seed: 3 }, async (world) => {
+    const log = new ClusterLog()
+    const servers = NAMES.map((name) => new ClusterServer(world, name, log)) as Cluster
+    for (const server of servers) await server.start()
+    await servers[0].stack.enable()
+    await world.sleep(6000)
+    const { membership } = servers[0].stack
+    expect(membership.members(servers[0].stack.read())).toEqual(NAMES)
+    await body(servers, world)
+  })
+}
+
+async function pass(world: Simulation, ms: number, living: readonly TestClient[], at: ClusterServer): Promise<void> {
+  for (let left = ms; left > 0; left -= 500) {
+    for (const { requester } of living) at.zelos.sessions.touch(requester.session)
+    await world.sleep(500)
+  }
+}
+
+describe('sessions on three servers', () => {
+  it('live as long as their client shows life at its own server, and end everywhere at one position when it does not', () =>
+    during(async (servers, world) => {
+      const [a, b, c] = servers
+      const living = await a.open()
+      const silent = await b.open()
+      await a.ephemeral(living, '/living')
+      await b.ephemeral(silent, '/silent')
+      await pass(world, 40_000, [living], a)
+      expect(living.ended).toBeUndefined()
+      expect(silent.ended).toBe('expired')
+      for (const server of servers) {
+        expect([server.has(living, '/living'), server.has(living, '/silent')]).toEqual([true, false])
+        expect(server.expired).toEqual(a.expired)
+      }
+      expect(a.expired).toHaveLength(1)
+      await pass(world, 20_000, [], a)
+      expect(living.ended).toBe('expired')
+      expect(b.content()).toEqual(a.content())
+      expect(c.content()).toEqual(a.content())
+    }))
+
+  it('outlive the server that held them, and move', () =>
+    during(async ([a, b, c], world) => {
+      const client = await a.open()
+      await a.ephemeral(client, '/e')
+      const session = client.requester.session
+      await pass(world, 5000, [client], a)
+      a.kill()
+      await world.sleep(4000)
+      const again = new TestClient(b.zelos)
+      const record = await new Promise<SessionRecord | undefined>((resolve, reject) => {
+        const password = (b.zelos as unknown as { applicator: ZelosApplicator }).applicator.sessions.session(
+          b.stack.read(),
+          session,
+        )?.password as Uint8Array
+        b.zelos.sessions.reattach(session, password, TIMEOUT_MS, '127.0.0.1', again, { resolve, reject })
+      })
+      again.use(record as SessionRecord)
+      await pass(world, 30_000, [again], b)
+      expect(again.ended).toBeUndefined()
+      expect(c.has(again, '/e')).toBe(true)
+      // Two of three are a majority.
+      await pass(world, 12_000, [], b)
+      expect(again.ended).toBe('expired')
+      expect(c.expired).toEqual(b.expired)
+      expect(c.has(again, '/e')).toBe(false)
+    }))
+})
