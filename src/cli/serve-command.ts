@@ -4,12 +4,21 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { DelosError } from '../base/delos-error.ts'
 import type { Server } from '../node/open-server.ts'
-import { type RawSettings, type ResolvedSettings, resolveSettings, SETTING_KEYS, SETTINGS } from '../node/settings.ts'
+import {
+  environmentSettings,
+  type RawSettings,
+  type ResolvedSettings,
+  resolveSettings,
+  SETTING_KEYS,
+  SETTINGS,
+} from '../node/settings.ts'
 import { productVersion } from '../node/version.ts'
+import type { ZooCfg } from '../node/zoo-cfg.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 
 interface ServeFlags {
   readonly config?: string
+  readonly zooCfg?: string
   readonly printConfig?: boolean
   readonly json?: boolean
   readonly [flag: string]: unknown
@@ -20,6 +29,7 @@ export function addServeCommand(root: Command): void {
     .command('serve')
     .description('run a server')
     .option('--config <file>', 'YAML file with the same names as the flags')
+    .option('--zoo-cfg <file>', "ZooKeeper's own configuration file; what it can't have here is named")
     .option('--print-config', 'print every setting with its value and where it came from, then exit')
     .option('--json', 'print the start-up message as one line of JSON')
   for (const key of SETTING_KEYS) {
@@ -31,15 +41,20 @@ export function addServeCommand(root: Command): void {
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
-  const settings = resolveSettings(await readConfig(flags.config), flagValues(flags))
-  if (flags.printConfig) return await printConfig(settings, flags.json === true)
+  const zooCfg = await readZooCfgFile(flags.zooCfg)
+  const others = { zooCfg: zooCfg?.settings ?? {}, environment: environmentSettings(process.env) }
+  const settings = resolveSettings(await readConfig(flags.config), flagValues(flags), others)
+  if (flags.printConfig) {
+    for (const note of zooCfg?.notes ?? []) process.stderr.write(`${note}\n`)
+    return await printConfig(settings, flags.json === true)
+  }
   takeCharge()
-  const server = await open(settings)
+  const server = await open(settings, zooCfg)
   process.stdout.write(flags.json ? startUpJson(server) : startUpText(server, settings.values.dataDir))
   await untilEnd(server)
 }
 
-async function open({ values, origins }: ResolvedSettings): Promise<Server> {
+async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | undefined): Promise<Server> {
   // Loaded here, since every other command does without.
   const [{ openServer }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
     import('../node/open-server.ts'),
@@ -47,6 +62,8 @@ async function open({ values, origins }: ResolvedSettings): Promise<Server> {
     import('../node/full-disk.ts'),
   ])
   const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
+  const logger = createLogger(values.logLevel, values.logFormat)
+  for (const note of zooCfg?.notes ?? []) logger.warn({}, note)
   const opening = openServer({
     dataDir: values.dataDir,
     databases: values.databases,
@@ -56,18 +73,35 @@ async function open({ values, origins }: ResolvedSettings): Promise<Server> {
       tickMs: values.tickMs,
       ...(sessionTimeoutMinMs !== undefined && { sessionTimeoutMinMs }),
       ...(sessionTimeoutMaxMs !== undefined && { sessionTimeoutMaxMs }),
-      limits: { connectionsMax: values.maxConnections, connectionsPerIpMax: values.maxConnectionsPerIp },
+      limits: {
+        connectionsMax: values.maxConnections,
+        connectionsPerIpMax: values.maxConnectionsPerIp,
+        frameBytesMax: values.maxRequestBytes,
+      },
       slowMs: values.slowMs,
+      fourLetterWords: values.fourLetterWords,
+      ...(zooCfg !== undefined && { initialConfiguration: zooCfg.text }),
     },
     metrics: { port: values.metricsPort, fallback: origins.metricsPort === 'default' },
     api: { port: values.apiPort, fallback: origins.apiPort === 'default' },
+    admin: { port: values.adminPort },
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
     drainMs: values.drainMs,
-    logger: createLogger(values.logLevel, values.logFormat),
+    logger,
   })
   return await opening.catch((error) => {
     throw toldIfDiskFull(error, values.dataDir)
   })
+}
+
+async function readZooCfgFile(file: string | undefined): Promise<ZooCfg | undefined> {
+  if (file === undefined) return undefined
+  const { readZooCfg } = await import('../node/zoo-cfg.ts')
+  try {
+    return readZooCfg(await readFile(file, 'utf8'))
+  } catch (error) {
+    throw DelosError.from(error, 'INVALID_ARGUMENT', `can't read ${file}`)
+  }
 }
 
 async function readConfig(file: string | undefined): Promise<RawSettings> {
@@ -122,7 +156,7 @@ function startUpJson(server: Server): string {
 }
 
 function startUpText(server: Server, dataDir: string): string {
-  const { zookeeper, metrics, api } = server.addresses
+  const { zookeeper, metrics, api, admin } = server.addresses
   const { ready, databases } = server.status()
   const stopped = Object.entries(databases).filter(([, { state }]) => state !== 'serving')
   const lines = [
@@ -131,6 +165,7 @@ function startUpText(server: Server, dataDir: string): string {
     zookeeper === undefined ? '' : `  ZooKeeper clients  ${zookeeper}   (try: zkCli.sh -server ${zookeeper})`,
     metrics === undefined ? '' : `  Prometheus         http://${metrics}/metrics`,
     api === undefined ? '' : `  HTTP API           http://${api}/v1/status`,
+    admin === undefined ? '' : `  AdminServer        http://${admin}/commands`,
   ]
   return `${lines.filter((line) => line !== '').join('\n')}\n`
 }

@@ -3,6 +3,7 @@
 
 import Fastify from 'fastify'
 import { describe, expect, it } from 'vitest'
+import { LatencyHistogram } from '../base/latency-histogram.ts'
 import type { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { metricsRoutes } from './metrics.ts'
 
@@ -15,14 +16,30 @@ async function scraper(zookeeper: () => ZooKeeperServer | undefined): Promise<()
   }
 }
 
+function times(...ms: number[]): LatencyHistogram {
+  const histogram = new LatencyHistogram()
+  for (const one of ms) histogram.record(one)
+  return histogram
+}
+
+const NONE = times()
+
 const server = (connections: number, limitsHit: Record<string, number>): ZooKeeperServer =>
   ({
     connections: new Set(Array.from({ length: connections }, (_, i) => i)),
     outstanding: 0,
+    nowMs: () => 0,
+    options: {},
+    zelos: {
+      stats: {},
+      inspection: { watchersTold: { created: NONE, deleted: NONE, dataChanged: NONE, childrenChanged: NONE } },
+    },
     stats: {
       connectionsAccepted: 7,
-      readTimes: { count: 1, sumMs: 500 },
-      updateTimes: { count: 2, sumMs: 1000 },
+      latency: {},
+      responses: {},
+      readTimes: times(500),
+      updateTimes: times(400, 600),
       limitsHit,
       closes: {},
     },

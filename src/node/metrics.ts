@@ -9,6 +9,7 @@ import { registerEngineMetrics } from './engine-metrics.ts'
 import type { Routes } from './http-listener.ts'
 import type { Database } from './open-database.ts'
 import { productVersion } from './version.ts'
+import { registerZooKeeperMetrics } from './zookeeper-metrics.ts'
 
 /** What metrics are read from. */
 export interface MetricSources {
@@ -23,6 +24,7 @@ export function metricsRoutes(sources: MetricSources): Routes {
   collectDefaultMetrics({ register: registry })
   for (const register of families(sources)) register(registry)
   registerEngineMetrics(registry, sources.databases)
+  registerZooKeeperMetrics(registry, sources.zookeeper)
   return (app) => {
     app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   }

@@ -30,6 +30,10 @@ export interface ZooKeeperOptions {
   readonly sessionTimeoutMaxMs?: number
   /** A slower request is logged with its time per layer; 0 = off (default). */
   readonly slowMs?: number
+  /** Four-letter words that are answered, `*` for all; srvr always is. Default: those that monitoring reads. */
+  readonly fourLetterWords?: readonly string[]
+  /** The file that it is configured by, as its AdminServer shows it. */
+  readonly initialConfiguration?: string
   /** Of the connections, and of the database behind them. */
   readonly limits?: Partial<ClientLimits & ZelosLimits>
 }
@@ -52,6 +56,8 @@ export interface ServerOptions {
   readonly metrics?: HttpOptions
   /** HTTP API. Default off. */
   readonly api?: HttpOptions
+  /** ZooKeeper's AdminServer, `/commands`. Default off. A taken port is a warning, and then there is none. */
+  readonly admin?: HttpOptions
   readonly log?: Partial<LogRetention>
   /** How long close waits for requests under way, ms. Default 5000. */
   readonly drainMs?: number
@@ -66,7 +72,7 @@ const COUNT: Range = [0, Number.MAX_SAFE_INTEGER]
 
 /** The data directory, absolute: the program may change its working directory later. Throws INVALID_ARGUMENT with all that is wrong. */
 export function checkOptions(options: ServerOptions): string {
-  const { dataDir, databases, drainMs, log, metrics, api, zookeeper = {} } = options
+  const { dataDir, databases, drainMs, log, metrics, api, admin, zookeeper = {} } = options
   const complaints = [
     ...outOfRange('drainMs', drainMs, DURATION),
     ...outOfRange('log.retentionHours', log?.retentionHours, COUNT, false),
@@ -74,6 +80,7 @@ export function checkOptions(options: ServerOptions): string {
     ...badPort('zookeeper.port', zookeeper.port),
     ...badPort('metrics.port', metrics?.port),
     ...badPort('api.port', api?.port),
+    ...badPort('admin.port', admin?.port),
     ...badTimes(zookeeper),
     ...badLimits(zookeeper.limits),
   ]

@@ -23,6 +23,7 @@ import { checkOptions, type HttpOptions, type ServerOptions } from './open-optio
 import { processFacts } from './process-facts.ts'
 import type { ServerStatus } from './server-status.ts'
 import { DEFAULT_STACK, ZELOS_STACK } from './stacks.ts'
+import { DatabaseFacts } from './storage-facts.ts'
 import { productVersion } from './version.ts'
 
 /** Bound addresses, `host:port`; a listener that is off is absent. */
@@ -30,6 +31,8 @@ export interface ServerAddresses {
   readonly zookeeper?: string
   readonly metrics?: string
   readonly api?: string
+  /** ZooKeeper's AdminServer. */
+  readonly admin?: string
 }
 
 export interface Server {
@@ -57,7 +60,7 @@ export interface ServerParts {
 const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
 const DRAIN_MS = 5000
 /** In the order in which they are shown. */
-const LISTENERS = ['zookeeper', 'metrics', 'api'] as const satisfies (keyof ServerAddresses)[]
+const LISTENERS = ['zookeeper', 'metrics', 'api', 'admin'] as const satisfies (keyof ServerAddresses)[]
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
@@ -179,8 +182,10 @@ class RunningServer implements Server {
 
   private async openZooKeeper(): Promise<void> {
     const { port = 2181, tickMs = 2000, slowMs = 0, limits = {}, ...timeouts } = this.options.zookeeper ?? {}
-    const stack = this.databases.get('zelos')?.stack
-    if (this.zelos === undefined || stack?.status().state !== 'serving' || port === 'off') return
+    const database = this.databases.get('zelos')
+    const stack = database?.stack
+    if (this.zelos === undefined || database === undefined || stack?.status().state !== 'serving' || port === 'off')
+      return
     const facts = processFacts()
     const server = new ZooKeeperServer(this.runtime, this.zelos, {
       host: this.host,
@@ -194,12 +199,21 @@ class RunningServer implements Server {
       productVersion: productVersion(),
       dataDir: this.dataDir,
       process: facts,
+      storage: await this.storageFacts(database),
     })
     this.zookeeper = server
     const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())
     this.bind('zookeeper', formatAddress(listener.host, listener.port))
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()
+  }
+
+  private async storageFacts(database: Database): Promise<() => DatabaseFacts> {
+    const paths = await (this.directory as DataDirectory).database('zelos')
+    const stopped = (): number =>
+      [...this.databases.values()].filter((one) => one.status().failure !== undefined).length
+    const facts = new DatabaseFacts(database, paths, () => this.runtime.clock.monotonicMs(), stopped)
+    return () => facts
   }
 
   private connectionsMax(
@@ -226,7 +240,7 @@ class RunningServer implements Server {
 
   // What serves HTTP is loaded by whoever asks for it: half of the time that a start takes.
   private async openHttp(token: AdminToken): Promise<void> {
-    const { api, metrics } = this.options
+    const { admin, api, metrics } = this.options
     await this.listenHttp('metrics', metrics, async () => {
       const { metricsRoutes } = await import('./metrics.ts')
       return metricsRoutes({ databases: this.databases, zelos: () => this.zelos, zookeeper: () => this.zookeeper })
@@ -235,10 +249,30 @@ class RunningServer implements Server {
       const { apiRoutes } = await import('./http-api.ts')
       return apiRoutes(() => this.status(), { databases: this.databases, token })
     })
+    await this.listenAdmin(admin)
+  }
+
+  /** As with ZooKeeper, a server without it is a server all the same. */
+  private async listenAdmin(http: HttpOptions | undefined): Promise<void> {
+    const makeRoutes = async (): Promise<Routes> => {
+      const { adminRoutes } = await import('./admin-server.ts')
+      return adminRoutes({
+        server: () => (this.bound.zookeeper === undefined ? undefined : this.zookeeper),
+        warn: (fields, message) => this.logger.warn(fields, message),
+        connected: () => this.zookeeper?.stats.adminConnected(),
+      })
+    }
+    try {
+      await this.listenHttp('admin', http && { ...http, fallback: false }, makeRoutes)
+    } catch (error) {
+      const { code, message } = DelosError.from(error, 'INVALID_ARGUMENT', 'AdminServer')
+      if (code !== 'IN_USE') throw error
+      this.logger.warn({ port: http?.port }, `${message}: there is no AdminServer`)
+    }
   }
 
   private async listenHttp(
-    what: 'metrics' | 'api',
+    what: 'metrics' | 'api' | 'admin',
     http: HttpOptions | undefined,
     makeRoutes: () => Promise<Routes>,
   ): Promise<void> {

@@ -3,6 +3,7 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
+import { DEFAULT_CLIENT_LIMITS, DEFAULT_FOUR_LETTER_WORDS } from '../zookeeper/server-options.ts'
 
 /** What a setting takes: how a value is checked, and the same in words. */
 interface Kind<S extends z.ZodType> {
@@ -42,13 +43,23 @@ const path = { schema: z.string().min(1), allowed: 'a path' }
 const host = { schema: z.string().min(1), allowed: 'an address of this machine, or a name of one' }
 const hours = { schema: number.pipe(z.number().min(0).max(87_600)), allowed: 'a number from 0 to 87600' }
 
+const words = {
+  schema: z.preprocess(splitAtCommas, z.array(z.string().regex(/^([a-z]{4}|\*)$/))),
+  allowed: 'words of four letters separated by commas, or *',
+}
+
+function splitAtCommas(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  return value.split(',').map((name) => name.trim())
+}
+
 /** Databases that a server can run. */
 export const DATABASES = ['zelos'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
 const databases = {
   schema: z.preprocess(
-    (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
+    splitAtCommas,
     z
       .array(z.enum(DATABASES))
       .min(1)
@@ -109,6 +120,20 @@ export const SETTINGS = {
     unit: 'port',
     help: 'for the HTTP API and the command line; 0 = any free one, off = none',
   },
+  adminPort: {
+    name: 'admin-port',
+    ...port,
+    fallback: 8080,
+    unit: 'port',
+    help: "for ZooKeeper's AdminServer, path /commands; if it is taken there is none, and a warning; 0 = any free one, off = none",
+  },
+  fourLetterWords: {
+    name: 'four-letter-words',
+    ...words,
+    fallback: [...DEFAULT_FOUR_LETTER_WORDS],
+    unit: 'words',
+    help: 'four-letter words that are answered, separated by commas, * for all; srvr always is',
+  },
   tickMs: {
     name: 'tick-ms',
     ...milliseconds(10),
@@ -129,6 +154,13 @@ export const SETTINGS = {
     fallback: undefined,
     unit: 'ms',
     help: 'longest session timeout granted; 20 ticks if not set',
+  },
+  maxRequestBytes: {
+    name: 'max-request-bytes',
+    ...whole(1024, 64 << 20),
+    fallback: DEFAULT_CLIENT_LIMITS.frameBytesMax,
+    unit: 'bytes',
+    help: "ZooKeeper's jute.maxbuffer: a longer request closes its connection",
   },
   maxConnections: {
     name: 'max-connections',
@@ -194,7 +226,7 @@ export type SettingKey = keyof typeof SETTINGS
 export type Settings = { readonly [K in SettingKey]: z.infer<(typeof SETTINGS)[K]['schema']> }
 
 /** Where a value came from; a later one wins. */
-export type Origin = 'default' | 'file' | 'flag'
+export type Origin = 'default' | 'zoo.cfg' | 'file' | 'environment' | 'flag'
 
 /** Settings and the origin of each. */
 export interface ResolvedSettings {
@@ -207,18 +239,31 @@ export const SETTING_KEYS = Object.keys(SETTINGS) as SettingKey[]
 /** Values by setting name, as they came from a file or from flags; not checked yet. */
 export type RawSettings = Readonly<Record<string, unknown>>
 
+/** What else settings may come from. */
+export interface OtherSources {
+  readonly zooCfg?: RawSettings
+  readonly environment?: RawSettings
+}
+
 /**
- * Merges defaults, file and flags, and checks every value. Throws INVALID_ARGUMENT with all that is wrong, unknown names
- * included.
+ * Merges defaults, a zoo.cfg, file, environment and flags, and checks every value. Throws INVALID_ARGUMENT with all that is
+ * wrong, unknown names of the file included.
  */
-export function resolveSettings(file: RawSettings, flags: RawSettings): ResolvedSettings {
+export function resolveSettings(file: RawSettings, flags: RawSettings, others: OtherSources = {}): ResolvedSettings {
+  const { zooCfg = {}, environment = {} } = others
+  const sources: readonly (readonly [Origin, RawSettings])[] = [
+    ['flag', flags],
+    ['environment', environment],
+    ['file', file],
+    ['zoo.cfg', zooCfg],
+  ]
   const complaints: string[] = []
   const values: Record<string, unknown> = {}
   const origins: Record<string, Origin> = {}
   for (const key of SETTING_KEYS) {
     const setting: Setting = SETTINGS[key]
-    const origin = isGiven(flags, setting) ? 'flag' : isGiven(file, setting) ? 'file' : 'default'
-    const raw = origin === 'flag' ? flags[setting.name] : origin === 'file' ? file[setting.name] : setting.fallback
+    const [origin, given] = sources.find(([, source]) => isGiven(source, setting)) ?? (['default', undefined] as const)
+    const raw = given === undefined ? setting.fallback : given[setting.name]
     const parsed = setting.schema.safeParse(raw)
     if (parsed.success) values[key] = parsed.data
     else complaints.push(`${nameAt(origin, setting.name)}: ${shown(raw)} must be ${setting.allowed}`)
@@ -238,7 +283,20 @@ function isGiven(raw: RawSettings, { name }: Setting): boolean {
 
 /** As the user wrote it. */
 function nameAt(origin: Origin, name: string): string {
+  if (origin === 'zoo.cfg') return `${name} (of zoo.cfg)`
+  if (origin === 'environment') return environmentName(name)
   return origin === 'flag' ? `--${name}` : name
+}
+
+/** The environment variable that gives a setting: `DELOS_DATA_DIR` of `data-dir`. */
+function environmentName(name: string): string {
+  return `DELOS_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+/** What the environment gives; an empty variable gives nothing. */
+export function environmentSettings(environment: Readonly<Record<string, string | undefined>>): RawSettings {
+  const names = SETTING_KEYS.map((key) => SETTINGS[key].name)
+  return Object.fromEntries(names.map((name) => [name, environment[environmentName(name)] || undefined]))
 }
 
 const SHOWN_LENGTH_MAX = 60

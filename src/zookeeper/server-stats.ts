@@ -110,6 +110,10 @@ export class ServerStats {
     return this.packetsSent - this.sentAtReset
   }
 
+  adminConnected(): void {
+    this.adminConnections++
+  }
+
   /** What ZooKeeper resets by `srst`. Everything else only grows, as counters of a monitoring system must. */
   reset(): void {
     this.latency.reset()
