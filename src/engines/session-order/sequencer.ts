@@ -183,7 +183,9 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
   copyFailed(proposal: OrderedProposal, error: DelosError): void {
     proposal.live--
     if (proposal.state === 'told') return
-    this.plan()
+    // Whoever sends one after the other looks after what is refused at once: looking again, before somebody in front has come
+    // back and made room, would end in the same refusal, for ever and in one turn of the event loop.
+    if (proposal !== this.sending || !this.pumping || error.code === 'INDETERMINATE') this.plan()
     if (proposal.state === 'decided') return
     if (proposal.idle) this.queue.idle++
     if (error.code === 'INDETERMINATE') {
@@ -259,6 +261,7 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
         // Those in front make room when they come back.
         if (refused.code !== 'OVERLOADED' || i === 0) unsent = refused
       }
+      if (!first || unsent !== undefined) this.plan()
       break
     }
     this.pumping = false
