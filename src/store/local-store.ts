@@ -44,7 +44,7 @@ export type Savepoint = number & { readonly savepoint: unique symbol }
 
 /** What layers above Base get in apply: reads its own writes. */
 export interface ReadWriteTx extends ReadTx {
-  /** The store keeps `value` without a copy: the caller must not change it afterwards. */
+  /** The store keeps `value` without a copy: the caller must not change it once the transaction is committed. */
   put(key: Key, value: Uint8Array): void
   delete(key: Key): void
   savepoint(): Savepoint

@@ -27,6 +27,8 @@ export class ApplyState {
   private zxid: Zxid | undefined
   private dirty = false
   private attempts = 0
+  /** The counters' record in the open transaction: written anew by each entry, put once. */
+  private record: Buffer | undefined
 
   /** A cache that follows the transaction. */
   cache<K, V extends object>(
@@ -101,7 +103,9 @@ export class ApplyState {
 
   /** Ends the apply of one entry: the counters go into the transaction. */
   end(): void {
-    this.tx.put(COUNTERS_KEY, encodeCounters(this.counters))
+    const { record } = this
+    this.record = encodeCounters(this.counters, record)
+    if (record === undefined) this.tx.put(COUNTERS_KEY, this.record)
     this.open = undefined
   }
 
@@ -109,6 +113,7 @@ export class ApplyState {
   commit(): void {
     for (const cache of this.caches) cache.commit()
     this.zxid = this.counters.zxid
+    this.record = undefined
     this.dirty = false
   }
 
@@ -146,6 +151,7 @@ export class ApplyState {
   private startAnew(): void {
     for (const forget of this.forgetters) forget()
     this.current = undefined
+    this.record = undefined
     this.dirty = false
     this.attempts = 0
   }

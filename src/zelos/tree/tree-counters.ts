@@ -30,14 +30,14 @@ export function noCounters(): Counters {
   return { zxid: 0, nodes: 0, ephemerals: 0, sessions: 0, dataBytes: 0, nextAclId: 1 }
 }
 
-export function encodeCounters(counters: Counters): Buffer {
+/** Writes the counters into `record`, an earlier result of this function, or into a new one. */
+export function encodeCounters(counters: Counters, record: Buffer = Buffer.allocUnsafe(RECORD_BYTES)): Buffer {
   writeUint64(fields, 1, counters.zxid)
   writeUint64(fields, 9, counters.nodes)
   writeUint64(fields, 17, counters.ephemerals)
   writeUint64(fields, 25, counters.sessions)
   writeUint64(fields, 33, counters.dataBytes)
   writeUint64(fields, 41, counters.nextAclId)
-  const record = Buffer.allocUnsafe(RECORD_BYTES)
   record.set(scratch)
   return record
 }
