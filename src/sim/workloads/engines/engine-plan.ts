@@ -47,7 +47,7 @@ const CANDIDATES: readonly Candidate[] = [
   {
     rate: 0.6,
     make: (random, planted) => {
-      const options = { proposalDeadlineMs: 4_000, gapMs: random.pick([10, 50]), outstandingCountMax: 20 }
+      const options = { proposalDeadlineMs: 4_000, gapMs: random.pick([10, 50]), outstandingCountMax: 60 }
       return planted === 'epoch-reused' ? reusesEpoch(options) : sessionOrderEngine(options)
     },
   },

@@ -25,7 +25,6 @@ const DATABASE = 'timed'
 
 /** Small, so that a seed reaches them. */
 const LIMITS: Partial<BaseLimits> = {
-  proposalsMax: 100,
   proposalDeadlineMs: 3_000,
   indeterminateMs: 300,
   syncDeadlineMs: 5_000,
@@ -87,7 +86,12 @@ export class EnginesServer {
       { timers: world.timers, random },
       { delayMs: (sync) => (sync ? random.latency(0.3, 6) : random.latency(0.05, 1)) },
     )
-    this.limits = { ...LIMITS, flushMs: random.pick([20, 100, 400]), flushBytes: random.pick([1_000, 5_000, 100_000]) }
+    this.limits = {
+      ...LIMITS,
+      proposalsMax: random.pick([6, 40, 100]),
+      flushMs: random.pick([20, 100, 400]),
+      flushBytes: random.pick([1_000, 5_000, 100_000]),
+    }
   }
 
   /** Of the present process; -1 without one. */

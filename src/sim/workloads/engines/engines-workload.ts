@@ -25,6 +25,9 @@ export const enginesWorkload: Workload = {
     'switch refused',
     'switch under load',
     'extended',
+    'lost race',
+    'truncated',
+    'chunked append',
     'indeterminate append',
     'duplicate filtered',
     'applied from a batch',
@@ -44,6 +47,7 @@ export const enginesWorkload: Workload = {
     'timer fired',
     'timer armed anew',
     'timer cancelled',
+    'proposal refused: OVERLOADED',
     'contents compared',
   ],
   faults: (random) =>
