@@ -189,8 +189,8 @@ describe('an observer', () => {
     expect((below?.applyMs ?? 0) - (above?.applyMs ?? 0)).toBe(240 * 4)
   })
 
-  it('times every entry below the engine that makes many one', () => {
-    const set = new ObserverSet({ clock: new FakeClock(), everyBelow: 'batching' })
+  it('times more of the entries below the engine that makes many one', () => {
+    const set = new ObserverSet({ clock: new FakeClock(), oftenBelow: 'batching' })
     for (const [below, above] of [
       ['base', 'order'],
       ['order', 'batching'],
@@ -199,7 +199,7 @@ describe('an observer', () => {
     ] as const) {
       set.wrapJoint(new Below(), { below, above })
     }
-    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([1, 1, 16, 16])
+    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([4, 4, 16, 16])
   })
 })
 

@@ -15,6 +15,9 @@ import { UtilisationWindow } from './utilisation-window.ts'
 
 export const OBSERVER = 'observer'
 
+/** Not every one: where requests come one at a time, all code is cold, and readings of the clock are what an Observer costs. */
+const OFTEN = 4
+
 /** Trace ids: for following single proposals through layers and servers. */
 export interface TraceOptions {
   readonly random: Random
@@ -26,8 +29,8 @@ export interface ObserverOptions {
   readonly clock: Clock
   /** One of so many is timed; all are counted. Default 16. */
   readonly sampleEvery?: number
-  /** Joints below the engine of this name time every entry: for one that makes many entries one, such as Batching. */
-  readonly everyBelow?: string | undefined
+  /** Joints below the engine of this name time one of OFTEN: for one that makes many entries one, such as Batching. */
+  readonly oftenBelow?: string | undefined
   /** Set: a timed proposal that has no trace id gets one. */
   readonly trace?: TraceOptions | undefined
 }
@@ -75,7 +78,7 @@ class SampleGroup {
 export class ObserverSet {
   private readonly options: ObserverOptions
   private readonly observers: ObserverEngine[] = []
-  /** Joints are made bottom to top: the engine `everyBelow` has been passed. */
+  /** Joints are made bottom to top: the engine `oftenBelow` has been passed. */
   private above = false
   private group = new SampleGroup()
 
@@ -84,13 +87,13 @@ export class ObserverSet {
   }
 
   readonly wrapJoint: WrapJoint = (below, joint) => {
-    const { everyBelow } = this.options
-    if (joint.below === everyBelow) {
+    const { oftenBelow } = this.options
+    if (joint.below === oftenBelow) {
       this.above = true
       this.group = new SampleGroup()
     }
-    const every = everyBelow !== undefined && !this.above
-    const options = every ? { ...this.options, sampleEvery: 1 } : this.options
+    const often = oftenBelow !== undefined && !this.above
+    const options = often ? { ...this.options, sampleEvery: OFTEN } : this.options
     const observer = new ObserverEngine(below, joint, options, this.group)
     this.observers.push(observer)
     return observer

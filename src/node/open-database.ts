@@ -260,7 +260,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
   const batches = options.engines.some(({ name }) => name === BATCHING)
-  const observers = new ObserverSet({ clock, everyBelow: batches ? BATCHING : undefined })
+  const observers = new ObserverSet({ clock, oftenBelow: batches ? BATCHING : undefined })
   const stack = new Stack<R>({
     serverId,
     bottom: new BaseEngine({ serverId, log, store, clock, timers }),
