@@ -41,7 +41,7 @@ it('holds what users need and no tests', () => {
 })
 
 it('npx delos serve starts a server', async () => {
-  const flags = ['--json', '--zookeeper-port', '0', '--metrics-port', 'off', '--api-port', '0']
+  const flags = ['--json', '--zookeeper-port', '0', '--metrics-port', 'off', '--api-port', '0', '--admin-port', 'off']
   const child = spawn('npx', ['delos', 'serve', ...flags], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],

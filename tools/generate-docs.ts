@@ -3,6 +3,7 @@
 
 import { ERROR_CODES } from '../src/base/delos-error.ts'
 import { SETTING_KEYS, SETTINGS } from '../src/node/settings.ts'
+import { readZooCfg, ZOO_CFG_KEYS } from '../src/node/zoo-cfg.ts'
 import { LAYERS, type Layer } from './layers.ts'
 import { limitRows } from './limits-table.ts'
 
@@ -20,16 +21,34 @@ export function configurationPage(): string {
     GENERATED('src/node/settings.ts'),
     '',
     'Every setting of `delos serve` is a flag (`--data-dir DIR`) and, under the same name, a line of the YAML file that',
-    '`--config FILE` names (`data-dir: DIR`). A flag wins over the file, the file over the default. Unknown names and values out',
-    'of range are refused with exit code 2. `delos serve --print-config` prints every setting with its value and where it came',
-    'from, in the form of the file, and ends.',
+    '`--config FILE` names (`data-dir: DIR`), and an environment variable (`DELOS_DATA_DIR=DIR`). A flag wins over the environment,',
+    'that over the file, the file over a zoo.cfg (below), that over the default. Unknown names and values out of range are refused',
+    'with exit code 2. `delos serve --print-config` prints every setting with its value and where it came from, in the form of the',
+    'file, and ends.',
     '',
     'A port that was given must be free, and so must the one for ZooKeeper clients: otherwise the server ends with exit code 3.',
-    'The defaults of the two others are a wish: if one is taken, the server takes another and warns.',
+    'The defaults of metrics and API are a wish: if one is taken, the server takes another and warns. If the port of the AdminServer',
+    'is taken, given or not, the server warns and runs without it, as ZooKeeper does.',
     '',
     table(['setting', 'unit', 'default', 'meaning'], rows),
     '',
+    '## zoo.cfg',
+    '',
+    '`delos serve --zoo-cfg FILE` reads ZooKeeper’s own file. Each of its keys becomes a setting of the table above, or is named in the',
+    'log (and on stderr by `--print-config`), one line each, with the reason why it has no effect; values are never shown. What ZooKeeper',
+    'does by default where the file says nothing is not taken over: without `clientPortAddress` this server listens on 127.0.0.1, and',
+    'says so. Its data is not read: give it a `dataDir` of its own, or `--data-dir`, which wins.',
+    '',
+    table(['key of zoo.cfg', 'setting'], zooCfgRows()),
+    '',
   ].join('\n')
+}
+
+/** Keys that become settings, by what the reader of such a file makes of each. */
+function zooCfgRows(): string[][] {
+  return ZOO_CFG_KEYS.flatMap((key) =>
+    Object.entries(readZooCfg(`${key}=1`).settings).map(([setting]) => [`\`${key}\``, `\`${setting}\``]),
+  )
 }
 
 /** docs/errors.md */

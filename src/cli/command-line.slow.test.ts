@@ -15,7 +15,7 @@ import { ZkClient } from '../../test/support/zk-client.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = process.env.DELOS_TEST_MAIN ?? join(ROOT, 'dist/cli/main.js')
-const NO_HTTP = ['--metrics-port', 'off', '--api-port', 'off']
+const NO_HTTP = ['--metrics-port', 'off', '--api-port', 'off', '--admin-port', 'off']
 
 beforeAll(() => {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: npm run build`)

@@ -24,7 +24,7 @@ let zookeeper: string
 
 beforeAll(async () => {
   const args = ['serve', '--json', '--data-dir', DATA, '--log-level', 'debug', '--zookeeper-port', '0']
-  server = spawn(process.execPath, [MAIN, ...args, '--metrics-port', 'off', '--api-port', '0'])
+  server = spawn(process.execPath, [MAIN, ...args, '--metrics-port', 'off', '--api-port', '0', '--admin-port', 'off'])
   let out = ''
   server.stdout?.on('data', (chunk) => {
     out += chunk

@@ -127,6 +127,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   extendedTypesEnabled: (value) => (isFalse(value) ? { note: 'ignored: they are always enabled' } : 'done'),
 }
 
+/** Keys with a rule of their own, for the documents. */
+export const ZOO_CFG_KEYS: readonly string[] = Object.keys(RULES)
+
 /** Prefixes of keys, most telling first. */
 const PATTERNS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
   [/^(server|group|weight)\.\d+$/, refused(ONE_SERVER)],

@@ -25,7 +25,12 @@ export interface ServerOptions {
   readonly sessionTimeoutMaxMs?: number
   /** A data directory to start from; it is copied. */
   readonly data?: string
+  /** Delos only: more flags of `delos serve`, and variables of its environment. */
+  readonly flags?: readonly string[]
 }
+
+/** No AdminServer by a variable: builds that don't know it don't mind. */
+const ENVIRONMENT = { ...process.env, DELOS_ADMIN_PORT: 'off' }
 
 const running = new Set<ChildProcess>()
 const killAll = (): void => {
@@ -128,7 +133,7 @@ export class TestServer {
     if (this.child !== undefined) throw new Error('the server is still running')
     const [program, ...args] = serverCommand(this.dir, this.port, this.options)
     const log = openSync(this.logPath, 'a')
-    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', log] })
+    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', log], env: ENVIRONMENT })
     closeSync(log)
     this.child = child
     running.add(child)
@@ -163,6 +168,7 @@ function delosCommand(dir: string, port: number | string, options: ServerOptions
     command.push('--session-timeout-min-ms', String(options.sessionTimeoutMinMs))
   if (options.sessionTimeoutMaxMs !== undefined)
     command.push('--session-timeout-max-ms', String(options.sessionTimeoutMaxMs))
+  if (options.flags !== undefined) command.push(...options.flags)
   return command
 }
 
