@@ -15,6 +15,8 @@ export interface Connection {
   /** Address of the peer as text, without port: `127.0.0.1`, `::1`. */
   readonly remoteAddress: string
   readonly remotePort: number
+  /** The client's certificate, DER, after TLS has checked it. */
+  readonly peerCertificate?: Uint8Array | undefined
   /** Bytes handed to `write` and not yet taken by the system. */
   readonly bufferedBytes: number
   /**

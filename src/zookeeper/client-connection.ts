@@ -42,7 +42,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   readonly connection: Connection
   readonly acceptedMs: number
   readonly latency = new LatencyStats()
-  readonly queue = new RequestQueue()
+  readonly queue: RequestQueue
   /** Where replies go. */
   readonly replies: JuteWriter
   packetsReceived = 0
@@ -56,6 +56,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   lastLatencyMs = 0
   session: SessionRecord | undefined
   requester: Requester
+  /** Its session only reads. */
+  isReadOnly = false
   private readonly server: ServerContext
   private readonly splitter: FrameSplitter
   private readonly reader: JuteReader
@@ -82,7 +84,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.outgoing = new Outgoing(server, connection, this.unread)
     this.replies = this.outgoing.writer
     this.requester = { session: 0, ownerEpoch: 0, address: connection.remoteAddress, identities: [] }
-    this.handler = new RequestHandler(server, this)
+    this.queue = new RequestQueue(server.access.options.requestThrottle.largeRequestBytes)
+    this.handler = new RequestHandler(server, this, connection.peerCertificate)
   }
 
   /** Requests without a reply yet. */
@@ -137,7 +140,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       stats.limitHit('outstandingBytesMax')
       return true
     }
-    return this.outgoing.congested
+    return this.outgoing.congested || this.handler.isWaiting
   }
 
   private afterSplit(outcome: SplitOutcome): void {
@@ -166,8 +169,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   }
 
   /** Goes on reading after the session was opened, or the queue or the socket has room again. */
-  private readonly resumeReading = (): void => {
-    if (!this.paused || this.state !== 'open' || this.finishing !== undefined) return
+  readonly resumeReading = (): void => {
+    if (!this.paused || this.state !== 'open' || this.finishing !== undefined || this.handler.isWaiting) return
     const { outstandingMax, outstandingBytesMax } = this.server.limits
     if (this.queue.length > outstandingMax / 2 || this.queue.bytes > outstandingBytesMax / 2) return
     if (this.outgoing.congested) return
@@ -194,11 +197,20 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   }
 
   private shakenHands(request: ConnectRequest, outcome: HandshakeOutcome): void {
-    if (outcome.kind === 'opened') this.session = outcome.session
-    if (this.state !== 'opening') return this.tooLate()
+    if ('session' in outcome) this.session = outcome.session
+    if (this.state !== 'opening') {
+      // The client went meanwhile.
+      if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)
+      return
+    }
     switch (outcome.kind) {
       case 'opened':
+      case 'read-only':
+        this.isReadOnly = outcome.kind === 'read-only'
         return this.opened(request, outcome.session)
+      case 'throttled':
+        this.warn({ reason: 'connection throttle' }, 'too many new sessions')
+        return this.end('limit')
       case 'refused':
         writeConnectRefusal(this.replies, request)
         return this.end('session-refused')
@@ -213,11 +225,13 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   private opened(request: ConnectRequest, session: SessionRecord): void {
     this.state = 'open'
+    if (this.isReadOnly) this.server.access.readOnly.add(this)
     this.requester = { ...this.requester, session: session.id, ownerEpoch: session.ownerEpoch }
     writeConnectResponse(this.replies, request, {
       timeoutMs: session.timeoutMs,
       sessionId: session.id,
       password: session.password,
+      readOnly: this.isReadOnly,
     })
     this.packetsSent++
     this.server.stats.packetsSent++
@@ -225,11 +239,6 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.finishing !== undefined) return this.end(this.finishing)
     // Not at once: this runs inside the database's completions, and what is resumed may carry out further requests.
     this.server.soon(this.resumeReading)
-  }
-
-  /** The client went while its session was being opened. */
-  private tooLate(): void {
-    if (this.session !== undefined) this.server.zelos.sessions.detach(this.session.id, this)
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,6 +263,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       this.failed(thrown)
     }
     this.answering = false
+    handler.queueChanged()
     if (this.paused) this.resumeReading()
     if (this.finishing !== undefined && queue.length === 0) this.end(this.finishing)
   }
@@ -342,7 +352,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.outgoing.stop()
     this.state = 'closing'
     this.closeReason = reason
-    this.queue.clear()
+    this.handler.ended()
     // What still comes is dropped, so that the peer's end is seen, and nothing unread makes the system reset the connection.
     this.connection.resume()
     this.connection.end()
@@ -354,7 +364,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.state !== 'closing') this.closeReason = reason
     this.state = 'closing'
     this.outgoing.stop()
-    this.queue.clear()
+    this.handler.ended()
     this.connection.destroy()
   }
 
@@ -367,7 +377,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   closed(): void {
     if (this.state === 'closed') return
     this.state = 'closed'
-    this.queue.clear()
+    this.handler.ended()
+    if (this.isReadOnly) this.server.access.readOnly.remove(this)
     this.outgoing.closed()
     this.server.stats.closed(this.closeReason)
     this.server.zelos.removeSink(this)

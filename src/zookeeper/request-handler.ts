@@ -3,13 +3,14 @@
 
 import type { DelosError } from '../base/delos-error.ts'
 import type { Requester, UpdateResult } from '../zelos/requests.ts'
-import { authenticate } from './authentication.ts'
+import { ClientAuthentication } from './client-authentication.ts'
+import { ClientThrottle } from './client-throttle.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteReader } from './codec/jute-reader.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
-import { OP, opName, XID } from './codec/opcodes.ts'
+import { OP, opName } from './codec/opcodes.ts'
 import { writeHeaderReply, writePathReply } from './codec/replies.ts'
-import { type AuthRequest, readRequest, type WireRequest } from './codec/wire-requests.ts'
+import { readRequest, type WireRequest } from './codec/wire-requests.ts'
 import { PendingRequest, RefusedRequest, type RequestOwner } from './pending-request.ts'
 import { ReadAnswers, type Reader } from './read-answers.ts'
 import { writeUpdateReply } from './reply-writer.ts'
@@ -29,6 +30,8 @@ import {
 export interface RequestClient extends Reader, RequestOwner {
   requester: Requester
   readonly queue: RequestQueue
+  /** Its session is one that only reads. */
+  readonly isReadOnly: boolean
   /** Must follow each reply that was written to `replies`. */
   replyWritten(arrivedMs: number, op: number, xid: number, err: number): void
   warn(fields: object, message: string): void
@@ -36,6 +39,8 @@ export interface RequestClient extends Reader, RequestOwner {
   end(reason: CloseReason): void
   /** Something was thrown that no request may cause: tells the operator and closes. */
   failed(thrown: unknown): void
+  /** Its request no longer waits for its turn: goes on reading. */
+  readonly resumeReading: () => void
 }
 
 const HEADER_BYTES = 8
@@ -43,13 +48,9 @@ const HEADER_BYTES = 8
 /** Operations of ZooKeeper that a later version will answer: refused without closing the connection. */
 const NOT_YET: ReadonlySet<number> = new Set([
   OP.reconfig,
-  OP.checkWatches,
-  OP.removeWatches,
   OP.multiRead,
   OP.getEphemerals,
   OP.getAllChildrenNumber,
-  OP.setWatches2,
-  OP.addWatch,
   OP.whoAmI,
 ])
 
@@ -57,10 +58,18 @@ export class RequestHandler {
   private readonly server: ServerContext
   private readonly client: RequestClient
   private readonly reads: ReadAnswers
+  private readonly authentication: ClientAuthentication
+  private readonly isEnforced: boolean
+  private readonly throttle: ClientThrottle | undefined
 
-  constructor(server: ServerContext, client: RequestClient) {
+  /** `certificate`: the client's, DER, checked by TLS. */
+  constructor(server: ServerContext, client: RequestClient, certificate?: Uint8Array) {
+    const { access } = server
     this.server = server
     this.client = client
+    this.authentication = new ClientAuthentication(server, client, certificate)
+    this.isEnforced = access.authentication.isEnforced
+    this.throttle = access.requests && new ClientThrottle(server, access.requests, client, this.proceed)
     this.reads = new ReadAnswers(server.zelos, server.limits, client)
   }
 
@@ -73,6 +82,7 @@ export class RequestHandler {
     const xid = frame.int32()
     const op = frame.int32()
     this.server.zelos.sessions.touch(this.client.requester.session)
+    if (this.isEnforced && op !== OP.auth && op !== OP.sasl && !this.authentication.mayAsk(xid, op, arrivedMs)) return
     let request: WireRequest | undefined
     try {
       request = readRequest(op, frame)
@@ -81,10 +91,39 @@ export class RequestHandler {
       return this.refuse(xid, op, arrivedMs, ERR.marshallingError)
     }
     if (request === undefined) this.unknown(xid, op, arrivedMs)
+    else if (this.throttle === undefined) this.dispatch(request, xid, arrivedMs, bytes)
+    else this.throttle.arrived(request, xid, arrivedMs, bytes)
+  }
+
+  /** A request of this connection waits for its turn among those of all connections. */
+  get isWaiting(): boolean {
+    return this.throttle?.isWaiting ?? false
+  }
+
+  /** Requests have left the queue. */
+  queueChanged(): void {
+    this.throttle?.queueChanged()
+  }
+
+  /** The connection answers no more requests. */
+  ended(): void {
+    this.client.queue.clear()
+    this.throttle?.ended()
+  }
+
+  private readonly proceed = (
+    request: WireRequest,
+    xid: number,
+    arrivedMs: number,
+    bytes: number,
+    isLate: boolean,
+  ): void => {
+    if (isLate) this.refuse(xid, request.op, arrivedMs, ERR.throttledOp)
     else this.dispatch(request, xid, arrivedMs, bytes)
   }
 
   private dispatch(request: WireRequest, xid: number, arrivedMs: number, bytes: number): void {
+    if (this.client.isReadOnly && this.isRefusedReadOnly(request, xid, arrivedMs)) return
     if (isWrite(request)) return this.write(request, xid, arrivedMs, bytes)
     switch (request.op) {
       case OP.multi: {
@@ -96,7 +135,9 @@ export class RequestHandler {
       case OP.closeSession:
         return this.update(request, xid, arrivedMs, bytes)
       case OP.auth:
-        return this.authenticate(request, xid, arrivedMs)
+        return this.authentication.auth(request, xid, arrivedMs)
+      case OP.sasl:
+        return this.authentication.sasl(request, xid, arrivedMs)
       default:
         return this.read(request, xid, arrivedMs, bytes)
     }
@@ -139,39 +180,24 @@ export class RequestHandler {
     else zelos.closeSession(requester, pending)
   }
 
-  /** Carried out on arrival, as ZooKeeper does, and answered out of turn: later requests of the connection have the identity. */
-  private authenticate({ scheme, credential }: AuthRequest, xid: number, arrivedMs: number): void {
+  /** What a session that only reads can't do. To end one is no update if only this server knows it. */
+  private isRefusedReadOnly(request: WireRequest, xid: number, arrivedMs: number): boolean {
     const { client, server } = this
-    const outcome = authenticate(scheme, credential)
-    if (outcome.kind === 'refused') return this.refuseIdentity(outcome.reason, arrivedMs)
-    if (outcome.kind === 'identity') {
-      const { identity } = outcome
-      const { identities } = client.requester
-      if (!identities.some((one) => one.scheme === identity.scheme && one.id === identity.id)) {
-        const { identitiesMax } = server.limits
-        if (identities.length >= identitiesMax) {
-          server.stats.limitHit('identitiesMax')
-          return this.refuseIdentity(`identitiesMax is ${identitiesMax}`, arrivedMs)
-        }
-        client.requester = { ...client.requester, identities: [...identities, identity] }
-      }
+    const { op } = request
+    const isEnd = op === OP.closeSession && server.access.readOnly.isOwn(client.requester.session)
+    if (isEnd) {
+      this.refuse(xid, op, arrivedMs, ERR.ok, 'session-closed')
+      return true
     }
-    this.reply(xid, OP.auth, arrivedMs, ERR.ok)
-  }
-
-  private refuseIdentity(reason: string, arrivedMs: number): void {
-    this.server.stats.authFailures++
-    this.client.warn({ reason }, 'authentication failed')
-    this.reply(XID.auth, OP.auth, arrivedMs, ERR.authFailed)
-    this.client.end('auth-failed')
+    if (!isWrite(request) && op !== OP.multi && op !== OP.sync && op !== OP.closeSession) return false
+    server.access.stats.refused('read-only')
+    client.warn({ op: opName(op) }, 'an update was refused: the log takes none for now')
+    this.refuse(xid, op, arrivedMs, ERR.notReadOnly)
+    return true
   }
 
   private unknown(xid: number, op: number, arrivedMs: number): void {
     if (NOT_YET.has(op)) return this.refuse(xid, op, arrivedMs, ERR.unimplemented)
-    if (op === OP.sasl) {
-      this.client.warn({}, 'SASL authentication is not available in this version')
-      return this.refuse(xid, op, arrivedMs, ERR.authFailed)
-    }
     this.client.warn({ op }, 'no such operation')
     this.refuse(xid, op, arrivedMs, ERR.unimplemented, 'unimplemented')
   }

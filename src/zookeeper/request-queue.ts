@@ -14,7 +14,20 @@ export class RequestQueue {
   private barriers = 0
   private inLog = 0
   private sum = 0
+  private largeSum = 0
   private overtaken = false
+
+  private readonly largeAbove: number
+
+  /** Requests of more than `largeAbove` bytes are large; -1: none is. */
+  constructor(largeAbove: number) {
+    this.largeAbove = largeAbove === -1 ? Number.POSITIVE_INFINITY : largeAbove
+  }
+
+  /** Of the frames of large requests in the queue. */
+  get largeBytes(): number {
+    return this.largeSum
+  }
 
   get length(): number {
     return this.items.length - this.head
@@ -47,6 +60,7 @@ export class RequestQueue {
   push(request: PendingRequest): void {
     this.items.push(request)
     this.sum += request.bytes
+    if (request.bytes > this.largeAbove) this.largeSum += request.bytes
     if (request.inTurn) {
       this.reads++
       if (request.isBarrier) this.barriers++
@@ -65,6 +79,7 @@ export class RequestQueue {
   shift(): void {
     const request = this.items[this.head] as PendingRequest
     this.sum -= request.bytes
+    if (request.bytes > this.largeAbove) this.largeSum -= request.bytes
     if (request.inTurn) {
       this.reads--
       if (request.isBarrier) this.barriers--
@@ -106,6 +121,7 @@ export class RequestQueue {
     this.barriers = 0
     this.inLog = 0
     this.sum = 0
+    this.largeSum = 0
     this.overtaken = false
   }
 }

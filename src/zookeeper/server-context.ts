@@ -2,6 +2,7 @@
 // the server that makes them.
 
 import type { Zelos } from '../zelos/zelos.ts'
+import type { AccessControl } from './access-control.ts'
 import type { ClientLimits } from './server-options.ts'
 import type { CloseReason, ServerStats } from './server-stats.ts'
 import type { ThrottledLog } from './throttled-log.ts'
@@ -31,6 +32,8 @@ export interface ServerContext {
   readonly log: ThrottledLog
   readonly limits: ClientLimits
   readonly stats: ServerStats
+  /** Who is let in, and how fast. */
+  readonly access: AccessControl
   /** Bytes that all connections have not taken; each accounts for its own. */
   unsentBytes: number
   /** A reply that took as long is logged; Infinity = never. */

@@ -10,10 +10,14 @@ import type { ServerContext } from './server-context.ts'
 /** What becomes of a connect request. */
 export type HandshakeOutcome =
   | { readonly kind: 'opened'; readonly session: SessionRecord }
+  /** The log takes no updates, and the client is content with reading. */
+  | { readonly kind: 'read-only'; readonly session: SessionRecord }
   /** No such session, or a wrong password. */
   | { readonly kind: 'refused' }
   /** The client has seen a zxid that this database has never given out: it comes from another history. */
   | { readonly kind: 'ahead' }
+  /** There are too many new sessions. */
+  | { readonly kind: 'throttled' }
   | { readonly kind: 'failed'; readonly error: DelosError }
 
 const NO_PASSWORD = new Uint8Array(0)
@@ -26,8 +30,18 @@ export function openSession(
   owner: SessionOwner,
   done: (outcome: HandshakeOutcome) => void,
 ): void {
-  const { zelos } = server
-  const reject = (error: DelosError): void => done({ kind: 'failed', error })
+  const { access, zelos } = server
+  if (!access.connections.admit(request.sessionId === 0)) {
+    access.stats.refused('connection-throttle')
+    return done({ kind: 'throttled' })
+  }
+  const reject = (error: DelosError): void => {
+    const { readOnly } = access
+    if (!request.readOnly || !readOnly.isFor(error)) return done({ kind: 'failed', error })
+    const timeoutMs = server.negotiateTimeout(request.timeoutMs)
+    const session = readOnly.session(request.sessionId, request.password ?? NO_PASSWORD, timeoutMs)
+    done(session === undefined ? { kind: 'refused' } : { kind: 'read-only', session })
+  }
   const open = (): void => {
     const timeoutMs = server.negotiateTimeout(request.timeoutMs)
     const resolve = (session: SessionRecord | undefined): void =>

@@ -7,6 +7,8 @@ import type { Connection, ConnectionEvents, Listener } from '../runtime/network.
 import type { Runtime, Timer } from '../runtime/runtime.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { Identity } from '../zelos/znode.ts'
+import { AccessControl } from './access-control.ts'
+import { type AccessOptions, type Chance, DEFAULT_ACCESS, NO_CHANCE } from './access-options.ts'
 import { ClientConnection } from './client-connection.ts'
 import { opName } from './codec/opcodes.ts'
 import { answerFourLetterWord } from './four-letter-words.ts'
@@ -27,7 +29,8 @@ const LINGER_MS = 5_000
 /** The same while the server closes. */
 const LAST_LINGER_MS = 500
 
-type RuntimeParts = Pick<Runtime, 'clock' | 'timers' | 'network'>
+/** `random` is needed by what must not be guessed: SASL, read-only sessions, a throttle that refuses at random. */
+type RuntimeParts = Pick<Runtime, 'clock' | 'timers' | 'network'> & { readonly random?: Chance }
 
 export class ZooKeeperServer implements ServerContext, ServerView {
   readonly zelos: Zelos
@@ -37,6 +40,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   readonly slowMs: number
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
   readonly stats = new ServerStats()
+  readonly access: AccessControl
   unsentBytes = 0
   /** ZooKeeper's default. */
   traceMask = 306n
@@ -53,7 +57,13 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   /** Called when the last connection is gone. */
   private emptied: () => void = () => undefined
 
-  constructor(runtime: RuntimeParts, zelos: Zelos, options: ZooKeeperServerOptions) {
+  /** Throws INVALID_ARGUMENT for access options that can't be. */
+  constructor(
+    runtime: RuntimeParts,
+    zelos: Zelos,
+    options: ZooKeeperServerOptions,
+    access: AccessOptions = DEFAULT_ACCESS,
+  ) {
     this.runtime = runtime
     this.zelos = zelos
     this.options = options
@@ -64,6 +74,8 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     const { tickMs } = options
     this.timeoutRange = [options.sessionTimeoutMinMs ?? 2 * tickMs, options.sessionTimeoutMaxMs ?? 20 * tickMs]
     this.startedMs = this.nowMs()
+    const { timers, random = NO_CHANCE } = runtime
+    this.access = new AccessControl(access, { zelos, timers, chance: random, nowMs: () => this.nowMs() })
   }
 
   get connections(): ReadonlySet<ClientConnection> {
@@ -221,6 +233,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     for (const client of [...this.clients]) client.finish('shutdown')
     if (this.clients.size > 0 && drainMs > 0) await this.untilEmpty(drainMs)
     for (const client of [...this.clients]) client.abandon('shutdown')
+    this.access.readOnly.stop()
     for (const timer of this.deadlines.values()) timer.cancel()
     this.deadlines.clear()
   }

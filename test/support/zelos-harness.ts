@@ -16,6 +16,7 @@ import type {
   UpdateOperation,
   UpdateResult,
 } from '../../src/zelos/requests.ts'
+import type { OptionalScheme } from '../../src/zelos/tree/acl-schemes.ts'
 import { ZELOS_PREFIX } from '../../src/zelos/tree/key-space.ts'
 import type { SessionOwner, WatchEventType, WatchSink } from '../../src/zelos/zelos.ts'
 import { type ApplicatorOptions, ZelosApplicator } from '../../src/zelos/zelos-applicator.ts'
@@ -199,6 +200,7 @@ export const OPEN: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' 
 
 export interface HarnessOptions extends ApplicatorOptions {
   readonly limits?: Partial<ZelosLimits>
+  readonly aclSchemes?: readonly OptionalScheme[]
   readonly time?: ManualTime
   /** Of the view; more than one: sessions are renewed through the log. Default 1. */
   readonly members?: readonly string[]
@@ -260,6 +262,7 @@ export class ZelosHarness {
       timerService: this.timer,
       memberCount: () => members.length,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.aclSchemes !== undefined && { aclSchemes: options.aclSchemes }),
     })
     this.zelos.startServing()
   }

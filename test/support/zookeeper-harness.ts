@@ -6,6 +6,8 @@ import type { Connection, ConnectionEvents, Listener, Network } from '../../src/
 import { ManualTime } from '../../src/store/manual-time.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { ZelosLimits } from '../../src/zelos/limits.ts'
+import type { OptionalScheme } from '../../src/zelos/tree/acl-schemes.ts'
+import { type AccessOptions, DEFAULT_ACCESS } from '../../src/zookeeper/access-options.ts'
 import {
   type ClientConnected,
   type ReplyBody,
@@ -29,7 +31,12 @@ import { ZelosHarness } from './zelos-harness.ts'
 export interface HarnessOptions {
   readonly limits?: Partial<ClientLimits>
   readonly zelosLimits?: Partial<ZelosLimits>
+  /** Which optional schemes access lists may name; default: digest. */
+  readonly aclSchemes?: readonly OptionalScheme[]
   readonly server?: Partial<ZooKeeperServerOptions>
+  readonly access?: { readonly [K in keyof AccessOptions]?: Partial<AccessOptions[K]> }
+  /** What chance gives for a throttle that refuses at random. */
+  readonly chance?: () => number
 }
 
 export const OPEN_ACL: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' }]
@@ -53,20 +60,36 @@ export class ZooKeeperHarness {
     const storeTime = new ManualTime(queueMicrotask)
     const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
     const store = openMemoryStore({ runtime: { clock: storeTime, timers: storeTime, random } })
-    const { limits, zelosLimits } = options
-    this.zelos = new ZelosHarness(store, { time: this.time, ...(zelosLimits !== undefined && { limits: zelosLimits }) })
-    const runtime = { clock: this.time, timers: this.time, network: this.network() }
-    this.server = new ZooKeeperServer(runtime, this.zelos.zelos, {
-      host: '127.0.0.1',
-      port: 2181,
-      tickMs: 2000,
-      slowMs: 0,
-      logger: this.logger(),
-      productVersion: '1.2.3',
-      dataDir: './data',
-      ...(limits !== undefined && { limits }),
-      ...options.server,
+    const { limits, zelosLimits, aclSchemes } = options
+    this.zelos = new ZelosHarness(store, {
+      time: this.time,
+      ...(zelosLimits !== undefined && { limits: zelosLimits }),
+      ...(aclSchemes !== undefined && { aclSchemes }),
     })
+    const chance = { uint32: options.chance ?? (() => 7), bytes: (length: number) => Buffer.alloc(length, length) }
+    const runtime = { clock: this.time, timers: this.time, network: this.network(), random: chance }
+    const access = Object.fromEntries(
+      Object.entries(DEFAULT_ACCESS).map(([key, fallback]) => {
+        const given = options.access?.[key as keyof AccessOptions]
+        return [key, typeof fallback === 'object' ? { ...fallback, ...(given as object) } : (given ?? fallback)]
+      }),
+    ) as unknown as AccessOptions
+    this.server = new ZooKeeperServer(
+      runtime,
+      this.zelos.zelos,
+      {
+        host: '127.0.0.1',
+        port: 2181,
+        tickMs: 2000,
+        slowMs: 0,
+        logger: this.logger(),
+        productVersion: '1.2.3',
+        dataDir: './data',
+        ...(limits !== undefined && { limits }),
+        ...options.server,
+      },
+      access,
+    )
   }
 
   static async start(options: HarnessOptions = {}): Promise<ZooKeeperHarness> {
@@ -76,9 +99,9 @@ export class ZooKeeperHarness {
   }
 
   /** A connection that has not said anything yet. */
-  socket(address = '127.0.0.1'): TestSocket {
+  socket(address = '127.0.0.1', certificate?: Uint8Array): TestSocket {
     if (this.accept === undefined) throw new Error('nobody listens')
-    const socket = new TestSocket(address, this.port++)
+    const socket = new TestSocket(address, this.port++, certificate)
     socket.attach(this.accept(socket))
     return socket
   }
@@ -164,9 +187,12 @@ export class TestSocket implements Connection {
   private wantsDrain = false
   private arrivedWhilePaused: Buffer[] = []
 
-  constructor(address: string, port: number) {
+  readonly peerCertificate: Uint8Array | undefined
+
+  constructor(address: string, port: number, certificate?: Uint8Array) {
     this.remoteAddress = address
     this.remotePort = port
+    this.peerCertificate = certificate
   }
 
   attach(events: ConnectionEvents): void {

@@ -110,6 +110,13 @@ export class SessionTable implements ZelosSessions {
     if (session.owner !== undefined) this.renewals.show(session)
   }
 
+  find(id: SessionId, password: Uint8Array): SessionRecord | undefined {
+    const session = this.known.get(id)
+    if (session === undefined || !this.host.isPassword(id, password)) return undefined
+    const { timeoutMs, ownerEpoch } = session
+    return { id, password: Uint8Array.from(password), timeoutMs, ownerEpoch, renewedAt: 0 }
+  }
+
   detach(id: SessionId, owner: SessionOwner): void {
     const session = this.known.get(id)
     if (session?.owner !== owner) return

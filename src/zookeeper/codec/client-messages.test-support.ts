@@ -184,6 +184,9 @@ function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
       to.string(request.scheme)
       to.bytes(request.credential)
       break
+    case OP.sasl:
+      to.bytes(request.token)
+      break
     case OP.setWatches:
     case OP.setWatches2:
       to.int64(request.relativeZxid)

@@ -31,6 +31,8 @@ export interface ConnectResponse {
   readonly sessionId: number
   /** PASSWORD_BYTES long. */
   readonly password: Uint8Array
+  /** The session only reads. Clients up to 3.3 can't be told, and don't ask for one. */
+  readonly readOnly?: boolean
 }
 
 /** The body of the first frame. Bytes after it are ignored. Throws MarshallingError, whereupon the connection is closed. */
@@ -45,14 +47,14 @@ export function readConnectRequest(from: JuteReader): ConnectRequest {
   return { protocolVersion, lastZxidSeen, timeoutMs, sessionId, password, readOnly, hasReadOnly }
 }
 
-/** The response to `request`, as one frame. This server is never read-only. */
+/** The response to `request`, as one frame. */
 export function writeConnectResponse(to: JuteWriter, request: ConnectRequest, response: ConnectResponse): void {
   to.beginFrame()
   to.int32(0)
   to.int32(response.timeoutMs)
   writeSessionId(to, response.sessionId)
   to.bytes(response.password)
-  if (request.hasReadOnly) to.bool(false)
+  if (request.hasReadOnly) to.bool(response.readOnly ?? false)
   to.endFrame()
 }
 
