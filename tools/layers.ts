@@ -188,6 +188,8 @@ export const ENTRY_POINTS: readonly string[] = [
   'src/cli/main.ts', // bin `delos`
   'src/sim/main.ts', // npm run sim
   'bench/main.ts', // npm run bench
+  'bench/engines-server.ts', // started by bench/engines.ts
+  'bench/engines-load.ts', // started by bench/engines.ts
   'vitest.config.ts',
 ]
 
