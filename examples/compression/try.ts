@@ -38,8 +38,6 @@ await session(DEFAULT_STACK, note)
 await session(withIt, async (server) => {
   const stack = server.database<number>('notes')
   await note(server)
-  console.log(await stack.change('compression', { kind: 'flag', enabled: true }))
-  await note(server)
   console.log(await stack.change('compression', { kind: 'flag', enabled: false }))
   await note(server)
 })
