@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { configurationPage, errorsPage, layerTable, limitsTable } from './generate-docs.ts'
+import { configurationPage, errorsPage, layerTable, limitsTable, zooKeeperMetricsTable } from './generate-docs.ts'
 import { filesUnder, ROOT } from './source-tree.ts'
 
 /** What stands between `<!-- NAME: generated from … -->` and `<!-- end of NAME -->`. */
@@ -21,6 +21,10 @@ describe('generated documents', () => {
 
   it('the layer table of ARCHITECTURE.md is tools/layers.ts', () => {
     agrees('ARCHITECTURE.md', (text) => withPart(text, 'layers', layerTable()))
+  })
+
+  it('docs/zookeeper-metrics.md lists every metric under a name of ZooKeeper', () => {
+    agrees('docs/zookeeper-metrics.md', (text) => withPart(text, 'metrics', zooKeeperMetricsTable()))
   })
 
   it('the limits of the README are those of the code', () => {

@@ -4,6 +4,7 @@
 import { ERROR_CODES } from '../src/base/delos-error.ts'
 import { SETTING_KEYS, SETTINGS } from '../src/node/settings.ts'
 import { readZooCfg, ZOO_CFG_KEYS } from '../src/node/zoo-cfg.ts'
+import { SERVER_FIGURES, SERVER_SUMMARIES } from '../src/zookeeper/server-metrics.ts'
 import { LAYERS, type Layer } from './layers.ts'
 import { limitRows } from './limits-table.ts'
 
@@ -78,6 +79,12 @@ export function errorsPage(): string {
 export function layerTable(): string {
   const rows = LAYERS.map((layer) => [`\`${layer.name}/\``, layer.purpose, importsOf(layer), worldOf(layer)])
   return table(['layer', 'what it is', 'may import', 'outside world'], rows)
+}
+
+/** The table of docs/zookeeper-metrics.md, between its two markers. */
+export function zooKeeperMetricsTable(): string {
+  const rows = [...SERVER_FIGURES, ...SERVER_SUMMARIES].map(({ name, kind, help }) => [`\`${name}\``, kind, help])
+  return table(['shown', 'type', 'what it is here'], rows)
 }
 
 /** The table of limits of the README, between its two markers. */

@@ -2,12 +2,13 @@
 // their start and their end. What the database means is the applicator's.
 
 import { DelosError } from '../base/delos-error.ts'
-import { addHistogram, EMPTY_HISTOGRAM, type HistogramSnapshot } from '../base/latency-histogram.ts'
+import { addHistogram, EMPTY_HISTOGRAM, type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
 import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { BATCHING } from '../engines/batching-engine.ts'
 import { OBSERVER, ObserverSet, type ObserverSnapshot } from '../engines/observer-engine.ts'
+import type { LogEvent } from '../log/log-options.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
 import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
 import { FileMetaStore } from '../metastores/file/file-metastore.ts'
@@ -58,6 +59,9 @@ interface LogletTotals {
   refusedForSpace: number
 }
 
+/** Events after which appends go to another loglet. */
+const RECONFIGURATIONS: ReadonlySet<LogEvent> = new Set(['extended', 'roll-forward', 'forced end'])
+
 /** How long the start took, and of what. */
 export interface StartTimes {
   /** Until its parts were open. */
@@ -73,6 +77,8 @@ export class Database<R = unknown> {
   readonly stack: Stack<R>
   readonly store: LocalStore
   readonly log: VirtualLog
+  /** How often the log moved to a new loglet; how long that took is not known. */
+  readonly reconfigurations: Pick<LatencyHistogram, 'snapshot'>
   private readonly loglets: FileLogletProvider
   private readonly observers: ObserverSet
   private readonly identity: Identity
@@ -93,6 +99,7 @@ export class Database<R = unknown> {
     this.log = parts.log
     this.loglets = parts.loglets
     this.observers = parts.observers
+    this.reconfigurations = parts.reconfigurations
     this.identity = parts.identity
     this.engineNames = options.engines.map((engine) => engine.name)
     const { logger, name, runtime } = options
@@ -230,6 +237,7 @@ interface Parts<R> {
   readonly loglets: FileLogletProvider
   readonly observers: ObserverSet
   readonly identity: Identity
+  readonly reconfigurations: LatencyHistogram
 }
 
 async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promise<Parts<R>> {
@@ -240,6 +248,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => metastore.close())
   await mustNameLog(metastore, paths, disk)
   const loglets = new FileLogletProvider(paths.log, disk, clock)
+  const reconfigurations = new LatencyHistogram()
   const log = await VirtualLog.open({
     metastore,
     providers: [loglets],
@@ -248,7 +257,10 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
     timers,
     random,
     retention: { hours: options.retention.retentionHours, bytes: options.retention.retentionBytes },
-    onEvent: (event) => options.logger.info({ database: options.name, event }, 'log event'),
+    onEvent: (event) => {
+      if (RECONFIGURATIONS.has(event)) reconfigurations.record(0)
+      options.logger.info({ database: options.name, event }, 'log event')
+    },
     onBackgroundError: (error) =>
       options.logger.warn({ database: options.name, error: String(error) }, 'trimming the log failed'),
   })
@@ -274,7 +286,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   })
   closers.push(() => stack.stop())
   stack.attach(options.applicator as Applicator<R>)
-  return { stack, store, log, loglets, observers, identity }
+  return { stack, store, log, loglets, observers, identity, reconfigurations }
 }
 
 /** A new log beside an old store would also sweep away what the lost register named: it is made once, before the store. */

@@ -63,6 +63,10 @@ export class DatabaseFacts implements StorageFacts {
     return this.database.store.stats.flushTimes.snapshot()
   }
 
+  get reconfigurations(): HistogramSnapshot {
+    return this.database.reconfigurations.snapshot()
+  }
+
   get start(): StartTimes | undefined {
     return this.database.startTimes()
   }

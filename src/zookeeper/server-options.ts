@@ -80,6 +80,8 @@ export interface StorageFacts {
   readonly proposeTimes: HistogramSnapshot
   readonly syncTimes: HistogramSnapshot
   readonly flushTimes: HistogramSnapshot
+  /** Times that the log moved to a new loglet, each as 0: how long that took is not known. */
+  readonly reconfigurations: HistogramSnapshot
   /** Of the last start; undefined while it is under way. */
   readonly start: { readonly openMs: number; readonly replayMs: number; readonly replayedEntries: number } | undefined
 }
