@@ -24,10 +24,12 @@ const ADDRESS_ERRORS: ReadonlySet<string> = new Set([
 export class NodeConnection implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly peerCertificate: Uint8Array | undefined
   private readonly socket: net.Socket
   private failure: Error | undefined
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, peerCertificate?: Uint8Array) {
+    this.peerCertificate = peerCertificate
     // Absent if the peer was gone before the connection was accepted; `closed` follows at once.
     const address = socket.remoteAddress ?? ''
     this.remoteAddress = address.startsWith(IPV4_IN_IPV6) ? address.slice(IPV4_IN_IPV6.length) : address
@@ -74,23 +76,31 @@ export class NodeConnection implements Connection {
 
 /** node:net as a Network. */
 export const nodeNetwork: Network = {
-  listen: ({ host, port, backlog = BACKLOG }, accept) =>
-    new Promise<Listener>((resolve, reject) => {
-      const server = net.createServer({ noDelay: true, highWaterMark: HIGH_WATER_BYTES }, (socket) => {
-        const connection = new NodeConnection(socket)
-        connection.report(accept(connection))
-      })
-      server.once('error', (error) => reject(listenError(error, host, port)))
-      try {
-        server.listen({ host, port, backlog }, () => {
-          // A failed accept concerns only the connection that was not made, and Node goes on accepting.
-          server.on('error', () => undefined)
-          resolve(listenerOf(server))
-        })
-      } catch (error) {
-        reject(listenError(error, host, port))
-      }
+  listen: (options, accept) =>
+    listenForSockets(options, (socket) => {
+      const connection = new NodeConnection(socket)
+      connection.report(accept(connection))
     }),
+}
+
+/** Listens as a Network does, and hands over every socket as Node made it. */
+export function listenForSockets(
+  { host, port, backlog = BACKLOG }: { host: string; port: number; backlog?: number },
+  arrived: (socket: net.Socket) => void,
+): Promise<Listener> {
+  return new Promise<Listener>((resolve, reject) => {
+    const server = net.createServer({ noDelay: true, highWaterMark: HIGH_WATER_BYTES }, arrived)
+    server.once('error', (error) => reject(listenError(error, host, port)))
+    try {
+      server.listen({ host, port, backlog }, () => {
+        // A failed accept concerns only the connection that was not made, and Node goes on accepting.
+        server.on('error', () => undefined)
+        resolve(listenerOf(server))
+      })
+    } catch (error) {
+      reject(listenError(error, host, port))
+    }
+  })
 }
 
 function listenerOf(server: net.Server): Listener {
