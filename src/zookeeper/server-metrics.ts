@@ -130,6 +130,11 @@ export const SERVER_SUMMARIES: readonly ServerSummary[] = [
     ADVANCED,
   ),
   summary(
+    'election_time',
+    'Times that the log moved to a new loglet, which is what an election is to ZooKeeper; how long it took is not known.',
+    storedTimes(({ reconfigurations }) => reconfigurations),
+  ),
+  summary(
     'fsynctime',
     'Time of syncs of the log, ms.',
     storedTimes(({ syncTimes }) => syncTimes),
