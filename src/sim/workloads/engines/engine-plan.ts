@@ -1,13 +1,11 @@
 // The stack of one seed, as data: which engines, in which order, with which limits; the same on all servers of the seed. Whatever the
 // neighbours' rules allow may come. Here a new engine joins the workload.
 
-import type { FlagChange } from '../../../engine/engine-flags.ts'
 import type { EngineLevels, Membership } from '../../../engine/membership.ts'
 import { requireNeighbours } from '../../../engine/neighbours.ts'
 import type { EngineFactory } from '../../../engine/stack.ts'
 import { batchingEngine } from '../../../engines/batching-engine.ts'
 import { sessionOrderEngine } from '../../../engines/session-order/session-order-engine.ts'
-import { TIME } from '../../../engines/time/time-engine.ts'
 import { VIEW_TRACKING, viewTrackingEngine } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import { batchSharesResult } from '../../planted-batch.ts'
 import type { PlantedBug } from '../../planted-bugs.ts'
@@ -82,16 +80,6 @@ export function drawPlan(world: Simulation, fault?: TallyFault): EnginePlan {
   // Half of the seeds have the product's order.
   const stack = random.chance(0.5) ? engines : shuffled(engines, random)
   return { engines: stack, releases: has(stack, VIEW_TRACKING) && random.chance(0.7) }
-}
-
-/**
- * What an operator has to know: Time counts the servers that ViewTracking knows, and the log is released by what it knows. Neither
- * works on several servers while it is switched off.
- */
-export function maySwitch(plan: EnginePlan, engine: string, change: FlagChange, viewTracked: boolean): boolean {
-  if (change.kind === 'level' || !has(plan.engines, VIEW_TRACKING)) return true
-  if (engine === VIEW_TRACKING) return change.enabled || !(plan.releases || has(plan.engines, TIME))
-  return engine !== TIME || !change.enabled || viewTracked
 }
 
 function has(engines: readonly EngineFactory[], wanted: string): boolean {

@@ -26,7 +26,7 @@ export interface ClientsOptions {
   readonly isOver: () => boolean
   /** A call was answered. */
   readonly operated: () => void
-  /** May the operator do that to the engine now? */
+  /** May the operator do that to the engine? */
   readonly maySwitch: (engine: string, change: FlagChange) => boolean
 }
 

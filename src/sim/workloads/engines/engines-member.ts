@@ -40,8 +40,8 @@ export interface MemberRun {
   ends: number
   /** Who the members are, if ViewTracking knows. */
   readonly view: readonly string[] | undefined
-  /** May an operator at this server do that? */
-  maySwitch(server: EnginesServer, engine: string, change: FlagChange): boolean
+  /** May an operator do that? */
+  maySwitch(engine: string, change: FlagChange): boolean
   /** May this server let go of the log? */
   maySetFree(server: EnginesServer): boolean
   /** Told of each life: rejects if a promise was broken. */
@@ -115,7 +115,7 @@ export class Member {
       checks: run.checks,
       isOver: () => run.over,
       operated: () => void run.done++,
-      maySwitch: (engine, change) => run.maySwitch(server, engine, change),
+      maySwitch: (engine, change) => run.maySwitch(engine, change),
     })
     this.started = true
     if (random.chance(0.3)) life.stack.enable().catch(() => undefined)

@@ -7,7 +7,7 @@ import type { LogPos } from '../../../log/position.ts'
 import { CALM } from '../../faults.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
-import { drawPlan, type EnginePlan, maySwitch } from './engine-plan.ts'
+import { drawPlan, type EnginePlan } from './engine-plan.ts'
 import { EnginesChecks } from './engines-checks.ts'
 import { Member, type MemberRun, noteDetails } from './engines-member.ts'
 import { EnginesServer } from './engines-server.ts'
@@ -86,7 +86,7 @@ export class EnginesRun implements MemberRun {
     return this.all.filter(({ gone }) => !gone)
   }
 
-  /** The view as of the highest position that was seen applied; undefined while ViewTracking is not enabled there. */
+  /** The view as of the highest position that was seen applied; undefined before there is one. */
   get view(): readonly string[] | undefined {
     for (const { server } of this.all) {
       if (server.cursor >= this.newest.cursor) this.newest = { cursor: server.cursor, view: server.view }
@@ -94,9 +94,9 @@ export class EnginesRun implements MemberRun {
     return this.newest.view
   }
 
-  /** See MemberRun. */
-  maySwitch(server: EnginesServer, engine: string, change: FlagChange): boolean {
-    return maySwitch(this.plan, engine, change, server.view !== undefined)
+  /** What is let go of the log while ViewTracking is off is let go for one server alone: an operator has to know that. */
+  maySwitch(engine: string, change: FlagChange): boolean {
+    return engine !== VIEW_TRACKING || !this.plan.releases || change.kind === 'level' || change.enabled
   }
 
   /** The process may let go of the log. */
@@ -164,8 +164,10 @@ export class EnginesRun implements MemberRun {
     for (;;) {
       // A tail whose last positions are empty is news to whoever asks. Who is told to bootstrap meanwhile says so elsewhere.
       await Promise.allSettled(this.members.map(({ server }) => server.life?.stack.sync()))
-      const statuses = this.members.map(({ server }) => server.life?.stack.status())
       const busy = this.members.some(({ clients }) => (clients?.waiting ?? 0) > 0)
+      // What operators asked for last may have come late.
+      if (!busy) await this.enableView()
+      const statuses = this.members.map(({ server }) => server.life?.stack.status())
       const cursors = new Set(statuses.map((status) => status?.cursor))
       const { view } = this
       const missing = view && this.members.find(({ server }) => !view.includes(server.name))
@@ -178,6 +180,14 @@ export class EnginesRun implements MemberRun {
     this.compare()
     check(this.checks.compared - before === this.members.length - 1, 'all servers were compared')
     for (const { server } of this.members) if (server.life) this.checks.model.content(server.life.store.read())
+  }
+
+  /** While ViewTracking is switched off nobody joins, and whoever is gone for good is waited for. */
+  private async enableView(): Promise<void> {
+    const stack = this.members.find(({ server }) => server.life)?.server.life?.stack
+    if (stack?.layer(VIEW_TRACKING)?.flags.enabled !== false) return
+    const { kind } = await stack.change(VIEW_TRACKING, { kind: 'flag', enabled: true })
+    check(kind === 'switched', 'ViewTracking can be switched on by members that all have it')
   }
 
   /** What is armed still fires by itself. */

@@ -106,10 +106,12 @@ export class EnginesServer {
     return loadCursor({ get: (key) => this.backend.get(key), getMany: () => [], scan: () => [] })
   }
 
-  /** ViewTracking as this process knows it; undefined while it is switched off or not there. */
+  /** The view as this process knows it; undefined before there is one, or without ViewTracking. */
   get view(): readonly string[] | undefined {
     const { stack } = this
-    return stack?.layer(VIEW_TRACKING)?.flags.enabled ? stack.membership.members(stack.read()) : undefined
+    if (stack?.layer(VIEW_TRACKING) === undefined) return undefined
+    const members = stack.membership.members(stack.read())
+    return members.length > 0 ? members : undefined
   }
 
   private get stack(): Stack<TimedResult> | undefined {
