@@ -15,6 +15,11 @@ export interface ZelosLimits {
   readonly watchesMax: number
   /** Watches of one connection. Throws LIMIT_EXCEEDED. */
   readonly watchesPerConnectionMax: number
+  /**
+   * Nodes that are looked at for what one connection missed, if the changes themselves are not remembered any more. Those beyond
+   * it tell nothing: no error, only counted.
+   */
+  readonly comparedNodesMax: number
   /** Updates of this server that are in the log's hands, by count and bytes. Rejects with OVERLOADED. */
   readonly pendingUpdatesMax: number
   readonly pendingBytesMax: number
@@ -29,6 +34,7 @@ export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
   sessionsMax: 100_000,
   watchesMax: 1_000_000,
   watchesPerConnectionMax: 100_000,
+  comparedNodesMax: 2_000,
   pendingUpdatesMax: 50_000,
   pendingBytesMax: 64 << 20,
 }

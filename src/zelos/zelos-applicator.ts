@@ -29,6 +29,8 @@ export type SessionChange =
 export interface AppliedListener {
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void
   sessionChanged(change: SessionChange): void
+  /** Somebody else has written to Zelos' range: what is known of the tree no longer holds. */
+  forgotten(): void
 }
 
 export interface ApplicatorOptions {
@@ -97,6 +99,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   forget(): void {
     this.state.forget()
     this.applied = []
+    this.listener?.forgotten()
   }
 
   apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): UpdateResult {

@@ -7,9 +7,11 @@ import { type Entry, entryOf } from '../engine/entry.ts'
 import type { TimerService } from '../engine/timer-service.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
+import { ChangeHistory } from './change-history.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
 import { LimitGuard, type ZelosLimits } from './limits.ts'
+import { MissedEvents } from './missed-events.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { SessionRenewals } from './sessions/session-renewals.ts'
@@ -66,6 +68,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly guard: LimitGuard
   private readonly aclSchemes: ReadonlySet<OptionalScheme>
   private readonly watches: Watches
+  private readonly history = new ChangeHistory()
+  private readonly missed: MissedEvents
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
   private readonly encoder = new UpdateEncoder()
@@ -83,6 +87,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.guard = new LimitGuard(options.limits)
     this.aclSchemes = new Set(options.aclSchemes ?? ['digest'])
     this.watches = new Watches(this.guard)
+    const { history, reads, guard } = this
+    this.missed = new MissedEvents({ history, reads, guard, tree: options.applicator.tree, store: options.store })
     const { memberCount = () => 1, timerService } = options
     this.renewals = new SessionRenewals({
       clock: options.runtime.clock,
@@ -109,7 +115,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   /** Clients may come. Call when caught up. Throws FORMAT if another version of Zelos wrote the store. */
   startServing(): void {
     if (this.serving) return
-    this.applicator.counters(this.store.read())
+    this.history.startAt(this.applicator.counters(this.store.read()).zxid)
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.renewals.start()
@@ -246,11 +252,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   // ── watches and sessions ──────────────────────────────────────────────────────────────────────────────────────────────
 
   setWatches(sink: WatchSink, watches: WatchSet): void {
-    for (const path of watches.data) this.resetWatch(sink, path, 'data', watches.relativeZxid)
-    for (const path of watches.exist) this.resetWatch(sink, path, 'exist', watches.relativeZxid)
-    for (const path of watches.child) this.resetWatch(sink, path, 'child', watches.relativeZxid)
+    const { relativeZxid } = watches
     for (const path of watches.persistent ?? []) this.watches.addLasting('persistent', path, sink)
     for (const path of watches.recursive ?? []) this.watches.addLasting('recursive', path, sink)
+    const told = this.missed.tell(sink, watches, this.lastZxid)
+    for (const path of watches.data) if (!told.data.has(path)) this.resetWatch(sink, path, 'data', relativeZxid)
+    for (const path of watches.exist) if (!told.data.has(path)) this.resetWatch(sink, path, 'exist', relativeZxid)
+    for (const path of watches.child) if (!told.child.has(path)) this.resetWatch(sink, path, 'child', relativeZxid)
   }
 
   private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
@@ -283,7 +291,14 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
-    for (const change of changes) this.watches.fire(change, zxid)
+    for (const change of changes) {
+      this.history.note(change, zxid)
+      this.watches.fire(change, zxid)
+    }
+  }
+
+  forgotten(): void {
+    this.history.clear()
   }
 
   sessionChanged(change: SessionChange): void {
@@ -299,6 +314,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       ephemeralCount: counters.ephemerals,
       watchCount: watches.count,
       watchPathCount: watches.pathCount,
+      missedReplayed: this.missed.replayed,
+      missedCompared: this.missed.compared,
       sessionCount: counters.sessions,
       sessionsExpired: this.table.expired,
       sessionsReattached: this.table.reattached,

@@ -161,6 +161,9 @@ export interface ZelosStats {
   readonly ephemeralCount: number
   readonly watchCount: number
   readonly watchPathCount: number
+  /** Connections that came back with watches that stay: told every event they missed, and told what the nodes show. */
+  readonly missedReplayed: number
+  readonly missedCompared: number
   readonly sessionCount: number
   /** Since the start: sessions that ran out, and clients that came back to theirs. */
   readonly sessionsExpired: number

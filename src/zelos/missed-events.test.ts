@@ -1,0 +1,298 @@
+// Watches that stay, over a reconnect: the connection that comes back hears what one that never went has heard.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type HarnessOptions, OPEN, TestClient, ZelosHarness } from '../../test/support/zelos-harness.ts'
+import type { LocalStore } from '../store/local-store.ts'
+import { ManualTime } from '../store/manual-time.ts'
+import { openMemoryStore } from '../store/memory-store.ts'
+import type { UpdateOperation } from './requests.ts'
+import type { WatchSet } from './zelos.ts'
+import type { Acl, Zxid } from './znode.ts'
+
+const BOB_ONLY: readonly Acl[] = [{ perms: 31, scheme: 'digest', id: 'bob:x' }]
+
+function start(options: HarnessOptions = {}, store?: LocalStore): ZelosHarness {
+  const time = new ManualTime(queueMicrotask)
+  const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
+  return new ZelosHarness(store ?? openMemoryStore({ runtime: { clock: time, timers: time, random } }), {
+    ...options,
+    time,
+  })
+}
+
+function server(options: HarnessOptions = {}) {
+  const harness = start(options)
+  const { zelos } = harness
+  const comeBack = (since: Zxid, watches: Partial<WatchSet>): TestClient => {
+    const client = new TestClient(zelos)
+    zelos.setWatches(client, { data: [], exist: [], child: [], ...watches, relativeZxid: since })
+    return client
+  }
+  return { harness, zelos, comeBack, bob: harness.client() }
+}
+
+/** The same server after a restart: what it remembered is gone. */
+function restarted(harness: ZelosHarness, options: HarnessOptions = {}) {
+  harness.close()
+  const again = start(options, harness.store)
+  const comeBack = (since: Zxid, watches: Partial<WatchSet>): TestClient => {
+    const client = new TestClient(again.zelos)
+    again.zelos.setWatches(client, { data: [], exist: [], child: [], ...watches, relativeZxid: since })
+    return client
+  }
+  return { zelos: again.zelos, comeBack, bob: again.client() }
+}
+
+describe('changes that are remembered', () => {
+  it('are all told to a persistent watch, in their order and with their zxids, and it stays', () => {
+    const { zelos, comeBack, bob } = server()
+    bob.create('/a')
+    const since = zelos.lastZxid
+    const zxids = [
+      bob.setData('/a', null),
+      bob.setData('/a', null),
+      bob.create('/a/b'),
+      bob.setData('/a/b', null),
+      bob.delete('/a/b'),
+      bob.delete('/a'),
+      bob.create('/a'),
+    ].map(({ zxid }) => zxid)
+    const client = comeBack(since, { persistent: ['/a'] })
+    expect(client.events.map(({ type, zxid }) => [type, zxids.indexOf(zxid)])).toEqual([
+      ['dataChanged', 0],
+      ['dataChanged', 1],
+      ['childrenChanged', 2],
+      ['childrenChanged', 4],
+      ['deleted', 5],
+      ['created', 6],
+    ])
+    client.takeEvents()
+    bob.setData('/a', null)
+    expect(client.takeEvents()).toEqual(['dataChanged /a'])
+    expect(zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 0 })
+  })
+
+  it('below a node are all told to a recursive watch, those of its neighbours are not', () => {
+    const { zelos, comeBack, bob } = server()
+    bob.create('/a')
+    bob.create('/ab')
+    const since = zelos.lastZxid
+    for (const path of ['/a/b', '/a/b/c', '/ab/c']) bob.create(path)
+    bob.delete('/a/b/c')
+    bob.setData('/ab', null)
+    bob.setData('/a', null)
+    expect(comeBack(since, { recursive: ['/a'] }).takeEvents()).toEqual([
+      'created /a/b',
+      'created /a/b/c',
+      'deleted /a/b/c',
+      'dataChanged /a',
+    ])
+  })
+
+  it('use up a one-shot watch of the same path, which does not fire a second time and is not set', () => {
+    const { zelos, comeBack, bob } = server()
+    bob.create('/a')
+    bob.create('/b')
+    const since = zelos.lastZxid
+    bob.setData('/a', null)
+    bob.create('/a/x')
+    bob.setData('/b', null)
+    const client = comeBack(since, { data: ['/a', '/b'], child: ['/a'], persistent: ['/a'] })
+    expect(client.takeEvents()).toEqual(['dataChanged /a', 'childrenChanged /a', 'dataChanged /b'])
+    expect([zelos.hasWatch(client, '/a', 'data'), zelos.hasWatch(client, '/a', 'persistent')]).toEqual([false, true])
+  })
+
+  it('of a node that the client may not read are not told', () => {
+    const { zelos, comeBack, bob } = server()
+    bob.authenticate({ scheme: 'digest', id: 'bob:x' })
+    const since = zelos.lastZxid
+    bob.create('/secret', { acl: BOB_ONLY })
+    bob.create('/secret/open', { acl: OPEN })
+    bob.delete('/secret/open')
+    bob.delete('/secret')
+    expect(comeBack(since, { recursive: ['/'], persistent: ['/secret'] }).takeEvents()).toEqual([
+      'created /secret/open',
+      'deleted /secret/open',
+    ])
+  })
+
+  it('begin with the start of the server; nothing is told of what was seen before', () => {
+    const { harness, zelos, bob } = server()
+    bob.create('/a')
+    const since = zelos.lastZxid
+    const again = restarted(harness)
+    expect(again.comeBack(since, { persistent: ['/a'], recursive: ['/'] }).takeEvents()).toEqual([])
+    again.bob.setData('/a', null)
+    again.bob.setData('/a', null)
+    expect(again.comeBack(again.zelos.lastZxid - 1, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+  })
+
+  it('begin anew behind a path that is too long to be remembered', () => {
+    const { zelos, comeBack, bob } = server()
+    const since = zelos.lastZxid
+    bob.create(`/${'long'.repeat(20_000)}`)
+    bob.create('/a')
+    expect(comeBack(since, { persistent: ['/a'] }).takeEvents()).toEqual(['created /a'])
+    expect(zelos.stats.missedReplayed).toBe(1)
+    bob.create(`/${'long'.repeat(30_000)}`)
+    const later = zelos.lastZxid
+    bob.setData('/a', null)
+    expect(comeBack(later, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+    expect(zelos.stats).toMatchObject({ missedReplayed: 2, missedCompared: 0 })
+    comeBack(since, { persistent: ['/a'] })
+    expect(zelos.stats).toMatchObject({ missedReplayed: 2, missedCompared: 1 })
+  })
+})
+
+describe('after a restart', () => {
+  it('the nodes show what happened to them last: created, changed, other children, or gone', () => {
+    const { harness, zelos, bob } = server()
+    for (const path of ['/same', '/changed', '/parent', '/gone', '/gone/too', '/again']) bob.create(path)
+    bob.create('/parent/child')
+    const since = zelos.lastZxid
+    bob.setData('/changed', null)
+    bob.setData('/changed', null)
+    bob.delete('/parent/child')
+    bob.create('/new')
+    bob.setData('/new', null)
+    bob.delete('/gone/too')
+    bob.delete('/gone')
+    bob.delete('/again')
+    bob.create('/again')
+    const { zelos: later, comeBack } = restarted(harness)
+    const persistent = ['/same', '/changed', '/parent', '/gone', '/gone/too', '/again', '/new']
+    const client = comeBack(since, { persistent })
+    expect(client.takeEvents()).toEqual([
+      'dataChanged /changed',
+      'childrenChanged /parent',
+      'created /new',
+      'dataChanged /new',
+      'created /again',
+      'deleted /gone',
+      'deleted /gone/too',
+    ])
+    expect(later.stats).toMatchObject({ missedReplayed: 0, missedCompared: 1 })
+    expect(persistent.every((path) => later.hasWatch(client, path, 'persistent'))).toBe(true)
+  })
+
+  it('nobody is told that a node is gone whose neighbourhood has not changed', () => {
+    const { harness, zelos, bob } = server()
+    bob.create('/a')
+    const since = zelos.lastZxid
+    bob.setData('/a', null)
+    const { comeBack } = restarted(harness)
+    expect(comeBack(since, { persistent: ['/never', '/a/never'], recursive: ['/no'] }).takeEvents()).toEqual([])
+  })
+
+  it('a recursive watch hears of what is there, not of what was deleted below it, and only what it may read', () => {
+    const { harness, zelos, bob } = server()
+    bob.authenticate({ scheme: 'digest', id: 'bob:x' })
+    for (const path of ['/a', '/a/b', '/a/b/c']) bob.create(path)
+    const since = zelos.lastZxid
+    bob.delete('/a/b/c')
+    bob.setData('/a/b', null)
+    bob.create('/a/d')
+    bob.create('/a/d/secret', { acl: BOB_ONLY })
+    bob.create('/elsewhere')
+    const { comeBack } = restarted(harness)
+    expect(comeBack(since, { recursive: ['/a', '/a/d'], persistent: ['/a/d'] }).takeEvents()).toEqual([
+      'dataChanged /a/b',
+      'created /a/d',
+      'childrenChanged /a/d',
+    ])
+  })
+
+  it('no more nodes are looked at than the limit, which is counted', () => {
+    const { harness, zelos, bob } = server()
+    const since = zelos.lastZxid
+    bob.create('/a')
+    for (let i = 0; i < 10; i++) bob.create(`/a/${i}`)
+    const { zelos: later, comeBack } = restarted(harness, { limits: { comparedNodesMax: 9 } })
+    expect(comeBack(since, { recursive: ['/a'] }).takeEvents()).toEqual(['created /a'])
+    expect(later.stats.limitsExceeded.comparedNodesMax).toBe(1)
+    expect(comeBack(since, { recursive: ['/a/1', '/a/2'] }).takeEvents()).toEqual(['created /a/1', 'created /a/2'])
+  })
+
+  it('what somebody else has written to the store is not taken for remembered', () => {
+    const { harness, zelos, comeBack, bob } = server()
+    bob.create('/a')
+    const since = zelos.lastZxid
+    bob.setData('/a', null)
+    harness.applicator.forget()
+    bob.setData('/a', null)
+    expect(comeBack(since, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+    expect(zelos.stats).toMatchObject({ missedReplayed: 0, missedCompared: 1 })
+  })
+})
+
+// ── a connection that goes and comes back, and one that stays ───────────────────────────────────────────────────────────
+
+const path = fc.constantFrom('/', '/a', '/b', '/a/a', '/a/b', '/b/a', '/a/a/a', '/ab')
+const operation: fc.Arbitrary<UpdateOperation> = fc.oneof(
+  fc.record({
+    op: fc.constant('create' as const),
+    path,
+    data: fc.constant(null),
+    acl: fc.constantFrom(OPEN, OPEN, OPEN, BOB_ONLY),
+    flags: fc.constantFrom(0, 0, 1),
+  }),
+  fc.record({ op: fc.constant('delete' as const), path, version: fc.constantFrom(-1, -1, 0) }),
+  fc.record({
+    op: fc.constant('setData' as const),
+    path,
+    data: fc.constant(null),
+    version: fc.constantFrom(-1, -1, 0),
+  }),
+)
+const step = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ write: fc.array(operation, { minLength: 1, maxLength: 3 }) }) },
+  { weight: 2, arbitrary: fc.constant('go' as const) },
+  { weight: 2, arbitrary: fc.constant('come back' as const) },
+  { weight: 1, arbitrary: fc.constant('end of a session' as const) },
+)
+
+describe('a connection that goes and comes back', () => {
+  it('hears the same events in the same order as one that stays', () => {
+    const some = fc.uniqueArray(path, { maxLength: 3 })
+    fc.assert(
+      fc.property(some, some, fc.array(step, { maxLength: 40 }), (persistent, recursive, steps) => {
+        const { harness, zelos } = server()
+        let writer = harness.client().authenticate({ scheme: 'digest', id: 'bob:x' })
+        const staying = new TestClient(zelos)
+        let going: TestClient | undefined
+        const heard: TestClient['events'][number][] = []
+        let seen = zelos.lastZxid
+        const watch = (client: TestClient) =>
+          zelos.setWatches(client, { relativeZxid: seen, data: [], exist: [], child: [], persistent, recursive })
+        const leave = () => {
+          if (going === undefined) return
+          heard.push(...going.events)
+          zelos.removeSink(going)
+          going = undefined
+          seen = zelos.lastZxid
+        }
+        const comeBack = () => {
+          if (going !== undefined) return
+          going = new TestClient(zelos)
+          watch(going)
+        }
+        watch(staying)
+        comeBack()
+        for (const one of steps) {
+          if (one === 'go') leave()
+          else if (one === 'come back') comeBack()
+          else if (one === 'end of a session') {
+            writer.close()
+            writer = harness.client().authenticate({ scheme: 'digest', id: 'bob:x' })
+          } else if (one.write.length === 1) writer.write(one.write[0] as UpdateOperation)
+          else writer.multi(...one.write)
+        }
+        comeBack()
+        leave()
+        expect(heard).toEqual(staying.events)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})

@@ -1,0 +1,204 @@
+// What a connection that comes back is told of the time it was away, for watches that stay. From the remembered changes it hears
+// every event, as if it had been there; of a time that is not remembered (before this server started, or too many changes ago)
+// it hears what the nodes themselves show. Sets no watches.
+
+import type { ReadTx } from '../store/local-store.ts'
+import type { ChangeHistory } from './change-history.ts'
+import type { CommittedReads } from './committed-reads.ts'
+import type { LimitGuard } from './limits.ts'
+import { OPEN_ACL } from './tree/acl-rules.ts'
+import { childOf, parentOf, ROOT } from './tree/node-path.ts'
+import type { NodeTree } from './tree/node-tree.ts'
+import { deliver } from './watches.ts'
+import type { WatchEventType, WatchSet, WatchSink } from './zelos.ts'
+import type { Acl, ZNode, Zxid } from './znode.ts'
+
+export interface MissedEventsContext {
+  readonly history: ChangeHistory
+  readonly reads: CommittedReads
+  readonly tree: NodeTree
+  readonly store: { read(): ReadTx }
+  readonly guard: LimitGuard
+}
+
+/** Paths of which events were told: a one-shot watch of them has fired with it. */
+export interface Told {
+  /** created, deleted or dataChanged */
+  readonly data: ReadonlySet<string>
+  /** childrenChanged or deleted */
+  readonly child: ReadonlySet<string>
+}
+
+interface Missed {
+  readonly type: WatchEventType
+  readonly path: string
+  readonly zxid: Zxid
+  readonly acl: readonly Acl[]
+}
+
+const NOTHING: Told = { data: new Set(), child: new Set() }
+
+export class MissedEvents {
+  /** Connections that were told every event, and those that were told what the nodes show. */
+  replayed = 0
+  compared = 0
+  private readonly context: MissedEventsContext
+
+  constructor(context: MissedEventsContext) {
+    this.context = context
+  }
+
+  /** Events after `relativeZxid`, in the order of their zxids. `last`: of the newest update. */
+  tell(sink: WatchSink, watches: WatchSet, last: Zxid): Told {
+    const { relativeZxid: since, persistent = [], recursive = [] } = watches
+    if (persistent.length + recursive.length === 0 || since >= last) return NOTHING
+    const telling = new Telling(sink)
+    const { history } = this.context
+    if (history.reaches(since, last)) {
+      this.replayed++
+      replay(history, since, new Set(persistent), new Set(recursive), telling)
+    } else {
+      this.compared++
+      const comparison = new Comparison(this.context, since, last)
+      for (const path of new Set(persistent)) comparison.ofNode(path)
+      for (const path of new Set(recursive)) comparison.ofTree(path)
+      for (const { type, path, acl, zxid } of comparison.inOrder()) telling.tell(type, path, acl, zxid)
+    }
+    return telling
+  }
+}
+
+class Telling implements Told {
+  readonly data = new Set<string>()
+  readonly child = new Set<string>()
+  private readonly sink: WatchSink
+
+  constructor(sink: WatchSink) {
+    this.sink = sink
+  }
+
+  tell(type: WatchEventType, path: string, acl: readonly Acl[], zxid: Zxid): void {
+    if (!deliver(this.sink, type, path, acl, zxid)) return
+    if (type !== 'childrenChanged') this.data.add(path)
+    if (type === 'childrenChanged' || type === 'deleted') this.child.add(path)
+  }
+}
+
+/** As Watches.fire would have told the sink. */
+function replay(
+  history: ChangeHistory,
+  since: Zxid,
+  persistent: ReadonlySet<string>,
+  recursive: ReadonlySet<string>,
+  telling: Telling,
+): void {
+  history.forEachSince(since, commonPrefix([...persistent, ...recursive]), (change, zxid) => {
+    const { type, path, acl, parentAcl = OPEN_ACL } = change
+    if (persistent.has(path) || isAtOrBelow(path, recursive)) telling.tell(type, path, acl, zxid)
+    if (type === 'dataChanged') return
+    const parent = parentOf(path)
+    if (persistent.has(parent)) telling.tell('childrenChanged', parent, parentAcl, zxid)
+  })
+}
+
+function isAtOrBelow(path: string, tops: ReadonlySet<string>): boolean {
+  if (tops.size === 0) return false
+  for (let at = path; !tops.has(at); at = parentOf(at)) if (at === ROOT) return false
+  return true
+}
+
+function commonPrefix(paths: readonly string[]): string {
+  let prefix = paths[0] ?? ''
+  for (const path of paths) {
+    let length = Math.min(prefix.length, path.length)
+    while (prefix.slice(0, length) !== path.slice(0, length)) length--
+    prefix = prefix.slice(0, length)
+  }
+  return prefix
+}
+
+/** Tells from zxids in the nodes what has happened to them: the last change of each kind, not those before it. */
+class Comparison {
+  private readonly context: MissedEventsContext
+  private readonly since: Zxid
+  private readonly last: Zxid
+  private readonly missed: Missed[] = []
+  /** Paths that were looked at for events of their own data. */
+  private readonly seen = new Set<string>()
+  private nodesLeft: number
+
+  constructor(context: MissedEventsContext, since: Zxid, last: Zxid) {
+    this.context = context
+    this.since = since
+    this.last = last
+    this.nodesLeft = context.guard.limits.comparedNodesMax
+  }
+
+  inOrder(): readonly Missed[] {
+    return this.missed.sort((a, b) => a.zxid - b.zxid)
+  }
+
+  ofNode(path: string): void {
+    const node = this.context.reads.node(path)
+    if (node === undefined) return this.absent(path)
+    this.ownEvents(path, node)
+    const { pzxid } = node
+    if (pzxid > this.since && pzxid > node.czxid) this.add('childrenChanged', path, pzxid, node)
+  }
+
+  /** Stops at the limit: of nodes beyond it nothing is told. What was deleted below the top is not known. */
+  ofTree(top: string): void {
+    const node = this.context.reads.node(top)
+    if (node === undefined) return this.absent(top)
+    const waiting: [path: string, node: ZNode][] = [[top === '' ? ROOT : top, node]]
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [path, found] = next
+      this.ownEvents(path, found)
+      if (!this.push(waiting, path, found)) return
+    }
+  }
+
+  private push(waiting: [path: string, node: ZNode][], parent: string, { numChildren }: ZNode): boolean {
+    if (numChildren === 0) return true
+    const { guard, tree, store } = this.context
+    this.nodesLeft -= numChildren
+    if (this.nodesLeft < 0) {
+      const { comparedNodesMax } = guard.limits
+      guard.check('comparedNodesMax', comparedNodesMax - this.nodesLeft)
+      return false
+    }
+    const reader = store.read()
+    for (const name of tree.children(reader, parent, Number.MAX_SAFE_INTEGER) ?? []) {
+      const path = childOf(parent, name)
+      const child = tree.read(reader, path)
+      if (child !== undefined) waiting.push([path, child])
+    }
+    return true
+  }
+
+  private ownEvents(path: string, node: ZNode): void {
+    if (this.seen.has(path)) return
+    this.seen.add(path)
+    const { czxid, mzxid } = node
+    if (czxid > this.since) this.add('created', path, czxid, node)
+    if (mzxid > this.since && mzxid > czxid) this.add('dataChanged', path, mzxid, node)
+  }
+
+  /** It may have been there: then the children of its nearest ancestor have changed. */
+  private absent(path: string): void {
+    if (this.seen.has(path) || path === ROOT) return
+    this.seen.add(path)
+    let at = parentOf(path)
+    let ancestor = this.context.reads.node(at)
+    while (ancestor === undefined && at !== ROOT) {
+      at = parentOf(at)
+      ancestor = this.context.reads.node(at)
+    }
+    if (ancestor === undefined || ancestor.pzxid <= this.since) return
+    this.missed.push({ type: 'deleted', path, zxid: this.last, acl: OPEN_ACL })
+  }
+
+  private add(type: WatchEventType, path: string, zxid: Zxid, node: ZNode): void {
+    this.missed.push({ type, path, zxid, acl: this.context.reads.aclOf(node) })
+  }
+}
