@@ -545,6 +545,22 @@ describe('the view', () => {
     cluster.advance(12_000)
     expect(a.engine.alarms()).toEqual([])
   })
+
+  it('holds the log for a sole member also at a server that was sent away, while the engine is disabled', async () => {
+    const { cluster, servers } = clusterOf('a', 'b')
+    const [a, b] = servers as [ViewServer, ViewServer]
+    cluster.advance(6_000)
+    void b.engine.leave('a')
+    cluster.advance(1_000)
+    expect(b.engine.providesMembership.members(b.tx)).toEqual(['b'])
+    b.enable(false)
+    const before = a.trimPrefix
+    a.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
+    for (let i = 0; i < 20; i++) b.write(`w${i}`)
+    a.flush()
+    cluster.advance(12_000)
+    expect(a.trimPrefix).toBe(before)
+  })
 })
 
 it('refuses to be made with a silence that a few lost heartbeats would fill', () => {

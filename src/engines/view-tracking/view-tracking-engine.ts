@@ -250,8 +250,10 @@ export class ViewTrackingEngine extends EngineLayer {
   // What is passed down can't be taken back. So while the switch is off, or not yet loaded, that is only what was applied
   // since the start: past it the members' positions will count, should the switch be on by then.
   private release(): void {
-    // Off with several members nobody knows how far the others are: nothing more is released.
-    const bound = this.flags.enabled || this.view.ids.length > 1 ? this.view.released : this.applied
+    // While it is off nobody knows how far the others are: with any other member nothing more is released.
+    const { ids } = this.view
+    const others = ids.length > 1 || (ids.length === 1 && ids[0] !== this.context.serverId)
+    const bound = this.flags.enabled || others ? this.view.released : this.applied
     const allowed = Math.min(this.allowedAbove, bound) as LogPos
     if (allowed <= this.passedDown) return
     this.passedDown = allowed
