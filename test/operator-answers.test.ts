@@ -146,12 +146,9 @@ describeWith(peers.zookeeper, 'beside a real ZooKeeper', () => {
       expect(mine?.filter((name) => !newer.test(name as string) && !theirs?.includes(name))).toEqual([])
       const absent = theirs?.slice(0, theirs.indexOf('zk_proposal_count')).filter((name) => !mine?.includes(name))
       expect(absent?.sort()).toEqual(
-        [
-          'connection_drop_probability',
-          'non_mtls_local_conn_count',
-          'non_mtls_remote_conn_count',
-          'outstanding_tls_handshake',
-        ].map((name) => `zk_${name}`),
+        ['non_mtls_local_conn_count', 'non_mtls_remote_conn_count', 'outstanding_tls_handshake'].map(
+          (name) => `zk_${name}`,
+        ),
       )
     },
   )

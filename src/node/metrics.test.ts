@@ -43,6 +43,7 @@ const server = (connections: number, limitsHit: Record<string, number>): ZooKeep
       limitsHit,
       closes: {},
     },
+    access: { stats: { refusals: {} }, connections: {}, readOnly: {} },
   }) as unknown as ZooKeeperServer
 
 describe('metrics', () => {

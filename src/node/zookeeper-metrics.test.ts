@@ -12,6 +12,7 @@ import {
   ZooKeeperHarness,
 } from '../../test/support/zookeeper-harness.ts'
 import { EMPTY_HISTOGRAM, histogramOf } from '../base/latency-histogram.ts'
+import type { Refusal } from '../zookeeper/access-stats.ts'
 import { OP } from '../zookeeper/codec/opcodes.ts'
 import type { WireRequest } from '../zookeeper/codec/wire-requests.ts'
 import { SERVER_FIGURES, SERVER_SUMMARIES } from '../zookeeper/server-metrics.ts'
@@ -67,6 +68,11 @@ class Scene {
 }
 
 type Drive = (scene: Scene) => void
+
+const refused =
+  (reason: Refusal): Drive =>
+  ({ harness }) =>
+    harness.server.access.stats.refused(reason)
 
 const stored =
   (facts: Partial<StorageFacts>): Drive =>
@@ -142,6 +148,16 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   max_client_response_size: ({ harness }) => void harness.client().ask(getData('/')),
   min_client_response_size: reset,
   auth_failed_count: authFails,
+  connection_drop_probability: ({ harness }) => {
+    harness.server.access.connections.dropProbability = 0.5
+  },
+  throttled_ops: refused('request-throttle'),
+  stale_requests_dropped: refused('stale-request'),
+  unsuccessful_handshake: refused('tls-certificate'),
+  tls_handshake_exceeded: refused('tls-handshakes-max'),
+  ensemble_auth_fail: refused('ensemble-name'),
+  ensemble_auth_success: ({ harness }) => void harness.server.access.stats.ensembleNamesRight++,
+  ensemble_auth_skip: ({ harness }) => void harness.server.access.stats.ensembleNamesAbsent++,
   bytes_received_count: request,
   connection_request_count: request,
   connection_rejected: tooMany,

@@ -45,10 +45,10 @@ export function answerFourLetterWord(firstInt32: number, server: ServerView, tai
   return ANSWERS[word](server, tail)
 }
 
-function isAllowed(word: FourLetterWord, { options, readOnly }: ServerView): boolean {
+function isAllowed(word: FourLetterWord, { options, access }: ServerView): boolean {
   const words: readonly string[] = options.fourLetterWords ?? DEFAULT_FOUR_LETTER_WORDS
   // Without these, ZooKeeper's own scripts and read-only clients know nothing of a server.
-  if (word === 'srvr' || (word === 'isro' && readOnly)) return true
+  if (word === 'srvr' || (word === 'isro' && access.options.readOnlyMode)) return true
   return words.includes('*') || words.includes(word)
 }
 

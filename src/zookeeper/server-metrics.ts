@@ -2,6 +2,7 @@
 // ZooKeeper counts and this server can't is in docs/zookeeper-metrics.md, with the reason.
 
 import { EMPTY_HISTOGRAM, type HistogramSnapshot, histogramOf } from '../base/latency-histogram.ts'
+import type { Refusal } from './access-stats.ts'
 import type { StorageFacts } from './server-options.ts'
 import type { ServerView } from './server-view.ts'
 
@@ -41,6 +42,11 @@ function summary(name: string, help: string, read: ServerSummary['read'], quanti
   return { kind: 'summary', name, help, quantiles, read }
 }
 
+function refusals(name: string, help: string, ...reasons: readonly Refusal[]): ServerFigure {
+  const read: Read = ({ access }) => reasons.reduce((sum, reason) => sum + access.stats.refusals[reason], 0)
+  return counter(name, help, read)
+}
+
 export const SERVER_FIGURES: readonly ServerFigure[] = [
   gauge('min_latency', 'Shortest time of a request, ms.', ({ stats }) => Math.round(stats.latency.minMs)),
   gauge('avg_latency', 'Mean time of a request, ms.', ({ stats }) => stats.latency.averageMs, true),
@@ -64,14 +70,21 @@ export const SERVER_FIGURES: readonly ServerFigure[] = [
   gauge('last_client_response_size', 'Bytes of the last reply; -1: none yet.', ({ stats }) => stats.responses.last),
   gauge('max_client_response_size', 'Bytes of the largest reply; -1: none yet.', ({ stats }) => stats.responses.max),
   gauge('min_client_response_size', 'Bytes of the smallest reply; -1: none yet.', ({ stats }) => stats.responses.min),
+  gauge(
+    'connection_drop_probability',
+    'Chance that a new session is refused.',
+    ({ access }) => access.connections.dropProbability,
+    true,
+  ),
   gauge('auth_failed_count', 'Authentications that failed.', ({ stats }) => stats.authFailures),
 
   counter('bytes_received_count', 'Bytes received from clients.', ({ stats }) => stats.bytesReceived),
   counter('connection_request_count', 'Connections accepted.', ({ stats }) => stats.connectionsAccepted),
   counter(
     'connection_rejected',
-    'Connections refused because there were too many.',
-    ({ stats: { limitsHit } }) => limitsHit.connectionsMax + limitsHit.connectionsPerIpMax,
+    'Connections and sessions refused because there were too many.',
+    ({ stats: { limitsHit }, access }) =>
+      limitsHit.connectionsMax + limitsHit.connectionsPerIpMax + access.stats.refusals['connection-throttle'],
   ),
   counter('connection_drop_count', 'Connections that the client ended.', ({ stats }) => stats.closes.client),
   counter(
@@ -85,12 +98,34 @@ export const SERVER_FIGURES: readonly ServerFigure[] = [
     ({ stats }) => stats.limitsHit.handshakeMs,
   ),
   counter('stale_sessions_expired', 'Sessions that ran out.', ({ zelos }) => zelos.stats.sessionsExpired),
-  counter('large_requests_rejected', 'Requests that were too large.', ({ stats }) => stats.limitsHit.frameBytesMax),
+  counter(
+    'large_requests_rejected',
+    'Requests that were too large.',
+    ({ stats, access }) => stats.limitsHit.frameBytesMax + access.stats.refusals['large-request'],
+  ),
   counter(
     'request_throttle_wait_count',
-    'Times that a client was not read from until requests of its were answered.',
-    ({ stats: { limitsHit } }) => limitsHit.outstandingMax + limitsHit.outstandingBytesMax,
+    'Times that requests waited, or a client was not read from, until others were answered.',
+    ({ stats: { limitsHit }, access }) =>
+      limitsHit.outstandingMax + limitsHit.outstandingBytesMax + access.stats.throttleWaits,
   ),
+  refusals('throttled_ops', 'Requests that waited too long for their turn.', 'request-throttle'),
+  refusals('stale_requests_dropped', 'Requests whose connection was gone when their turn came.', 'stale-request'),
+  refusals(
+    'unsuccessful_handshake',
+    'TLS connections that did not come about.',
+    'tls-handshake',
+    'tls-certificate',
+    'tls-plain-text',
+  ),
+  refusals('tls_handshake_exceeded', 'TLS connections closed because too many were under way.', 'tls-handshakes-max'),
+  refusals('ensemble_auth_fail', 'Clients that named another ensemble.', 'ensemble-name'),
+  counter(
+    'ensemble_auth_success',
+    'Clients that named this ensemble.',
+    ({ access }) => access.stats.ensembleNamesRight,
+  ),
+  counter('ensemble_auth_skip', 'Clients that named no ensemble.', ({ access }) => access.stats.ensembleNamesAbsent),
   counter('response_bytes', 'Bytes of replies.', ({ stats }) => stats.responses.bytes),
   counter('watch_bytes', 'Bytes of watch events.', ({ stats }) => stats.watchBytes),
   counter('insecure_admin_count', 'Connections to the AdminServer without TLS.', ({ stats }) => stats.adminConnections),

@@ -5,6 +5,7 @@ import type { Connection } from '../runtime/network.ts'
 import type { SessionRecord } from '../zelos/requests.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { Identity, Zxid } from '../zelos/znode.ts'
+import type { AccessControl } from './access-control.ts'
 import type { ClientLimits, ZooKeeperServerOptions } from './server-options.ts'
 import type { LatencyStats, ServerStats } from './server-stats.ts'
 
@@ -41,7 +42,8 @@ export interface ServerView {
   readonly connections: ReadonlySet<ConnectionView>
   readonly outstanding: number
   readonly startedMs: number
-  /** No updates are taken at the moment. */
+  readonly access: Pick<AccessControl, 'options' | 'stats' | 'connections'>
+  /** No updates are taken at the moment, and there are clients who only read. */
   readonly readOnly: boolean
   /** Of the words gtmk and stmk; it has no effect. A signed 64-bit number. */
   traceMask: bigint

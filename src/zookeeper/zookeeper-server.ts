@@ -1,7 +1,6 @@
 // A ZooKeeper protocol server in front of one Zelos database: listens, admits and counts connections, sends what they wrote
 // once per turn of the event loop, drains. Owns no data.
 
-import { createHash } from 'node:crypto'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, ConnectionEvents, Listener } from '../runtime/network.ts'
 import type { Runtime, Timer } from '../runtime/runtime.ts'
@@ -83,7 +82,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   }
 
   get readOnly(): boolean {
-    return false
+    return this.access.readOnly.isOn
   }
 
   get outstanding(): number {
@@ -197,10 +196,8 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   }
 
   identify(scheme: string, credential: Uint8Array): readonly Identity[] | undefined {
-    if (scheme !== 'digest') return scheme === 'ip' ? [] : undefined
-    const text = Buffer.from(credential).toString('utf8')
-    const hash = createHash('sha1').update(text, 'utf8').digest('base64')
-    return [{ scheme, id: `${text.split(':', 1)[0]}:${hash}` }]
+    const outcome = this.access.authentication.authenticate(scheme, credential, undefined)
+    return outcome.kind === 'accepted' ? outcome.identities : undefined
   }
 
   answerWord(firstInt32: number, tail: Uint8Array): string | undefined {
