@@ -56,14 +56,17 @@ async function serve(flags: ServeFlags): Promise<void> {
 
 async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | undefined): Promise<Server> {
   // Loaded here, since every other command does without.
-  const [{ openServer }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
+  const [{ openServer }, { accessOptions, tlsOptions }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
     import('../node/open-server.ts'),
+    import('../node/access-options.ts'),
     import('../node/create-logger.ts'),
     import('../node/full-disk.ts'),
   ])
   const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
   const logger = createLogger(values.logLevel, values.logFormat)
   for (const note of zooCfg?.notes ?? []) logger.warn({}, note)
+  const tls = tlsOptions(values)
+  const access = await accessOptions(values)
   const opening = openServer({
     dataDir: values.dataDir,
     databases: values.databases,
@@ -78,6 +81,8 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
         connectionsPerIpMax: values.maxConnectionsPerIp,
         frameBytesMax: values.maxRequestBytes,
       },
+      access,
+      ...(tls !== undefined && { tls }),
       slowMs: values.slowMs,
       fourLetterWords: values.fourLetterWords,
       ...(zooCfg !== undefined && { initialConfiguration: zooCfg.text }),
@@ -156,13 +161,14 @@ function startUpJson(server: Server): string {
 }
 
 function startUpText(server: Server, dataDir: string): string {
-  const { zookeeper, metrics, api, admin } = server.addresses
+  const { zookeeper, secure, metrics, api, admin } = server.addresses
   const { ready, databases } = server.status()
   const stopped = Object.entries(databases).filter(([, { state }]) => state !== 'serving')
   const lines = [
     `delos ${productVersion()} ${ready ? 'is ready' : 'runs, but is not ready'}, data in ${dataDir}`,
     ...stopped.map(([name, { state, failure }]) => `  ${name} is ${state}: ${failure ?? 'see the log'}`),
     zookeeper === undefined ? '' : `  ZooKeeper clients  ${zookeeper}   (try: zkCli.sh -server ${zookeeper})`,
+    secure === undefined ? '' : `  the same by TLS    ${secure}`,
     metrics === undefined ? '' : `  Prometheus         http://${metrics}/metrics`,
     api === undefined ? '' : `  HTTP API           http://${api}/v1/status`,
     admin === undefined ? '' : `  AdminServer        http://${admin}/commands`,

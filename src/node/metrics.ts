@@ -234,6 +234,29 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
     family(['limit'], () => perKey('limit', zookeeper()?.stats.limitsHit), [
       ['counter', 'delos_zookeeper_limit_exceeded_total', 'Times a client met a limit.', asItIs],
     ]),
+    family(['reason'], () => perKey('reason', zookeeper()?.access.stats.refusals), [
+      ['counter', 'delos_zookeeper_refused_total', 'Clients and requests that were refused, by reason.', asItIs],
+    ]),
+    family([], () => present(zookeeper()?.access), [
+      [
+        'counter',
+        'delos_zookeeper_authentications_total',
+        'Authentications that gave an identity.',
+        (access) => access.stats.authentications,
+      ],
+      [
+        'counter',
+        'delos_zookeeper_throttle_waits_total',
+        'Requests that waited for their turn.',
+        (access) => access.stats.throttleWaits,
+      ],
+      [
+        'counter',
+        'delos_zookeeper_read_only_sessions_total',
+        'Sessions that only read.',
+        (access) => access.readOnly.sessionsOpened,
+      ],
+    ]),
     family(['reason'], () => perKey('reason', zookeeper()?.stats.closes), [
       ['counter', 'delos_zookeeper_closed_connections_total', 'Connections closed, by reason.', asItIs],
     ]),

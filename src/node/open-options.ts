@@ -6,7 +6,9 @@ import type { Applicator } from '../engine/engine.ts'
 import type { EngineFactory, Stack } from '../engine/stack.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { DEFAULT_ZELOS_LIMITS, type ZelosLimits } from '../zelos/limits.ts'
+import type { AccessOptions } from '../zookeeper/access-options.ts'
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../zookeeper/server-options.ts'
+import type { ClientTlsOptions } from './client-tls.ts'
 import type { LogRetention } from './open-database.ts'
 
 /** A database of your own: an applicator and a name. */
@@ -36,6 +38,10 @@ export interface ZooKeeperOptions {
   readonly initialConfiguration?: string
   /** Of the connections, and of the database behind them. */
   readonly limits?: Partial<ClientLimits & ZelosLimits>
+  /** Authentication, throttles, read-only sessions. Default: as ZooKeeper without configuration. */
+  readonly access?: Partial<AccessOptions>
+  /** Default: no TLS. */
+  readonly tls?: ClientTlsOptions
 }
 
 export interface HttpOptions {
@@ -78,6 +84,7 @@ export function checkOptions(options: ServerOptions): string {
     ...outOfRange('log.retentionHours', log?.retentionHours, COUNT, false),
     ...outOfRange('log.retentionBytes', log?.retentionBytes, COUNT),
     ...badPort('zookeeper.port', zookeeper.port),
+    ...badPort('zookeeper.tls.port', zookeeper.tls?.port),
     ...badPort('metrics.port', metrics?.port),
     ...badPort('api.port', api?.port),
     ...badPort('admin.port', admin?.port),

@@ -5,15 +5,20 @@ import { DelosError } from '../base/delos-error.ts'
 import type { Applicator } from '../engine/engine.ts'
 import type { EngineFactory, Stack } from '../engine/stack.ts'
 import { type Logger, SILENT_LOGGER } from '../runtime/logger.ts'
+import type { Listener } from '../runtime/network.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
+import type { TlsRefusal } from '../runtime/node-tls-network.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { DataDirectory } from '../store/data-directory.ts'
 import type { UpdateResult } from '../zelos/requests.ts'
+import type { OptionalScheme } from '../zelos/tree/acl-schemes.ts'
 import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
+import { DEFAULT_ACCESS } from '../zookeeper/access-options.ts'
 import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-options.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { type AdminToken, openAdminToken } from './admin-token.ts'
+import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
 import { connectionRoom } from './connection-room.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
@@ -29,6 +34,8 @@ import { productVersion } from './version.ts'
 /** Bound addresses, `host:port`; a listener that is off is absent. */
 export interface ServerAddresses {
   readonly zookeeper?: string
+  /** By TLS. */
+  readonly secure?: string
   readonly metrics?: string
   readonly api?: string
   /** ZooKeeper's AdminServer. */
@@ -60,7 +67,7 @@ export interface ServerParts {
 const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
 const DRAIN_MS = 5000
 /** In the order in which they are shown. */
-const LISTENERS = ['zookeeper', 'metrics', 'api', 'admin'] as const satisfies (keyof ServerAddresses)[]
+const LISTENERS = ['zookeeper', 'secure', 'metrics', 'api', 'admin'] as const satisfies (keyof ServerAddresses)[]
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
@@ -91,6 +98,7 @@ class RunningServer implements Server {
   private directory: DataDirectory | undefined
   private zelos: ZelosDatabase | undefined
   private zookeeper: ZooKeeperServer | undefined
+  private tls: ClientTls | undefined
   private readonly http: HttpListener[] = []
   private opened = false
   private closing: Promise<void> | undefined
@@ -168,28 +176,48 @@ class RunningServer implements Server {
     const { membership, timerService } = stack
     const memberCount = () => membership.members(stack.read()).length
     const { runtime } = this
-    this.zelos = new ZelosDatabase({ runtime, applicator, log: stack, store: stack, limits, timerService, memberCount })
+    const parts = { runtime, applicator, log: stack, store: stack, limits, timerService, memberCount }
+    this.zelos = new ZelosDatabase({ ...parts, aclSchemes: this.aclSchemes() })
     if (stack.status().state === 'serving') this.zelos.startServing()
     void stack.failed.then(() => this.stopZelos())
+  }
+
+  /** Lists may name who can authenticate here. */
+  private aclSchemes(): OptionalScheme[] {
+    const { access, tls } = this.options.zookeeper ?? {}
+    const { digestEnabled, saslUsers } = { ...DEFAULT_ACCESS, ...access }.authentication
+    const sasl: OptionalScheme[] = saslUsers === undefined ? [] : ['sasl']
+    return [...(digestEnabled ? (['digest'] as const) : []), ...sasl, ...(tls ? (['x509'] as const) : [])]
   }
 
   /** The database stopped: its clients are sent away, status and metrics stay. */
   private async stopZelos(): Promise<void> {
     this.zelos?.stopServing()
     this.bind('zookeeper', undefined)
+    this.bind('secure', undefined)
     await this.zookeeper?.close(0)
   }
 
   private async openZooKeeper(): Promise<void> {
-    const { port = 2181, tickMs = 2000, slowMs = 0, limits = {}, ...timeouts } = this.options.zookeeper ?? {}
+    const {
+      port = 2181,
+      tickMs = 2000,
+      slowMs = 0,
+      limits = {},
+      access,
+      tls,
+      ...timeouts
+    } = this.options.zookeeper ?? {}
     const database = this.databases.get('zelos')
     const stack = database?.stack
-    if (this.zelos === undefined || database === undefined || stack?.status().state !== 'serving' || port === 'off')
-      return
+    if (this.zelos === undefined || database === undefined || stack?.status().state !== 'serving') return
+    if (port === 'off' && (tls === undefined || tls.port === 'off')) return
     const facts = processFacts()
-    const server = new ZooKeeperServer(this.runtime, this.zelos, {
+    this.tls = tls && (await this.openTls(tls))
+    const network = tls?.portUnification ? (this.tls as ClientTls).unified : this.runtime.network
+    const options = {
       host: this.host,
-      port,
+      port: port === 'off' ? 0 : port,
       tickMs,
       ...timeouts,
       limits: { ...limits, connectionsMax: this.connectionsMax(limits.connectionsMax, facts.fileDescriptors()) },
@@ -200,12 +228,38 @@ class RunningServer implements Server {
       dataDir: this.dataDir,
       process: facts,
       storage: await this.storageFacts(database),
+    }
+    const server = new ZooKeeperServer({ ...this.runtime, network }, this.zelos, options, {
+      ...DEFAULT_ACCESS,
+      ...access,
     })
     this.zookeeper = server
-    const listener = await listenByPolicy({ what: 'zookeeper', port, fatal: true }, this.logger, () => server.listen())
-    this.bind('zookeeper', formatAddress(listener.host, listener.port))
+    if (port !== 'off') await this.listenZooKeeper('zookeeper', port, () => server.listen())
+    await this.listenSecure(server)
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()
+  }
+
+  private async listenZooKeeper(
+    what: 'zookeeper' | 'secure',
+    port: number,
+    listen: () => Promise<Listener>,
+  ): Promise<void> {
+    const { host, port: bound } = await listenByPolicy({ what, port, fatal: true }, this.logger, listen)
+    this.bind(what, formatAddress(host, bound))
+  }
+
+  private async listenSecure(server: ZooKeeperServer): Promise<void> {
+    const { tls } = this
+    if (tls === undefined || tls.options.port === 'off') return
+    const { port } = tls.options
+    await this.listenZooKeeper('secure', port, () => server.listenAt(tls.secure, port))
+  }
+
+  private openTls(options: ClientTlsOptions): Promise<ClientTls> {
+    const { logger, runtime } = this
+    const refused = (refusal: TlsRefusal): void => this.zookeeper?.connectionRefused(refusal)
+    return ClientTls.open(options, { timers: runtime.timers, logger, refused })
   }
 
   private async storageFacts(database: Database): Promise<() => DatabaseFacts> {
@@ -318,6 +372,7 @@ class RunningServer implements Server {
       ...this.http.map((listener) => () => listener.close()),
       () => this.directory?.release(),
     ]
+    this.tls?.close()
     this.zelos?.stopServing()
     for (const step of steps) {
       try {

@@ -4,54 +4,21 @@ import { inspect } from 'node:util'
 import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
 import { DEFAULT_CLIENT_LIMITS, DEFAULT_FOUR_LETTER_WORDS } from '../zookeeper/server-options.ts'
-
-/** What a setting takes: how a value is checked, and the same in words. */
-interface Kind<S extends z.ZodType> {
-  readonly schema: S
-  /** After "must be". */
-  readonly allowed: string
-}
-
-/** A number as a flag or a file gives it; nothing else is taken for one. */
-const number = z.preprocess(
-  (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value),
-  z.number(),
-)
-
-function whole(min: number, max: number) {
-  return { schema: number.pipe(z.number().int().min(min).max(max)), allowed: `a whole number from ${min} to ${max}` }
-}
-
-const milliseconds = (min: number) => whole(min, 2 ** 31 - 1)
-const count = (min: number) => whole(min, Number.MAX_SAFE_INTEGER)
-
-/** May stay without a value. */
-function optional<S extends z.ZodType>({ schema, allowed }: Kind<S>) {
-  return { schema: schema.optional(), allowed }
-}
-
-function oneOf<const T extends readonly string[]>(names: T) {
-  return { schema: z.enum(names), allowed: `one of ${names.join(', ')}` }
-}
-
-/** A TCP port: a number, 0 = any free one, `off` = none. */
-const port = {
-  schema: z.union([z.literal('off'), whole(0, 65_535).schema]),
-  allowed: 'a port from 0 to 65535, or off',
-}
-const path = { schema: z.string().min(1), allowed: 'a path' }
-const host = { schema: z.string().min(1), allowed: 'an address of this machine, or a name of one' }
-const hours = { schema: number.pipe(z.number().min(0).max(87_600)), allowed: 'a number from 0 to 87600' }
-
-const words = {
-  schema: z.preprocess(splitAtCommas, z.array(z.string().regex(/^([a-z]{4}|\*)$/))),
-  allowed: 'words of four letters separated by commas, or *',
-}
-
-function splitAtCommas(value: unknown): unknown {
-  if (typeof value !== 'string') return value
-  return value.split(',').map((name) => name.trim())
-}
+import { ACCESS_SETTINGS } from './access-settings.ts'
+import {
+  count,
+  host,
+  hours,
+  milliseconds,
+  oneOf,
+  optional,
+  path,
+  port,
+  type Setting,
+  splitAtCommas,
+  whole,
+  words,
+} from './setting-kinds.ts'
 
 /** Databases that a server can run. */
 export const DATABASES = ['zelos'] as const
@@ -66,14 +33,6 @@ const databases = {
       .refine((all) => new Set(all).size === all.length),
   ),
   allowed: `names separated by commas, each once, out of: ${DATABASES.join(', ')}`,
-}
-
-interface Setting extends Kind<z.ZodType> {
-  /** As a flag (`--data-dir`) and in the file (`data-dir:`). */
-  readonly name: string
-  readonly fallback: unknown
-  readonly unit: string
-  readonly help: string
 }
 
 /** In the order in which they are documented. */
@@ -176,6 +135,7 @@ export const SETTINGS = {
     unit: 'connections',
     help: 'the same for one client address; 0 = off',
   },
+  ...ACCESS_SETTINGS,
   logRetentionHours: {
     name: 'log-retention-hours',
     ...hours,

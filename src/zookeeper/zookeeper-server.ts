@@ -2,7 +2,7 @@
 // once per turn of the event loop, drains. Owns no data.
 
 import type { Logger } from '../runtime/logger.ts'
-import type { Connection, ConnectionEvents, Listener } from '../runtime/network.ts'
+import type { Connection, ConnectionEvents, Listener, Network } from '../runtime/network.ts'
 import type { Runtime, Timer } from '../runtime/runtime.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { Identity } from '../zelos/znode.ts'
@@ -31,6 +31,14 @@ const LAST_LINGER_MS = 500
 /** `random` is needed by what must not be guessed: SASL, read-only sessions, a throttle that refuses at random. */
 type RuntimeParts = Pick<Runtime, 'clock' | 'timers' | 'network'> & { readonly random?: Chance }
 
+/** What a network with TLS tells of a connection that it did not let in. */
+export interface RefusedConnection {
+  readonly kind: 'handshake' | 'certificate' | 'plain-text' | 'handshakes-max'
+  readonly address: string
+  readonly port: number
+  readonly reason: string
+}
+
 export class ZooKeeperServer implements ServerContext, ServerView {
   readonly zelos: Zelos
   readonly log: ThrottledLog
@@ -52,6 +60,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   private readonly deadlines = new Map<ServedConnection, Timer>()
   private toFlush: Flushable[] = []
   private listener: Listener | undefined
+  private readonly otherListeners: Listener[] = []
   private closing: Promise<void> | undefined
   /** Called when the last connection is gone. */
   private emptied: () => void = () => undefined
@@ -101,6 +110,21 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     const accept = (connection: Connection): ConnectionEvents => this.accept(connection)
     this.listener = await this.runtime.network.listen({ host, port, backlog: LISTEN_BACKLOG }, accept)
     return this.listener
+  }
+
+  /** Accepts at another port too, through a network of its own. */
+  async listenAt(network: Network, port: number): Promise<Listener> {
+    const accept = (connection: Connection): ConnectionEvents => this.accept(connection)
+    const listener = await network.listen({ host: this.options.host, port, backlog: LISTEN_BACKLOG }, accept)
+    this.otherListeners.push(listener)
+    return listener
+  }
+
+  /** A connection did not come about, because of TLS. */
+  connectionRefused({ kind, address, port, reason }: RefusedConnection): void {
+    const name = `tls-${kind}` as const
+    this.access.stats.refused(name)
+    this.log.warn(() => ({ client: `${address}:${port}`, reason }), 'a TLS connection was refused')
   }
 
   // ── connections ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,6 +251,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
 
   private async closeOnce(drainMs: number): Promise<void> {
     await this.listener?.close()
+    for (const listener of this.otherListeners) await listener.close()
     for (const client of [...this.clients]) client.finish('shutdown')
     if (this.clients.size > 0 && drainMs > 0) await this.untilEmpty(drainMs)
     for (const client of [...this.clients]) client.abandon('shutdown')

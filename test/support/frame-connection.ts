@@ -29,6 +29,11 @@ export class FrameConnection {
     })
   }
 
+  /** Over a socket that may still be on its way: TLS, for example. */
+  static of(socket: Socket): FrameConnection {
+    return new FrameConnection(socket)
+  }
+
   static open(port: number, deadlineMs = 10_000): Promise<FrameConnection> {
     const opened = new Promise<FrameConnection>((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1' })

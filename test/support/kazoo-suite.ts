@@ -77,7 +77,14 @@ async function runPytest(files: readonly string[]): Promise<KazooResult[]> {
 
 /** The plugin's SERVER_CMD: {port} and {dir} are filled in by the plugin. */
 function launcher(dir: string): string {
-  if (serverKind === 'delos') return `exec ${serverCommand('{dir}', '{port}').map(quote).join(' ')}`
+  if (serverKind === 'delos') {
+    const users = join(dir, 'sasl-users')
+    // The suite's own names.
+    writeFileSync(users, 'super:super_secret\njaasuser:jaas_password\n')
+    return `exec ${serverCommand('{dir}', '{port}', { flags: ['--sasl-users', users] })
+      .map(quote)
+      .join(' ')}`
+  }
   const command = serverCommand(join(dir, 'template'), '@PORT@')
   const template = command.pop() as string
   const settings = readFileSync(template, 'utf8').replaceAll(join(dir, 'template'), '@DIR@')

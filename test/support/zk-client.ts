@@ -173,7 +173,11 @@ export class ZkClient {
 
   /** Connects and shakes hands; throws ConnectionClosed if the server closes without an answer. */
   static async connect(port: number, options: ConnectOptions = {}): Promise<ZkClient> {
-    const connection = await FrameConnection.open(port)
+    return ZkClient.over(await FrameConnection.open(port), options)
+  }
+
+  /** The same over a connection that is there already. */
+  static async over(connection: FrameConnection, options: ConnectOptions = {}): Promise<ZkClient> {
     connection.writeFrame(encodeConnectRequest(options))
     const frame = await connection.nextFrame()
     if (frame === undefined) throw new ConnectionClosed('the server closed the connection instead of a handshake')
@@ -292,6 +296,29 @@ export class ZkClient {
       .strings(watches.exist ?? [])
       .strings(watches.child ?? [])
     return this.request(Op.setWatches, body.done(), nothing, XID_SET_WATCHES)
+  }
+
+  setWatches2(
+    relativeZxid: bigint,
+    watches: { data?: string[]; exist?: string[]; child?: string[]; persistent?: string[]; recursive?: string[] },
+  ): Promise<Reply<undefined>> {
+    const { data = [], exist = [], child = [], persistent = [], recursive = [] } = watches
+    const body = new JuteWriter().long(relativeZxid)
+    for (const paths of [data, exist, child, persistent, recursive]) body.strings(paths)
+    return this.request(Op.setWatches2, body.done(), nothing, XID_SET_WATCHES)
+  }
+
+  /** The body of the reply, an error code. */
+  addWatch(path: string, mode: number): Promise<Reply<number>> {
+    return this.request(Op.addWatch, new JuteWriter().string(path).int(mode).done(), (reader) => reader.int())
+  }
+
+  checkWatches(path: string, type: number): Promise<Reply<undefined>> {
+    return this.request(Op.checkWatches, new JuteWriter().string(path).int(type).done(), nothing)
+  }
+
+  removeWatches(path: string, type: number): Promise<Reply<undefined>> {
+    return this.request(Op.removeWatches, new JuteWriter().string(path).int(type).done(), nothing)
   }
 
   /** Any request at all; `body` is what follows the request header. */
