@@ -21,6 +21,8 @@ export const NPM_ZOOKEEPER_DIR = here('../peers/zookeeper')
 
 export const C_CLIENT_DIR = here('../peers/c-client')
 
+export const JAVA_CLIENT_DIR = here('../peers/java-client')
+
 export const peers = {
   zookeeper: {
     name: 'ZooKeeper 3.8 with zkCli.sh',
@@ -37,6 +39,11 @@ export const peers = {
     name: "the npm package 'zookeeper'",
     install: 'npm ci --prefix test/peers/zookeeper   (needs a C compiler, make and Python)',
     present: () => existsSync(`${NPM_ZOOKEEPER_DIR}/node_modules/zookeeper/build/Release/zookeeper.node`),
+  },
+  javaClient: {
+    name: "ZooKeeper's Java client and a Java compiler",
+    install: 'apt-get install libzookeeper-java default-jdk-headless',
+    present: () => existsSync(ZOOKEEPER_JAR) && existsSync('/usr/bin/java') && existsSync('/usr/bin/javac'),
   },
   cClient: {
     name: "ZooKeeper's C client",

@@ -19,6 +19,10 @@ export const Op = {
   create2: 15,
   auth: 100,
   setWatches: 101,
+  checkWatches: 17,
+  removeWatches: 18,
+  setWatches2: 105,
+  addWatch: 106,
   closeSession: -11,
 } as const
 
@@ -37,6 +41,7 @@ export const Err = {
   sessionExpired: -112,
   invalidAcl: -114,
   authFailed: -115,
+  noWatcher: -121,
 } as const
 
 export const Flags = { persistent: 0, ephemeral: 1, sequential: 2, ephemeralSequential: 3 } as const
@@ -46,3 +51,7 @@ export const EventType = { none: -1, created: 1, deleted: 2, dataChanged: 3, chi
 export const Perm = { read: 1, write: 2, create: 4, delete: 8, admin: 16, all: 31 } as const
 
 export const openAcl: readonly Acl[] = [{ perms: Perm.all, scheme: 'world', id: 'anyone' }]
+
+export const WatchMode = { persistent: 0, recursive: 1 } as const
+
+export const WatcherType = { children: 1, data: 2, any: 3, persistent: 4, recursive: 5 } as const
