@@ -9,6 +9,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { fourLetterWord } from '../../test/support/frame-connection.ts'
 import { tempDir } from '../../test/support/temp-dir.ts'
 import { eventually, within } from '../../test/support/wait.ts'
 import { ZkClient } from '../../test/support/zk-client.ts'
@@ -94,6 +95,31 @@ async function occupy(port: number): Promise<{ port: number; free: () => void }>
 }
 
 describe('delos serve', () => {
+  it('--zoo-cfg: known keys are settings, the others are named; flags win', async () => {
+    const dir = newDir()
+    const { port, free } = await occupy(0)
+    const zooCfg = join(tempDir('cli'), 'zoo.cfg')
+    writeFileSync(
+      zooCfg,
+      `dataDir=${dir}\nclientPort=1\nclientPortAddress=127.0.0.1\nserver.1=a:1:2\nfoo=bar\nadmin.serverPort=${port}\n4lw.commands.whitelist=ruok\n`,
+    )
+    const flags = ['--zookeeper-port', '0', '--metrics-port', 'off', '--api-port', 'off', '--zoo-cfg', zooCfg]
+    const run = delos('serve', '--json', ...flags)
+    const { addresses } = await run.ready()
+    expect(Object.keys(addresses)).toEqual(['zookeeper'])
+    expect(run.err).toMatch(/zoo\.cfg: server\.1: can't be honoured: .*\n.*zoo\.cfg: foo: no such key is known here\n/)
+    expect(run.err).toContain(`port ${port} (admin) is in use: there is no AdminServer`)
+    expect(existsSync(join(dir, 'FORMAT'))).toBe(true)
+    const zookeeperPort = portOf(addresses.zookeeper)
+    expect(await fourLetterWord(zookeeperPort, 'ruok')).toBe('imok')
+    expect(await fourLetterWord(zookeeperPort, 'mntr')).toContain('not in the whitelist')
+    free()
+    const [, config, notes] = await outcome('serve', '--print-config', ...flags)
+    expect(config).toMatch(/^data-dir: .* # zoo\.cfg$/m)
+    expect(config).toMatch(/^zookeeper-port: 0 # flag$/m)
+    expect(notes).toContain('zoo.cfg: foo: no such key is known here')
+  })
+
   it('prints one line with --json, logs on stderr, and ends with 0 on SIGTERM and SIGINT', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const run = serve('--log-format', 'json')
@@ -238,6 +264,14 @@ describe('delos serve refuses', () => {
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(message)
     expect(err).not.toMatch(/\n\s+at /)
+  })
+
+  it('a zoo.cfg with a value that can not be with 2, and where it came from', async () => {
+    const [code, out, err] = await outcome('serve', ...NO_HTTP, '--zoo-cfg', file('tickTime=soon\n'))
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toContain('tick-ms (of zoo.cfg): soon must be a whole number')
+    const [missing, , why] = await outcome('serve', ...NO_HTTP, '--zoo-cfg', '/nowhere/zoo.cfg')
+    expect([missing, why]).toEqual([2, expect.stringContaining("can't read /nowhere/zoo.cfg")])
   })
 
   it('a directory in use with 3, naming the process', async () => {

@@ -302,7 +302,7 @@ describe('a database that stops', () => {
 
 describe('HTTP', () => {
   it('tells status and metrics of every layer, and refuses a foreign page', async () => {
-    const server = await open({ api: { port: 0 }, metrics: { port: 0 } })
+    const server = await open({ api: { port: 0 }, metrics: { port: 0 }, admin: { port: 0 } })
     await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
     for (let i = 0; i < 50; i++) await client.create(`/${i}`)
     const status = await (await fetch(`http://${server.addresses.api}/v1/status`)).json()
@@ -325,6 +325,23 @@ describe('HTTP', () => {
     ]) {
       expect(metrics).toMatch(line)
     }
+    // Under ZooKeeper's names, of the log and the store below.
+    for (const name of ['readlatency', 'updatelatency', 'fsynctime', 'dbinittime', 'startup_snap_load_time']) {
+      expect(Number(new RegExp(`^${name}_count (\\d+)$`, 'm').exec(metrics)?.[1] ?? -1)).toBeGreaterThanOrEqual(
+        name === 'readlatency' ? 0 : 1,
+      )
+    }
+    for (const name of ['proposal_count', 'commit_count', 'sync_processor_request_queued', 'znode_count']) {
+      expect(Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1])).toBeGreaterThan(0)
+    }
+    const dirs = await (await fetch(`http://${server.addresses.admin}/commands/dirs`)).json()
+    expect(dirs).toEqual({
+      datadir_size: expect.any(Number),
+      logdir_size: expect.any(Number),
+      command: 'dirs',
+      error: null,
+    })
+    expect((dirs as { logdir_size: number }).logdir_size).toBeGreaterThan(0)
     const foreign = await fetch(`http://${server.addresses.api}/v1/status`, {
       headers: { origin: 'http://evil.example' },
     })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { environmentSettings, resolveSettings } from './settings.ts'
 import { parseProperties, readZooCfg } from './zoo-cfg.ts'
+import { ACCESS_RULES } from './zoo-cfg-access.ts'
 
 const LISTENS = 'clientPortAddress=127.0.0.1\n'
 
@@ -122,6 +123,19 @@ describe('a zoo.cfg', () => {
       'zoo.cfg: madeUp: no such key is known here',
       'zoo.cfg: admin.serverAddress: ignored: all listeners of this server share one address (--host)',
     ])
+  })
+
+  it('of TLS, authentication and throttles each key is a setting, or named without its value', () => {
+    const values = ['true', '-1', 'hidden.pem', 'hidden.jks']
+    const silent = Object.keys(ACCESS_RULES).filter((key) =>
+      values.every((value) => {
+        const { settings, notes } = readZooCfg(`${LISTENS}${key}=${value}\n`)
+        expect(notes.join()).not.toContain('hidden')
+        return Object.keys(settings).length === 1 && notes.length === 0
+      }),
+    )
+    // These mean something together only.
+    expect(silent).toEqual(['enforce.auth.enabled', 'enforce.auth.schemes'])
   })
 
   it('says that it listens on this machine only, if the file does not say where', () => {

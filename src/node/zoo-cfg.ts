@@ -1,7 +1,9 @@
 // ZooKeeper's own configuration file (Java's properties) as settings of this server. Every key that does not become one is
 // named, in one line with the reason: nobody must believe in a line that has no effect.
 
-import type { RawSettings } from './settings.ts'
+import { type RawSettings, SETTING_KEYS, SETTINGS } from './settings.ts'
+import { ACCESS_PATTERNS, ACCESS_RULES } from './zoo-cfg-access.ts'
+import { becomes, becomesUnless, ignored, isFalse, type Rule, refused } from './zoo-cfg-rule.ts'
 
 export interface ZooCfg {
   /** As it is. */
@@ -12,10 +14,6 @@ export interface ZooCfg {
   readonly notes: readonly string[]
 }
 
-type Outcome = { readonly setting: string; readonly value: string } | { readonly note: string } | 'done'
-
-type Rule = (value: string, all: ReadonlyMap<string, string>) => Outcome
-
 /** Reads a zoo.cfg. Never throws: wrong values are found where settings are checked. */
 export function readZooCfg(text: string): ZooCfg {
   const all = parseProperties(text)
@@ -24,7 +22,8 @@ export function readZooCfg(text: string): ZooCfg {
   for (const [key, value] of all) {
     const outcome = ruleOf(key)(value, all)
     if (outcome === 'done') continue
-    if ('note' in outcome) notes.push(`zoo.cfg: ${key}: ${outcome.note}`)
+    if ('setting' in outcome && !KNOWN.has(outcome.setting)) notes.push(`zoo.cfg: ${key}: not offered by this version`)
+    else if ('note' in outcome) notes.push(`zoo.cfg: ${key}: ${outcome.note}`)
     else settings[outcome.setting] = outcome.value
   }
   if (!all.has('clientPortAddress')) {
@@ -37,32 +36,13 @@ export function readZooCfg(text: string): ZooCfg {
 
 // ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const becomes =
-  (setting: string): Rule =>
-  (value) => ({ setting, value })
-
-/** A value by which ZooKeeper means its default, or nothing. */
-const becomesUnless =
-  (setting: string, none: string, note?: string): Rule =>
-  (value) => {
-    if (value !== none) return { setting, value }
-    return note === undefined ? 'done' : { note }
-  }
-
-const ignored =
-  (reason: string): Rule =>
-  () => ({ note: `ignored: ${reason}` })
-
-const refused =
-  (reason: string): Rule =>
-  () => ({ note: `can't be honoured: ${reason}` })
+const KNOWN: ReadonlySet<string> = new Set(SETTING_KEYS.map((key) => SETTINGS[key].name))
 
 const ONE_HOST = 'all listeners of this server share one address (--host)'
 const ONE_SERVER = 'this server is one of its own; it neither joins an ensemble nor follows or leads one'
 const NO_PIPELINE = "a knob of ZooKeeper's own request processors"
 const NO_SNAPSHOTS =
   'there are no snapshots: a log, trimmed by log-retention-hours and log-retention-bytes, and a store'
-const LATER = 'not offered by this version'
 
 const RULES: Readonly<Record<string, Rule>> = {
   dataDir: becomes('data-dir'),
@@ -86,6 +66,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   'metricsProvider.httpHost': (value, all) =>
     value === all.get('clientPortAddress') ? 'done' : { note: `ignored: ${ONE_HOST}` },
   'metricsProvider.exportJvmInfo': ignored('there is no Java; memory is shown under the same names'),
+
+  ...ACCESS_RULES,
 
   dataLogDir: ignored('log and store are both in dataDir'),
   clientPortListenBacklog: ignored('it is 1024'),
@@ -138,10 +120,9 @@ const PATTERNS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
   [/^snapshot\./, ignored(NO_SNAPSHOTS)],
   [/^(commitProcessor|nio|netty|watchManager|follower|leader|observer)[.\w]*$/, ignored(NO_PIPELINE)],
   [/^jvm\.pause\./, ignored('there is no Java; see nodejs_eventloop_lag_seconds')],
-  [/^admin\./, refused(LATER)],
+  [/^admin\./, refused('not offered by this version')],
   [/^metricsProvider\./, ignored('metrics have no other settings')],
-  [/^authProvider\.|^DigestAuthenticationProvider\.|^enforce\.auth\.|^X509AuthenticationProvider\./, refused(LATER)],
-  [/^ssl\.|^secureClientPort|^client\.portUnification$/, refused(LATER)],
+  ...ACCESS_PATTERNS,
 ]
 
 function ruleOf(key: string): Rule {
@@ -159,10 +140,6 @@ function wordsOf(value: string): string {
 
 function isAdminOff(all: ReadonlyMap<string, string>): boolean {
   return isFalse(all.get('admin.enableServer') ?? '')
-}
-
-function isFalse(value: string): boolean {
-  return value.toLowerCase() === 'false'
 }
 
 // ── Java's properties ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,77 @@
+// The keys of a zoo.cfg about who may talk to a server and how fast: TLS, authentication, throttles, read-only sessions.
+
+import { becomes, becomesUnless, ignored, isFalse, type Rule, refused } from './zoo-cfg-rule.ts'
+
+const JAVA_STORE =
+  "can't be honoured: Java's key stores can't be read; convert it to PEM or PKCS#12 (--tls-cert, --tls-ca)"
+
+/** Files that are read here too; a JKS store is not. */
+const store =
+  (setting: string): Rule =>
+  (value) =>
+    /\.(pem|p12|pfx|crt)$/i.test(value) ? { setting, value } : { note: JAVA_STORE }
+
+/** Java's `true` in any letters; everything else is false. */
+const flag =
+  (setting: string): Rule =>
+  (value) => ({ setting, value: String(value.toLowerCase() === 'true') })
+
+const schemes: Rule = (_, all) => {
+  const enforced = all.get('enforce.auth.schemes') ?? ''
+  return isFalse(all.get('enforce.auth.enabled') ?? 'false') || enforced === ''
+    ? 'done'
+    : { setting: 'enforce-auth-schemes', value: enforced }
+}
+
+export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
+  secureClientPort: becomes('secure-client-port'),
+  secureClientPortAddress: ignored('all listeners of this server share one address (--host)'),
+  'client.portUnification': flag('port-unification'),
+  'ssl.keyStore.location': store('tls-cert'),
+  'ssl.keyStore.password': refused('a passphrase is read from a file (--tls-passphrase-file)'),
+  'ssl.keyStore.passwordPath': becomes('tls-passphrase-file'),
+  'ssl.trustStore.location': store('tls-ca'),
+  'ssl.trustStore.password': ignored('PEM files with certificates have none'),
+  'ssl.trustStore.passwordPath': ignored('PEM files with certificates have none'),
+  'ssl.clientAuth': becomes('tls-client-auth'),
+  'ssl.crl': (value) => (isFalse(value) ? 'done' : { note: "can't be honoured: give the list as a file (--tls-crl)" }),
+  'client.certReload': ignored('files of TLS are looked at every --tls-reload-ms'),
+  'ssl.handshakeDetectionTimeoutMillis': becomes('tls-handshake-ms'),
+  'netty.server.outstandingHandshake.limit': becomesUnless('tls-handshakes-max', '-1'),
+
+  'DigestAuthenticationProvider.superDigest': becomes('super-digest'),
+  'DigestAuthenticationProvider.digestAlg': becomes('digest-algorithm'),
+  'DigestAuthenticationProvider.enabled': flag('digest-auth'),
+  'X509AuthenticationProvider.superUser': becomes('x509-super-user'),
+  superUser: becomes('sasl-super-users'),
+  allowSaslFailedClients: flag('allow-sasl-failed-clients'),
+  sessionRequireClientSASLAuth: (value) =>
+    value.toLowerCase() === 'true' ? { setting: 'enforce-auth-schemes', value: 'sasl' } : 'done',
+  'enforce.auth.enabled': schemes,
+  'enforce.auth.schemes': schemes,
+  ensembleAuthName: becomes('ensemble-names'),
+  'readonlymode.enabled': flag('read-only-mode'),
+
+  connectionMaxTokens: becomes('connection-tokens'),
+  connectionTokenFillTime: becomes('connection-token-fill-ms'),
+  connectionTokenFillCount: becomes('connection-token-fill-count'),
+  connectionFreezeTime: becomes('connection-freeze-ms'),
+  connectionDropIncrease: becomes('connection-drop-increase'),
+  connectionDropDecrease: becomes('connection-drop-decrease'),
+  connectionDecreaseRatio: becomes('connection-decrease-ratio'),
+  connectionWeightEnabled: flag('connection-weights'),
+  connectionGlobalSessionWeight: becomes('connection-weight-new'),
+  connectionRenewSessionWeight: becomes('connection-weight-renew'),
+  connectionLocalSessionWeight: ignored('every session is replicated'),
+  requestThrottleLimit: becomes('request-throttle-limit'),
+  requestThrottleStallTime: ignored('a request that waits goes on as soon as there is room'),
+  throttledOpWaitTime: becomes('throttled-op-wait-ms'),
+  largeRequestThreshold: becomes('large-request-threshold-bytes'),
+  largeRequestMaxBytes: becomesUnless('large-request-max-bytes', '-1'),
+}
+
+/** Prefixes of the others, most telling first. */
+export const ACCESS_PATTERNS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
+  [/^authProvider\./, ignored('what is there needs no class: digest, ip, x509 with TLS, sasl with --sasl-users')],
+  [/^(ssl|client|kerberos)\.|^jaas/, refused('not offered by this version')],
+]
