@@ -128,6 +128,35 @@ describe('changes that are remembered', () => {
     expect(again.comeBack(again.zelos.lastZxid - 1, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
   })
 
+  it('of a time when the session was connected are not told again, although the client has seen no zxid since', () => {
+    const { harness, zelos, bob } = server()
+    bob.create('/a')
+    const alice = harness.client(30_000)
+    const session = { ...alice.requester }
+    const since = zelos.lastZxid
+    const reader = new TestClient(zelos)
+    const comeBack = (requester: TestClient['requester']) => {
+      const client = new TestClient(zelos)
+      client.requester = requester
+      zelos.setWatches(client, { relativeZxid: since, data: [], exist: [], child: [], persistent: ['/a'] })
+      return client.takeEvents()
+    }
+    bob.setData('/a', null)
+    const touch = () => {
+      zelos.sessions.touch(session.session)
+      zelos.sessions.touch(bob.requester.session)
+    }
+    harness.pass(60_000, touch)
+    bob.create('/a/b')
+    expect(comeBack(session)).toEqual(['dataChanged /a', 'childrenChanged /a'])
+    harness.pass(60_000, touch)
+    bob.setData('/a', null)
+    expect(comeBack(session)).toEqual(['childrenChanged /a', 'dataChanged /a'])
+    expect(comeBack(harness.client().requester)).toEqual(['dataChanged /a', 'childrenChanged /a', 'dataChanged /a'])
+    expect(comeBack(reader.requester)).toHaveLength(3)
+    expect(zelos.stats.missedCompared).toBe(0)
+  })
+
   it('begin anew behind a path that is too long to be remembered', () => {
     const { zelos, comeBack, bob } = server()
     const since = zelos.lastZxid

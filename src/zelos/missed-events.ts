@@ -48,15 +48,18 @@ export class MissedEvents {
     this.context = context
   }
 
-  /** Events after `relativeZxid`, in the order of their zxids. `last`: of the newest update. */
-  tell(sink: WatchSink, watches: WatchSet, last: Zxid): Told {
+  /**
+   * Events after `relativeZxid`, in the order of their zxids. `last`: of the newest update. `awaySinceMs`: what was applied until
+   * then, by the monotonic clock, the connection was told.
+   */
+  tell(sink: WatchSink, watches: WatchSet, last: Zxid, awaySinceMs: number): Told {
     const { relativeZxid: since, persistent = [], recursive = [] } = watches
     if (persistent.length + recursive.length === 0 || since >= last) return NOTHING
     const telling = new Telling(sink)
     const { history } = this.context
-    if (history.reaches(since, last)) {
+    if (history.reaches(since, awaySinceMs, last)) {
       this.replayed++
-      replay(history, since, new Set(persistent), new Set(recursive), telling)
+      replay(history, [since, awaySinceMs], new Set(persistent), new Set(recursive), telling)
     } else {
       this.compared++
       const comparison = new Comparison(this.context, since, last)
@@ -87,12 +90,12 @@ class Telling implements Told {
 /** As Watches.fire would have told the sink. */
 function replay(
   history: ChangeHistory,
-  since: Zxid,
+  [since, sinceMs]: readonly [zxid: Zxid, ms: number],
   persistent: ReadonlySet<string>,
   recursive: ReadonlySet<string>,
   telling: Telling,
 ): void {
-  history.forEachSince(since, commonPrefix([...persistent, ...recursive]), (change, zxid) => {
+  history.forEachSince(since, sinceMs, commonPrefix([...persistent, ...recursive]), (change, zxid) => {
     const { type, path, acl, parentAcl = OPEN_ACL } = change
     if (persistent.has(path) || isAtOrBelow(path, recursive)) telling.tell(type, path, acl, zxid)
     if (type === 'dataChanged') return

@@ -27,6 +27,8 @@ export type SessionChange =
 
 /** Hears of every applied update, after its commit, in log order. */
 export interface AppliedListener {
+  /** A commit begins to be told. */
+  committed(): void
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void
   sessionChanged(change: SessionChange): void
   /** Somebody else has written to Zelos' range: what is known of the tree no longer holds. */
@@ -127,6 +129,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.applied = []
     this.state.commit()
     if (listener === undefined) return
+    listener.committed()
     for (const one of applied) {
       if (one.changes.length > 0) listener.treeChanged(one.changes, one.result.zxid)
       if (one.session !== undefined) listener.sessionChanged(one.session)

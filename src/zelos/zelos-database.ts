@@ -56,6 +56,13 @@ export interface ZelosDatabaseOptions {
 
 const PASSWORD_BYTES = 16
 
+/**
+ * A client that only listens does not know what zxid it has seen: replies count, events don't. What happened so long before it
+ * came back, it was told. One timeout until it sees that nothing comes any more, one until its session ends, one to spare.
+ */
+const AWAY_TIMEOUTS = 3
+const AWAY_MS_MIN = 60_000
+
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
   readonly atCompletion: ReadsAtCompletion
@@ -70,6 +77,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly watches: Watches
   private readonly history = new ChangeHistory()
   private readonly missed: MissedEvents
+  /** When the newest commit was told, by the monotonic clock. */
+  private committedMs = 0
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
   private readonly encoder = new UpdateEncoder()
@@ -115,7 +124,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   /** Clients may come. Call when caught up. Throws FORMAT if another version of Zelos wrote the store. */
   startServing(): void {
     if (this.serving) return
-    this.history.startAt(this.applicator.counters(this.store.read()).zxid)
+    const { zxid } = this.applicator.counters(this.store.read())
+    this.history.startAt(zxid, this.runtime.clock.monotonicMs())
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.renewals.start()
@@ -255,10 +265,21 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     const { relativeZxid } = watches
     for (const path of watches.persistent ?? []) this.watches.addLasting('persistent', path, sink)
     for (const path of watches.recursive ?? []) this.watches.addLasting('recursive', path, sink)
-    const told = this.missed.tell(sink, watches, this.lastZxid)
+    const told = this.missed.tell(sink, watches, this.lastZxid, this.awaySinceMs(sink, relativeZxid))
     for (const path of watches.data) if (!told.data.has(path)) this.resetWatch(sink, path, 'data', relativeZxid)
     for (const path of watches.exist) if (!told.data.has(path)) this.resetWatch(sink, path, 'exist', relativeZxid)
     for (const path of watches.child) if (!told.child.has(path)) this.resetWatch(sink, path, 'child', relativeZxid)
+  }
+
+  /**
+   * The connection was there until then, if it belongs to a session that was: nobody is away longer than sessions last. Of a
+   * new session nothing is known.
+   */
+  private awaySinceMs(sink: WatchSink, relativeZxid: Zxid): number {
+    const { session: id } = sink.requester
+    const session = id > relativeZxid ? undefined : this.applicator.sessions.session(this.store.read(), id)
+    if (session === undefined) return Number.NEGATIVE_INFINITY
+    return this.runtime.clock.monotonicMs() - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * session.timeoutMs)
   }
 
   private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
@@ -290,9 +311,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.watches.removeSink(sink)
   }
 
+  committed(): void {
+    this.committedMs = this.runtime.clock.monotonicMs()
+  }
+
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
     for (const change of changes) {
-      this.history.note(change, zxid)
+      this.history.note(change, zxid, this.committedMs)
       this.watches.fire(change, zxid)
     }
   }
