@@ -46,6 +46,27 @@ const SAMPLES: Readonly<Record<string, Update>> = {
       { op: 'delete', path: '/b', version: 0 },
     ],
   },
+  'create-ttl': {
+    kind: 'write',
+    requester: anonymous,
+    operation: {
+      op: 'create',
+      path: '/t',
+      data: Uint8Array.of(1),
+      acl: OPEN,
+      flags: 2,
+      lifetime: { kind: 'ttl', ms: 2 ** 40 - 1 },
+    },
+  },
+  'multi-container': {
+    kind: 'multi',
+    requester: anonymous,
+    operations: [
+      { op: 'create', path: '/c', data: null, acl: OPEN, flags: 0, lifetime: { kind: 'container', ms: 60_000 } },
+      { op: 'create', path: '/c/x', data: null, acl: OPEN, flags: 0 },
+    ],
+  },
+  'expire-node': { kind: 'expireNode', path: '/t', since: 2 ** 33, leftMs: 3_600_000 },
   'create-session': { kind: 'createSession', password, timeoutMs: 30_000, address: '10.0.0.1' },
   'move-session': { kind: 'moveSession', session: 9, password, timeoutMs: 4000, address: '10.0.0.1' },
   'close-session': { kind: 'closeSession', requester: anonymous },
@@ -116,7 +137,7 @@ describe('the update codec', () => {
   it('reports a newer format and a cut entry, and reads no further', () => {
     const good = encoder.encode(SAMPLES.multi as Update, WALL_MS)
     const newer = Buffer.from(good)
-    newer[0] = 2
+    newer[0] = 9
     expect(() => decodeUpdate(newer)).toThrow(DelosError)
     for (let length = 0; length < good.length; length++) {
       expect(() => decodeUpdate(good.subarray(0, length))).toThrow(DelosError)

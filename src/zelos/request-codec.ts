@@ -6,6 +6,8 @@
 //   multi      requester, varint count, (u8 kind, operation)*
 //   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
 //   setData    string path, i32 version, data          setAcl          string path, i32 version, acl
+//   createTimed  string path, u8 flags, u8 lifetime (1 TTL, 2 container), varint ms, acl, data
+//   expireNode   string path, varint since, varint ms left
 //   createSession  terms                   moveSession     varint session, terms
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
@@ -20,7 +22,7 @@ import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Requester, SessionRenewal, Update, UpdateOperation } from './requests.ts'
 import { isOpenAcl, OPEN_ACL } from './tree/acl-rules.ts'
-import type { Acl, Identity, SessionId } from './znode.ts'
+import type { Acl, Identity, Lifetime, SessionId } from './znode.ts'
 
 const FORMAT = 1
 
@@ -36,7 +38,16 @@ const KIND = {
   closeSession: 9,
   expireSession: 10,
   renewSessions: 11,
+  createTimed: 12,
+  expireNode: 13,
 } as const
+
+const LIFETIME = { ttl: 1, container: 2 } as const
+
+// A kind of its own, so that a server of a version without it stops instead of making a node that stays.
+function kindOf(operation: UpdateOperation): number {
+  return operation.op === 'create' && operation.lifetime !== undefined ? KIND.createTimed : KIND[operation.op]
+}
 
 /** Writes updates; one per database, its buffer is used again and again. */
 export class UpdateEncoder {
@@ -54,7 +65,7 @@ export class UpdateEncoder {
         this.requester(update.requester)
         writer.varint(update.operations.length)
         for (const operation of update.operations) {
-          writer.u8(KIND[operation.op])
+          writer.u8(kindOf(operation))
           this.operation(operation)
         }
         break
@@ -72,6 +83,11 @@ export class UpdateEncoder {
         writer.varint(update.session)
         writer.varint(update.heardAt)
         break
+      case 'expireNode':
+        writer.string(update.path)
+        writer.varint(update.since)
+        writer.varint(update.leftMs)
+        break
       case 'renewSessions':
         writer.varint(update.sessions.length)
         for (const { session, ownerEpoch } of update.sessions) {
@@ -87,7 +103,7 @@ export class UpdateEncoder {
 
   /** The same as `encode({ kind: 'write', … })`, without that object. */
   encodeWrite(requester: Requester, operation: UpdateOperation, wallMs: number): Buffer {
-    this.begin(KIND[operation.op], wallMs)
+    this.begin(kindOf(operation), wallMs)
     this.requester(requester)
     this.operation(operation)
     return this.taken()
@@ -118,6 +134,7 @@ export class UpdateEncoder {
         break
       case 'create':
         writer.u8(operation.flags)
+        if (operation.lifetime !== undefined) this.lifetime(operation.lifetime)
         this.acl(operation.acl)
         this.data(operation.data)
         break
@@ -132,6 +149,11 @@ export class UpdateEncoder {
       default:
         unreachable(operation)
     }
+  }
+
+  private lifetime({ kind, ms }: Lifetime): void {
+    this.writer.u8(LIFETIME[kind])
+    this.writer.varint(ms)
   }
 
   private requester(requester: Requester): void {
@@ -202,6 +224,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'closeSession', requester: readRequester(reader, payload) }
     case KIND.expireSession:
       return { kind: 'expireSession', session: reader.varint(), heardAt: reader.varint() }
+    case KIND.expireNode:
+      return { kind: 'expireNode', path: reader.string(), since: reader.varint(), leftMs: reader.varint() }
     case KIND.renewSessions:
       return { kind: 'renewSessions', sessions: readRenewals(reader) }
     default:
@@ -227,6 +251,12 @@ function readOperation(reader: ByteReader, kind: number): UpdateOperation {
       const acl = readAcl(reader)
       return { op: 'create', path, data: readData(reader), acl, flags }
     }
+    case KIND.createTimed: {
+      const flags = reader.u8()
+      const lifetime = readLifetime(reader)
+      const acl = readAcl(reader)
+      return { op: 'create', path, data: readData(reader), acl, flags, lifetime }
+    }
     case KIND.delete:
       return { op: 'delete', path, version: reader.i32() }
     case KIND.check:
@@ -238,6 +268,12 @@ function readOperation(reader: ByteReader, kind: number): UpdateOperation {
     default:
       throw new DelosError('FORMAT', `update of unknown kind ${kind}`)
   }
+}
+
+function readLifetime(reader: ByteReader): Lifetime {
+  const kind = reader.u8()
+  if (kind !== LIFETIME.ttl && kind !== LIFETIME.container) throw new DelosError('FORMAT', `lifetime of kind ${kind}`)
+  return { kind: kind === LIFETIME.ttl ? 'ttl' : 'container', ms: reader.varint() }
 }
 
 function readData(reader: ByteReader): Uint8Array | null {

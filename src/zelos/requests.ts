@@ -1,8 +1,8 @@
 // Update requests and their results: what goes through the log. The codec beside it (request-codec.ts) is a stored format.
 
-import type { Acl, Identity, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
+import type { Acl, Identity, Lifetime, SessionId, ZCode, ZNode, Zxid } from './znode.ts'
 
-/** Create modes, as bits: ZooKeeper's flags 0 to 3. Others (containers, TTL) are refused before they get here. */
+/** Create modes, as bits: ZooKeeper's flags 0 to 3. Containers and TTL nodes have a lifetime, and are never ephemeral. */
 export const CREATE_EPHEMERAL = 1
 export const CREATE_SEQUENTIAL = 2
 
@@ -13,6 +13,7 @@ export type UpdateOperation =
       readonly data: Uint8Array | null
       readonly acl: readonly Acl[]
       readonly flags: number
+      readonly lifetime?: Lifetime
     }
   | { readonly op: 'delete'; readonly path: string; readonly version: number }
   | { readonly op: 'setData'; readonly path: string; readonly data: Uint8Array | null; readonly version: number }
@@ -57,6 +58,11 @@ export type Update =
    * `heardAt`, the log position that armed the timer.
    */
   | { readonly kind: 'expireSession'; readonly session: SessionId; readonly heardAt: number }
+  /**
+   * What the timer of a container or TTL node brings. Void if the node has changed since: a TTL node's mzxid, a container's pzxid
+   * is another than `since`. `leftMs`: of a long lifetime so much is yet to come.
+   */
+  | { readonly kind: 'expireNode'; readonly path: string; readonly since: Zxid; readonly leftMs: number }
 
 /** What one operation of a request did. `node` is the node after the operation (create, setData, setAcl). */
 export interface OperationResult {

@@ -14,6 +14,7 @@ import { AclStore } from './tree/acl-store.ts'
 import { ApplyState } from './tree/apply-state.ts'
 import { plantFirstNodes } from './tree/first-nodes.ts'
 import { positionKey } from './tree/key-space.ts'
+import { NodeLifetimes } from './tree/node-lifetimes.ts'
 import { NodeTree } from './tree/node-tree.ts'
 import type { Counters } from './tree/tree-counters.ts'
 import { type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
@@ -64,6 +65,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   readonly sessions: SessionRecords
   private readonly state = new ApplyState()
   private readonly updates: TreeUpdates
+  private readonly lifetimes: NodeLifetimes
+  private hasTimers = false
   private listener: AppliedListener | undefined
   /** Applied in the open transaction, not yet told to the listener. */
   private applied: Applied[] = []
@@ -73,12 +76,24 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.tree = new NodeTree(this.state, { entriesMax, bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX })
     this.acls = new AclStore(this.state, ACL_CACHE)
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
-    this.updates = new TreeUpdates(this.state, this.tree, this.acls)
+    this.lifetimes = new NodeLifetimes(this.state, this.tree)
+    this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes)
   }
 
-  /** Sessions expire by these timers. Before anything is applied; without any, no session expires. */
+  /**
+   * Sessions, containers and TTL nodes end by these timers, as the service is enabled; without any they never do. Once, before
+   * anything is applied. When the service is switched on in mid-flight, every session and node has its full time from there.
+   */
   useTimers(timers: TimerService): void {
+    assert(!this.hasTimers, 'there are timers already')
+    this.hasTimers = true
     this.sessions.useTimers(timers)
+    this.lifetimes.useTimers(timers)
+    timers.onSwitched((tx, enabled) => {
+      if (!enabled) return
+      this.sessions.switchedOn(tx)
+      this.lifetimes.switchedOn(tx)
+    })
   }
 
   /** At most one. */
@@ -162,6 +177,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
       case 'renewSessions':
         for (const renewal of update.sessions) this.sessions.renew(renewal, pos)
         return quiet({ zxid, err: ZCODE.OK })
+      case 'expireNode':
+        return this.expireNode({ requester: NOBODY, zxid, wallMs, changes: [] }, update)
       case 'expireSession':
         return this.expire(update.session, update.heardAt, zxid, wallMs)
       default:
@@ -216,6 +233,12 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.updates.removeEphemerals(id, { requester: NOBODY, zxid, wallMs, changes })
     this.sessions.end(id)
     return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'expired', id } }
+  }
+
+  /** Void (BAD_VERSION) if the node has changed since, or is gone. */
+  private expireNode(context: UpdateContext, expiry: Extract<Update, { kind: 'expireNode' }>): Applied {
+    const err = this.updates.expire(expiry, context) ? ZCODE.OK : ZCODE.BAD_VERSION
+    return { result: { zxid: context.zxid, err }, changes: context.changes, session: undefined }
   }
 
   private notePosition(zxid: Zxid, pos: LogPos): void {

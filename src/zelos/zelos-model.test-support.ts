@@ -2,7 +2,7 @@
 // store, no cache, no rule shared with the real thing but ZooKeeper's numbers.
 
 import type { Requester, Update, UpdateOperation } from './requests.ts'
-import type { Acl } from './znode.ts'
+import type { Acl, Lifetime } from './znode.ts'
 
 export interface ModelNode {
   data: string | null
@@ -15,6 +15,7 @@ export interface ModelNode {
   creates: number
   aversion: number
   owner: number
+  lifetime: Lifetime | undefined
   acl: readonly Acl[]
 }
 
@@ -56,6 +57,7 @@ const FRESH = {
   creates: 0,
   aversion: 0,
   owner: 0,
+  lifetime: undefined,
 }
 
 class Refusal extends Error {
@@ -138,6 +140,14 @@ export class ZelosModel {
           if (session?.epoch === ownerEpoch) session.renewedAt = pos
         }
         return { err: 0 }
+      case 'expireNode': {
+        const { path, since, leftMs } = update
+        const node = this.content.nodes.get(path)
+        if (node?.lifetime === undefined) throw new Refusal(-103)
+        if (since !== (node.lifetime.kind === 'ttl' ? node.mzxid : node.pzxid)) throw new Refusal(-103)
+        if (leftMs === 0 && this.children(path).length === 0) this.drop(path)
+        return { err: 0 }
+      }
       case 'expireSession': {
         const session = sessions.get(update.session)
         if (session === undefined) throw new Refusal(-112)
@@ -230,9 +240,11 @@ export class ZelosModel {
     if (this.content.nodes.has(path)) throw new Refusal(-110)
     if (above.owner !== 0) throw new Refusal(-108)
     const { zxid } = this
-    const owner = operation.flags & 1 ? who.session : 0
+    const { lifetime } = operation
+    if (lifetime?.ms === 0) throw new Refusal(-8)
+    const owner = operation.flags & 1 && lifetime === undefined ? who.session : 0
     const stat = { czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: wallMs, mtime: wallMs }
-    const node = { ...FRESH, ...stat, data: text(operation.data), owner, acl }
+    const node = { ...FRESH, ...stat, data: text(operation.data), owner, lifetime, acl }
     this.content.nodes.set(path, node)
     above.creates++
     above.pzxid = zxid

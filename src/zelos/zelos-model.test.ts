@@ -91,6 +91,17 @@ const acl: fc.Arbitrary<readonly Acl[]> = fc.oneof(
 )
 const operation: fc.Arbitrary<UpdateOperation> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ op: fc.constant('create' as const), path, data, acl, flags: fc.nat(3) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('create' as const),
+      path,
+      data,
+      acl,
+      flags: fc.nat(3),
+      lifetime: fc.record({ kind: fc.constantFrom('ttl', 'container'), ms: fc.constantFrom(0, 1, 2 ** 33) }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('delete' as const), path: anyOrTop, version }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('setData' as const), path, data, version }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('setAcl' as const), path, acl, version }) },
@@ -133,6 +144,15 @@ const update: fc.Arbitrary<Update> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('expireSession' as const), session, heardAt: fc.nat(60) }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('expireNode' as const),
+      path,
+      since: fc.nat(5),
+      leftMs: fc.constantFrom(0, 0, 0, 5),
+    }),
+  },
 )
 const opened: Update[] = [1, 2, 3].map(() => {
   return { kind: 'createSession', password: Uint8Array.of(1), timeoutMs: 4000, address: '10.0.0.1' }
@@ -146,6 +166,12 @@ function settled(updates: readonly Update[]): Update[] {
     const living = [...model.sessions.keys()]
     const idOf = (choice: number) => (choice === 19 ? 9999 : (living[choice % living.length] ?? 1))
     const settledUpdate = (): Update => {
+      if (one.kind === 'expireNode') {
+        const timed = [...model.nodes].filter(([, node]) => node.lifetime !== undefined)
+        const [path, node] = timed[one.since % (timed.length + 1)] ?? []
+        if (path === undefined || node === undefined) return one
+        return { ...one, path, since: node.lifetime?.kind === 'ttl' ? node.mzxid : node.pzxid }
+      }
       if ('session' in one) return { ...one, session: idOf(one.session) }
       if (!('requester' in one)) return one
       const id = idOf(one.requester.session)
@@ -174,6 +200,7 @@ function shownNode(node: ZNode): Omit<ModelNode, 'acl'> {
     creates: node.createdChildren,
     aversion,
     owner: node.ephemeralOwner,
+    lifetime: node.lifetime,
   }
 }
 

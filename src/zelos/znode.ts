@@ -24,6 +24,18 @@ export interface Acl {
 
 export const PERM = { READ: 1, WRITE: 2, CREATE: 4, DELETE: 8, ADMIN: 16, ALL: 31 } as const
 
+/**
+ * Of a node that goes by itself once it has no children: a TTL node when it was not changed for `ms`, a container `ms` after its
+ * last child has gone (one that never had a child stays).
+ */
+export interface Lifetime {
+  readonly kind: 'ttl' | 'container'
+  readonly ms: number
+}
+
+/** The longest time to live, 40 bits of milliseconds as in ZooKeeper: some 34 years. */
+export const TTL_MS_MAX = 0xffffffffff
+
 /** A znode's record; immutable, a change makes a new one. */
 export interface ZNode {
   /** null is what a client that sent a null buffer gets back; not the same as empty. */
@@ -44,6 +56,8 @@ export interface ZNode {
   /** Index of the interned access control list. */
   readonly aclId: number
   readonly numChildren: number
+  /** Undefined: it stays, or is ephemeral. */
+  readonly lifetime: Lifetime | undefined
 }
 
 /** What the client is told; ZooKeeper's numbers, so that they go on the wire unchanged. */
@@ -63,6 +77,7 @@ export const ZCODE = {
   SESSION_EXPIRED: -112,
   INVALID_ACL: -114,
   SESSION_MOVED: -118,
+  QUOTA_EXCEEDED: -125,
 } as const
 
 export type ZCode = (typeof ZCODE)[keyof typeof ZCODE]

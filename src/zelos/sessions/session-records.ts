@@ -1,7 +1,6 @@
 // Sessions as replicated state: created, moved, renewed and ended by updates, checked by every write, and their timers. Decided
 // from records alone, never from what this server knows of connections.
 
-import { assert } from '../../base/assert.ts'
 import type { TimerId, TimerService } from '../../engine/timer-service.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { UpdateEncoder } from '../request-codec.ts'
@@ -29,16 +28,14 @@ export class SessionRecords {
     this.sessions = state.cache(limits, () => SESSION_BYTES)
   }
 
-  /**
-   * Sessions end by these timers, as the service is enabled; without it they never do. Once, before anything is applied. When
-   * the service is switched on in mid-flight, every session has its full timeout from there.
-   */
+  /** Sessions end by these timers, as the service is enabled; without it they never do. */
   useTimers(timers: TimerService): void {
-    assert(this.timers === undefined, 'sessions have timers already')
     this.timers = timers
-    timers.onSwitched((tx, enabled) => {
-      if (enabled) for (const session of this.all(tx)) this.arm(tx, session)
-    })
+  }
+
+  /** Timers are enabled from here on: every session has its full timeout again. */
+  switchedOn(tx: ReadWriteTx): void {
+    for (const session of this.all(tx)) this.arm(tx, session)
   }
 
   /** A session as `reader` sees it. */

@@ -20,6 +20,7 @@ const FIRST: ZNode = {
   ephemeralOwner: 0,
   aclId: OPEN_ACL_ID,
   numChildren: 0,
+  lifetime: undefined,
 }
 
 /** Plants them; inside the apply of the first update. The configuration is empty, as in a standalone ZooKeeper. */

@@ -3,6 +3,7 @@
 //   n level path               node: stat and small data (node-codec.ts); level: names in the path, as decimal digits
 //   d path                     data too large for the node's record
 //   e session path             ephemeral nodes of a session, empty value
+//   t path                     containers and TTL nodes (node-lifetimes.ts)
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
@@ -24,6 +25,7 @@ export const ZELOS_PREFIX = subStorePrefix('zelos')
 const NODE = `${ZELOS_PREFIX}n`
 const DATA = `${ZELOS_PREFIX}d`
 const EPHEMERAL = `${ZELOS_PREFIX}e`
+const TIMED = `${ZELOS_PREFIX}t`
 const SESSION = `${ZELOS_PREFIX}s`
 const ACL = `${ZELOS_PREFIX}a`
 const ACL_CONTENT = `${ZELOS_PREFIX}h`
@@ -75,6 +77,19 @@ export function sessionOfEphemeral(key: Key): SessionId {
 
 export function ephemeralPath(key: Key): string {
   return textOfKey(key.slice(EPHEMERAL.length + 8))
+}
+
+/** A container or TTL node, in the list of all of them. */
+export function timedKey(path: string): Key {
+  return TIMED + pathKey(path)
+}
+
+export function timedRange(): KeyRange {
+  return rangeOfPrefix(TIMED)
+}
+
+export function timedPath(key: Key): string {
+  return textOfKey(key.slice(TIMED.length))
 }
 
 export function sessionKey(session: SessionId): Key {

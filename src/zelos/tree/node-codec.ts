@@ -1,20 +1,23 @@
 // The stored form of a znode, format 1: a fixed header of 70 bytes, then the data unless it has a record of its own. A
-// stored format: golden file in testdata/zelos.
+// stored format: golden file in testdata/zelos. Containers and TTL nodes have format 2, with their lifetime in the place of
+// ephemeralOwner, so that versions without them refuse the record.
 //
 //   0 format  1 flags  2 czxid  10 mzxid  18 pzxid  26 ctime  34 mtime  42 version  46 createdChildren  50 aversion
-//   54 ephemeralOwner  62 aclId  66 numChildren  70 data
+//   54 ephemeralOwner, or lifetime in ms  62 aclId  66 numChildren  70 data
 //
 // At fixed offsets, without ByteWriter: this runs once or twice in every update.
 
 import { DelosError } from '../../base/delos-error.ts'
-import type { ZNode } from '../znode.ts'
+import type { Lifetime, ZNode } from '../znode.ts'
 import { allocateRecord } from './record-slab.ts'
 import { asBuffer, readUint64, writeUint64 } from './uint64.ts'
 
 const FORMAT = 1
+const FORMAT_TIMED = 2
 const HEADER_BYTES = 70
 const HAS_DATA = 1
 const DATA_APART = 2
+const CONTAINER = 4
 
 /** Data above this has a record of its own, so that a new child does not rewrite its parent's megabyte. */
 export const INLINE_DATA_BYTES_MAX = 4096
@@ -29,10 +32,11 @@ export function isDataApart(data: Uint8Array | null): data is Uint8Array {
 
 /** The record, in a buffer of its own (of Node's pool when small). Data is copied unless it is apart. */
 export function encodeNode(node: ZNode): Buffer {
-  const { data } = node
+  const { data, lifetime } = node
   const inline = data !== null && data.length <= INLINE_DATA_BYTES_MAX ? data : undefined
-  header[0] = FORMAT
+  header[0] = lifetime === undefined ? FORMAT : FORMAT_TIMED
   header[1] = data === null ? 0 : inline === undefined ? HAS_DATA | DATA_APART : HAS_DATA
+  if (lifetime?.kind === 'container') header[1] |= CONTAINER
   writeUint64(fields, 2, node.czxid)
   writeUint64(fields, 10, node.mzxid)
   writeUint64(fields, 18, node.pzxid)
@@ -41,7 +45,7 @@ export function encodeNode(node: ZNode): Buffer {
   fields.setInt32(42, node.version)
   fields.setInt32(46, node.createdChildren)
   fields.setInt32(50, node.aversion)
-  writeUint64(fields, 54, node.ephemeralOwner)
+  writeUint64(fields, 54, lifetime === undefined ? node.ephemeralOwner : lifetime.ms)
   fields.setUint32(62, node.aclId)
   fields.setUint32(66, node.numChildren)
   // Without data the record itself is of no more use to anybody here, so it may come from Node's pool.
@@ -61,7 +65,10 @@ export function inlineDataOf(record: Buffer): Buffer {
 export function decodeNode(bytes: Uint8Array, dataApart: () => Uint8Array | undefined): ZNode {
   const record = asBuffer(bytes)
   if (record.length < HEADER_BYTES) throw new DelosError('CORRUPT', `node record of ${record.length} bytes`)
-  if (record[0] !== FORMAT) throw new DelosError('FORMAT', `node record of format ${record[0]}`)
+  const format = record[0]
+  if (format !== FORMAT && format !== FORMAT_TIMED) {
+    throw new DelosError('FORMAT', `node record of format ${format}`)
+  }
   return {
     data: decodeData(record, dataApart),
     czxid: readUint64(record, 2),
@@ -72,10 +79,16 @@ export function decodeNode(bytes: Uint8Array, dataApart: () => Uint8Array | unde
     version: record.readInt32BE(42),
     createdChildren: record.readInt32BE(46),
     aversion: record.readInt32BE(50),
-    ephemeralOwner: readUint64(record, 54),
+    ephemeralOwner: format === FORMAT ? readUint64(record, 54) : 0,
     aclId: record.readUInt32BE(62),
     numChildren: record.readUInt32BE(66),
+    lifetime: format === FORMAT ? undefined : decodeLifetime(record),
   }
+}
+
+function decodeLifetime(record: Buffer): Lifetime {
+  const isContainer = ((record[1] as number) & CONTAINER) !== 0
+  return { kind: isContainer ? 'container' : 'ttl', ms: readUint64(record, 54) }
 }
 
 function decodeData(record: Buffer, dataApart: () => Uint8Array | undefined): Uint8Array | null {

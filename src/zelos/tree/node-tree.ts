@@ -36,6 +36,12 @@ export class NodeTree {
     return this.nodes.committed(path) ?? this.load(reader, path)
   }
 
+  /** A node as a transaction sees it that this tree does not follow. */
+  stored(tx: ReadTx, path: string): ZNode | undefined {
+    const record = tx.get(nodeKey(path))
+    return record === undefined ? undefined : decodeNode(record, () => tx.get(dataKey(path)))
+  }
+
   /** A node as the open transaction sees it; only in apply. */
   node(tx: ReadTx, path: string): ZNode | undefined {
     const known = this.nodes.get(path)
@@ -185,6 +191,7 @@ function withChildren(node: ZNode, pzxid: Zxid, created: number, added: number):
     ephemeralOwner: node.ephemeralOwner,
     aclId: node.aclId,
     numChildren: node.numChildren + added,
+    lifetime: node.lifetime,
   }
 }
 

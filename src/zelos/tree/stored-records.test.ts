@@ -20,6 +20,7 @@ const node: ZNode = {
   ephemeralOwner: 2 ** 32,
   aclId: 2 ** 32 - 1,
   numChildren: 77,
+  lifetime: undefined,
 }
 const counters = { zxid: 2 ** 40, nodes: 5, ephemerals: 1, sessions: 2, dataBytes: 2 ** 33, nextAclId: 9 }
 const session = {
@@ -41,6 +42,8 @@ describe('stored records', () => {
       `node-null ${encodeNode({ ...node, data: null }).toString('hex')}`,
       `node-empty ${encodeNode({ ...node, data: Buffer.alloc(0) }).toString('hex')}`,
       `node-data-apart ${encodeNode({ ...node, data: Buffer.alloc(INLINE_DATA_BYTES_MAX + 1) }).toString('hex')}`,
+      `node-ttl ${encodeNode({ ...node, ephemeralOwner: 0, lifetime: { kind: 'ttl', ms: 2 ** 40 - 1 } }).toString('hex')}`,
+      `node-container ${encodeNode({ ...node, ephemeralOwner: 0, lifetime: { kind: 'container', ms: 60_000 } }).toString('hex')}`,
       `counters ${encodeCounters(counters).toString('hex')}`,
       `session ${encodeSession(session).toString('hex')}`,
       ...['/', '/a', '/größe/b', '/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17'].map(
@@ -67,6 +70,10 @@ describe('stored records', () => {
 
   it('read back as they were written', () => {
     expect(decodeNode(encodeNode(node), none)).toEqual(node)
+    for (const kind of ['ttl', 'container'] as const) {
+      const timed: ZNode = { ...node, ephemeralOwner: 0, lifetime: { kind, ms: 5 } }
+      expect(decodeNode(encodeNode(timed), none)).toEqual(timed)
+    }
     expect(decodeNode(encodeNode({ ...node, data: null }), none).data).toBeNull()
     expect(decodeNode(encodeNode({ ...node, data: Buffer.alloc(0) }), none).data).toHaveLength(0)
     expect(decodeCounters(encodeCounters(counters))).toEqual(counters)

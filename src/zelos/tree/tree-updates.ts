@@ -7,12 +7,24 @@ import {
   CREATE_SEQUENTIAL,
   type OperationResult,
   type Requester,
+  type Update,
   type UpdateOperation,
 } from '../requests.ts'
-import { type Acl, PERM, type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from '../znode.ts'
+import {
+  type Acl,
+  type Lifetime,
+  PERM,
+  type SessionId,
+  TTL_MS_MAX,
+  ZCODE,
+  type ZCode,
+  type ZNode,
+  type Zxid,
+} from '../znode.ts'
 import { fixupAcl, isPermitted } from './acl-rules.ts'
 import { type AclStore, OPEN_ACL_ID } from './acl-store.ts'
 import type { ApplyState } from './apply-state.ts'
+import { type NodeLifetimes, TIMED_PATH_CHARS_MAX } from './node-lifetimes.ts'
 import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
 
@@ -47,11 +59,13 @@ export class TreeUpdates {
   private readonly state: ApplyState
   private readonly tree: NodeTree
   private readonly acls: AclStore
+  private readonly lifetimes: NodeLifetimes
 
-  constructor(state: ApplyState, tree: NodeTree, acls: AclStore) {
+  constructor(state: ApplyState, tree: NodeTree, acls: AclStore, lifetimes: NodeLifetimes) {
     this.state = state
     this.tree = tree
     this.acls = acls
+    this.lifetimes = lifetimes
   }
 
   /** One operation of a session that was checked. */
@@ -86,14 +100,24 @@ export class TreeUpdates {
     if (!isValidPath(path)) return refused(ZCODE.BAD_ARGUMENTS)
     if (path === ROOT || tree.hasChild(parentPath, parent, path)) return refused(ZCODE.NODE_EXISTS)
     if (parent.ephemeralOwner !== 0) return refused(ZCODE.NO_CHILDREN_FOR_EPHEMERALS)
-    const owner = (operation.flags & CREATE_EPHEMERAL) !== 0 ? context.requester.session : 0
-    const fresh = this.freshNode(operation.data, acl, owner, context)
+    const { lifetime } = operation
+    if (lifetime !== undefined && !isPossible(lifetime, path)) return refused(ZCODE.BAD_ARGUMENTS)
+    const isEphemeral = lifetime === undefined && (operation.flags & CREATE_EPHEMERAL) !== 0
+    const owner = isEphemeral ? context.requester.session : 0
+    const fresh = this.freshNode(operation.data, acl, owner, lifetime, context)
     const node = tree.add(path, fresh, parentPath, parent)
+    if (lifetime !== undefined) this.lifetimes.changed(path, node, lifetime)
     context.changes.push({ type: 'created', path, acl, parentAcl: this.listOf(parent) })
     return { err: ZCODE.OK, path, node }
   }
 
-  private freshNode(data: Uint8Array | null, acl: readonly Acl[], owner: SessionId, context: UpdateContext): ZNode {
+  private freshNode(
+    data: Uint8Array | null,
+    acl: readonly Acl[],
+    owner: SessionId,
+    lifetime: Lifetime | undefined,
+    context: UpdateContext,
+  ): ZNode {
     const { zxid, wallMs } = context
     return {
       data,
@@ -108,6 +132,7 @@ export class TreeUpdates {
       ephemeralOwner: owner,
       aclId: this.acls.take(acl),
       numChildren: 0,
+      lifetime,
     }
   }
 
@@ -136,10 +161,27 @@ export class TreeUpdates {
     }
   }
 
+  /** The timer of a container or TTL node has fired: removes the node if its time is over. False if nothing was to be done. */
+  expire(expiry: Extract<Update, { kind: 'expireNode' }>, context: UpdateContext): boolean {
+    const { path } = expiry
+    const { tx } = this.state
+    const node = this.tree.node(tx, path)
+    const verdict = this.lifetimes.fired(expiry, node)
+    if (verdict !== 'remove') return verdict !== 'void'
+    const parentPath = parentInRequest(path) as string
+    this.remove(path, node as ZNode, parentPath, this.tree.node(tx, parentPath) as ZNode, context)
+    return true
+  }
+
   private remove(path: string, node: ZNode, parentPath: string, parent: ZNode, context: UpdateContext): void {
     context.changes.push({ type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
     this.tree.remove(path, node, context.zxid, parentPath, parent)
     this.acls.release(node.aclId)
+    if (node.lifetime !== undefined) this.lifetimes.removed(path)
+    const { lifetime } = parent
+    if (lifetime !== undefined && parent.numChildren === 1) {
+      this.lifetimes.emptied(parentPath, parent, lifetime, context.zxid)
+    }
   }
 
   private setData(operation: SetDataOperation, context: UpdateContext): OperationResult {
@@ -161,7 +203,9 @@ export class TreeUpdates {
       ephemeralOwner: node.ephemeralOwner,
       aclId: node.aclId,
       numChildren: node.numChildren,
+      lifetime: node.lifetime,
     })
+    if (node.lifetime !== undefined) this.lifetimes.changed(path, changed, node.lifetime)
     context.changes.push({ type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
     return { err: ZCODE.OK, node: changed }
   }
@@ -202,6 +246,10 @@ export class TreeUpdates {
 
 function refused(err: ZCode): OperationResult {
   return { err }
+}
+
+function isPossible({ ms }: Lifetime, path: string): boolean {
+  return ms >= 1 && ms <= TTL_MS_MAX && path.length <= TIMED_PATH_CHARS_MAX
 }
 
 // ZooKeeper validates the path first; whatever is in the tree has a valid one.

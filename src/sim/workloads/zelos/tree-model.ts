@@ -99,6 +99,8 @@ export class TreeModel {
           if (session?.epoch === ownerEpoch) sessions.set(id, { ...session, renewedAt: pos })
         }
         return { err: ZCODE.OK }
+      case 'expireNode':
+        throw new Error('this model knows no nodes with a lifetime')
       case 'expireSession': {
         const session = sessions.get(update.session)
         if (session === undefined) throw new Refusal(ZCODE.SESSION_EXPIRED)
