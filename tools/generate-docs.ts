@@ -47,9 +47,10 @@ export function configurationPage(): string {
 
 /** Keys that become settings, by what the reader of such a file makes of each. */
 function zooCfgRows(): string[][] {
-  return ZOO_CFG_KEYS.flatMap((key) =>
-    Object.entries(readZooCfg(`${key}=1`).settings).map(([setting]) => [`\`${key}\``, `\`${setting}\``]),
-  )
+  return ZOO_CFG_KEYS.flatMap((key) => {
+    const settings = ['1', 'true', 'x.pem'].flatMap((value) => Object.keys(readZooCfg(`${key}=${value}`).settings))
+    return settings.slice(0, 1).map((setting) => [`\`${key}\``, `\`${setting}\``])
+  })
 }
 
 /** docs/errors.md */
