@@ -4,7 +4,8 @@
 import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { getData, type HarnessOptions, ZooKeeperHarness } from '../../test/support/zookeeper-harness.ts'
+import { getData, type HarnessOptions, TestSocket, ZooKeeperHarness } from '../../test/support/zookeeper-harness.ts'
+import type { Connection, ConnectionEvents, Network } from '../runtime/network.ts'
 import { OP } from '../zookeeper/codec/opcodes.ts'
 import { adminRoutes } from './admin-server.ts'
 
@@ -147,6 +148,26 @@ describe('the AdminServer', () => {
     expect(await json('/commands/connections')).toMatchObject({
       connections: [{ packets_sent: 0, last_operation: 'NA' }],
     })
+  })
+
+  it('connections of the port for TLS stand apart', async () => {
+    const { harness, json } = await admin({ server: { fourLetterWords: ['*'] } })
+    harness.socket('10.0.0.1')
+    let accept: ((connection: Connection) => ConnectionEvents) | undefined
+    const listener = { host: '127.0.0.1', port: 2281, close: async () => undefined }
+    const listen: Network['listen'] = async (_, accepting) => {
+      accept = accepting
+      return listener
+    }
+    await harness.server.listenAt({ listen }, listener.port)
+    accept?.(new TestSocket('10.0.0.2', 5))
+    expect(await json('/commands/connections')).toMatchObject({
+      connections: [{ remote_socket_address: expect.stringMatching(/^10\.0\.0\.1:/) }],
+      secure_connections: [{ remote_socket_address: '10.0.0.2:5' }],
+    })
+    const socket = harness.socket()
+    socket.send(Buffer.from('conf'))
+    expect(socket.text()).toContain('\nsecureClientPort=2281\n')
   })
 
   it('the trace mask is a long', async () => {

@@ -200,8 +200,10 @@ function configuration(server: ServerView): AdminObject {
 }
 
 function connections(server: ServerView, brief: boolean): AdminObject {
-  const shown = [...server.connections].map((client) => connectionObject(client, server, brief))
-  return { connections: shown, secure_connections: [] }
+  const all = [...server.connections]
+  const shown = (secure: boolean): AdminObject[] =>
+    all.filter((client) => server.isSecure(client) === secure).map((client) => connectionObject(client, server, brief))
+  return { connections: shown(false), secure_connections: shown(true) }
 }
 
 function directories({ options }: ServerView): AdminObject {

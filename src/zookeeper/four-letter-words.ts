@@ -114,7 +114,7 @@ function configuration(server: ServerView): string {
   const [minMs, maxMs] = server.timeoutRange
   return [
     `clientPort=${server.boundPort}`,
-    'secureClientPort=-1',
+    `secureClientPort=${server.securePort}`,
     `dataDir=${options.dataDir}`,
     `dataDirSize=${storeBytes}`,
     `dataLogDir=${options.dataDir}`,

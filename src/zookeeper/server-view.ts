@@ -39,6 +39,8 @@ export interface ServerView {
   readonly limits: ClientLimits
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
   readonly boundPort: number
+  /** Of the port for TLS alone; -1: there is none. */
+  readonly securePort: number
   readonly connections: ReadonlySet<ConnectionView>
   readonly outstanding: number
   readonly startedMs: number
@@ -47,6 +49,8 @@ export interface ServerView {
   readonly readOnly: boolean
   /** Of the words gtmk and stmk; it has no effect. A signed 64-bit number. */
   traceMask: bigint
+  /** Did it come through that port? */
+  isSecure(client: ConnectionView): boolean
   /** What somebody proves by a credential, as by an `auth` request; undefined if it is refused. */
   identify(scheme: string, credential: Uint8Array): readonly Identity[] | undefined
   /** Monotonic. */

@@ -20,7 +20,7 @@ import {
   type ZooKeeperServerOptions,
 } from './server-options.ts'
 import { ServerStats } from './server-stats.ts'
-import type { ServerView } from './server-view.ts'
+import type { ConnectionView, ServerView } from './server-view.ts'
 import { ThrottledLog } from './throttled-log.ts'
 
 /** Ended connections get this long to take what was written, and to end as well. */
@@ -61,6 +61,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   private toFlush: Flushable[] = []
   private listener: Listener | undefined
   private readonly otherListeners: Listener[] = []
+  private readonly atOtherPorts = new WeakSet<object>()
   private closing: Promise<void> | undefined
   /** Called when the last connection is gone. */
   private emptied: () => void = () => undefined
@@ -90,6 +91,14 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     return this.clients
   }
 
+  get securePort(): number {
+    return this.otherListeners[0]?.port ?? -1
+  }
+
+  isSecure(client: ConnectionView): boolean {
+    return this.atOtherPorts.has(client)
+  }
+
   get readOnly(): boolean {
     return this.access.readOnly.isOn
   }
@@ -114,7 +123,11 @@ export class ZooKeeperServer implements ServerContext, ServerView {
 
   /** Accepts at another port too, through a network of its own. */
   async listenAt(network: Network, port: number): Promise<Listener> {
-    const accept = (connection: Connection): ConnectionEvents => this.accept(connection)
+    const accept = (connection: Connection): ConnectionEvents => {
+      const client = this.accept(connection)
+      this.atOtherPorts.add(client)
+      return client
+    }
     const listener = await network.listen({ host: this.options.host, port, backlog: LISTEN_BACKLOG }, accept)
     this.otherListeners.push(listener)
     return listener
