@@ -4,6 +4,11 @@ import { DelosError } from './delos-error.ts'
 
 const POWER_32 = 0x1_0000_0000
 
+/** Strings of `name`, at most so many and so long: a newer one takes the place of another. */
+const KNOWN_SLOTS = 64
+const KNOWN_CHARS_MAX = 64
+const known: string[] = new Array<string>(KNOWN_SLOTS).fill('')
+
 /** Reads sequentially out of one byte array; slices are views, not copies. */
 export class ByteReader {
   private readonly buffer: Buffer
@@ -99,9 +104,34 @@ export class ByteReader {
     return this.buffer.utf8Slice(start, this.offset)
   }
 
+  /** As `string`, for one that is read again and again, such as a name: then it costs no allocation, and no hashing in a map. */
+  name(): string {
+    const length = this.varint()
+    this.need(length)
+    const start = this.offset
+    this.offset += length
+    return knownString(this.buffer, start, this.offset)
+  }
+
   private need(bytes: number): void {
     if (bytes > this.end - this.offset) {
       throw new DelosError('CORRUPT', `${bytes} bytes expected at byte ${this.offset}, ${this.end - this.offset} left`)
     }
   }
+}
+
+function knownString(buffer: Buffer, start: number, end: number): string {
+  const length = end - start
+  if (length === 0 || length > KNOWN_CHARS_MAX) return buffer.utf8Slice(start, end)
+  const slot = (length * 7 + (buffer[start] as number) * 31 + (buffer[end - 1] as number)) % KNOWN_SLOTS
+  const candidate = known[slot] as string
+  if (candidate.length === length) {
+    let at = 0
+    while (at < length && candidate.charCodeAt(at) === buffer[start + at]) at++
+    if (at === length) return candidate
+  }
+  const text = buffer.utf8Slice(start, end)
+  // As long as its bytes are many: ASCII. As a property name it becomes the one copy that literals are, too.
+  if (text.length === length) known[slot] = Object.keys({ [text]: 0 })[0] as string
+  return text
 }

@@ -3,6 +3,7 @@
 import { assert } from './assert.ts'
 
 const POWER_32 = 0x1_0000_0000
+const COPIED_CHARS_MAX = 32
 
 /** Writes sequentially into one buffer that doubles when full. Reusable: `reset()` keeps the buffer. */
 export class ByteWriter {
@@ -77,6 +78,7 @@ export class ByteWriter {
     if (chars < 0x80) {
       // Short strings are nearly always ASCII: write them behind a one-byte length, and fall back when they were not.
       this.reserve(1 + chars * 3)
+      if (chars <= COPIED_CHARS_MAX && this.copied(value, chars)) return
       const written = this.buffer.utf8Write(value, this.length + 1)
       if (written < 0x80) {
         this.buffer[this.length] = written
@@ -110,6 +112,20 @@ export class ByteWriter {
 
   reset(): void {
     this.length = 0
+  }
+
+  // A call out of JavaScript costs more than a short name.
+  private copied(value: string, chars: number): boolean {
+    const { buffer } = this
+    const start = this.length + 1
+    for (let i = 0; i < chars; i++) {
+      const code = value.charCodeAt(i)
+      if (code >= 0x80) return false
+      buffer[start + i] = code
+    }
+    buffer[this.length] = chars
+    this.length = start + chars
+    return true
   }
 
   private reserve(bytes: number): void {

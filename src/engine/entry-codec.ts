@@ -125,7 +125,7 @@ function readHeaders(reader: ByteReader): Headers {
   const headers = new Map<string, Header>()
   let last = ''
   for (let i = 0; i < count; i++) {
-    const name = reader.string()
+    const name = reader.name()
     // One order, so that one entry has one encoding; and no name twice.
     if (name <= last) throw new DelosError('CORRUPT', `header ${JSON.stringify(name)} is out of order`)
     last = name

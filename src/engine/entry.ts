@@ -29,7 +29,8 @@ export function entryOf(payload: Uint8Array): Entry {
 
 /** The same entry with one more header. */
 export function withHeader(entry: Entry, name: string, bytes: Uint8Array, mustUnderstand = false): Entry {
-  const headers = new Map(entry.headers)
+  // A copy of a map that is empty costs as much as one that is not.
+  const headers = entry.headers.size === 0 ? new Map<string, Header>() : new Map(entry.headers)
   headers.set(name, { bytes, mustUnderstand })
   return { headers, payload: entry.payload, index: entry.index }
 }

@@ -70,7 +70,7 @@ export function readStamp(bytes: Uint8Array): ProposalStamp {
   if (format !== FORMAT)
     throw new DelosError('FORMAT', `header of Base has format ${format}, this version reads ${FORMAT}`)
   return {
-    serverId: reader.string(),
+    serverId: reader.name(),
     incarnation: reader.varint(),
     localId: reader.varint(),
     wallMs: reader.varint(),

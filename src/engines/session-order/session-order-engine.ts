@@ -13,7 +13,7 @@ import type { EngineFactory } from '../../engine/stack.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { CLOSED, EpochTable, Filtered } from './epoch-table.ts'
-import { readOrderHeader } from './order-codec.ts'
+import { type OpenHeader, readOrderHeader, type SequenceHeader } from './order-codec.ts'
 import { SESSION_ORDER_LIMITS, type SessionOrderLimits } from './order-limits.ts'
 import { Sequencer } from './sequencer.ts'
 
@@ -37,6 +37,9 @@ export class SessionOrderEngine extends EngineLayer {
   private served = false
   /** As of the entry being applied, before it: to know a switch from a repetition. */
   private wasEnabled = false
+  /** What was read last: an entry alone in its transaction is read once for apply and postApply. */
+  private lastOwn: Header | undefined
+  private lastRead: OpenHeader | SequenceHeader | undefined
   private readonly filtered = { duplicate: 0, early: 0, closed: 0 }
 
   constructor(context: EngineContext, limits: SessionOrderLimits) {
@@ -95,7 +98,7 @@ export class SessionOrderEngine extends EngineLayer {
 
   protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
     if (own === undefined) return this.above.apply(tx, entry, pos)
-    const header = readOrderHeader(own.bytes)
+    const header = this.read(own)
     const { enabled } = this.flagsInApply
     if (header.kind === 'open') return enabled && this.epochs.open(tx, pos, header.serverId, header.replaces)
     // Disabling closes every epoch, and the rows go when it is enabled again: whatever has a number was dropped everywhere,
@@ -109,7 +112,7 @@ export class SessionOrderEngine extends EngineLayer {
       this.above.postApply(entry, pos, result)
       return
     }
-    const header = readOrderHeader(own.bytes)
+    const header = this.read(own)
     if (header.kind === 'open') {
       if (result !== true || header.serverId !== this.context.serverId) return
       if (header.life === this.life) this.sequencer.opened(pos)
@@ -124,6 +127,14 @@ export class SessionOrderEngine extends EngineLayer {
     }
     this.above.postApply(entry, pos, result)
     if (mine) this.sequencer.accepted(header.sequence, result)
+  }
+
+  private read(own: Header): OpenHeader | SequenceHeader {
+    if (own !== this.lastOwn) {
+      this.lastRead = readOrderHeader(own.bytes)
+      this.lastOwn = own
+    }
+    return this.lastRead as OpenHeader | SequenceHeader
   }
 
   protected override applySwitched(tx: ReadWriteTx, flags: EngineFlags): void {

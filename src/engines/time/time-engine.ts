@@ -187,7 +187,8 @@ export class TimeEngine extends EngineLayer implements TimerService {
 
   override postApply(entry: Entry, pos: LogPos, result: unknown): void {
     if (this.changed.size > 0) this.settle()
-    super.postApply(entry, pos, result)
+    if (entry.headers.size === 0) this.above.postApply(entry, pos, result)
+    else super.postApply(entry, pos, result)
   }
 
   protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {

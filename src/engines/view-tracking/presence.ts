@@ -33,6 +33,8 @@ export interface PresenceParts {
 export class Presence {
   /** A header left on a proposal since the last tick: set by whoever stamps. */
   stamped = false
+  /** A header left on a proposal was applied since the last tick: set by whoever applies. */
+  heard = false
   /** Position of the newest digest of this server that was applied as reported. */
   reportedDigest: LogPos = NOWHERE
   /** Evictions that this server asked for, and the last one. */
@@ -117,6 +119,7 @@ export class Presence {
     this.plan('tick', limits.heartbeatMs, () => this.tick())
     const { stamped } = this
     this.stamped = false
+    this.heard = false
     if (!this.active) return
     if (this.refusal?.reason.startsWith('bootstrap') === false) this.refusal = undefined
     this.ensureMember()

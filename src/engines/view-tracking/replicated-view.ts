@@ -29,7 +29,7 @@ export interface MemberRecord {
   readonly serverId: string
   /** Everything below is durable there. Only grows. */
   readonly durable: LogPos
-  /** Position of the last entry that it proposed. */
+  /** Position of the last entry of its that carried a report. */
   readonly lastHeard: LogPos
   readonly levels: EngineLevels
 }

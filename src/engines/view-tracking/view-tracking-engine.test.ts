@@ -141,7 +141,7 @@ describe('the header of proposals', () => {
     const durable = a.cursor
     for (let i = 0; i < 10; i++) a.write(`w${i}`)
     expect(a.cursor).toBe(durable + 10)
-    expect(said(cluster, durable)).toEqual(Array.from({ length: 10 }, () => report('a', durable)))
+    expect(said(cluster, durable)).toEqual([report('a', durable)])
     for (const server of [a, b]) expect(durableOf(server, 'a')).toBe(durable)
     a.flush()
     a.write('last')
@@ -149,21 +149,22 @@ describe('the header of proposals', () => {
     expect(b.payloads).toHaveLength(11)
   })
 
-  it('is encoded anew only when the durable position has moved', () => {
-    const { servers } = clusterOf('a')
+  it('is on the first proposals of an interval and of a durable position alone, until one of them is applied', () => {
+    const { cluster, servers } = clusterOf('a', 'b')
     const [a] = servers as [ViewServer]
-    const headers: unknown[] = []
-    const propose = a.propose.bind(a)
-    a.propose = (entry, completion) => {
-      headers.push(entry.headers)
-      propose(entry, completion)
+    const reports = (write: () => void): number => {
+      const from = cluster.log.length
+      write()
+      return kinds(cluster, from).filter((kind) => kind === 'report a').length
     }
-    a.write('1')
-    a.write('2')
+    const many = (): void => {
+      for (let i = 0; i < 10; i++) a.write(`w${i}`)
+    }
     a.flush()
-    a.write('3')
-    expect(headers[1]).toBe(headers[0])
-    expect(headers[2]).not.toBe(headers[0])
+    expect([reports(many), reports(many)]).toEqual([1, 0])
+    a.flush()
+    expect([reports(many), reports(many)]).toEqual([1, 0])
+    expect(reports(() => cluster.advance(60_000, many))).toBe(12)
   })
 
   it('stands beside those of the layers above', () => {

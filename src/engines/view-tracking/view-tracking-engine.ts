@@ -62,6 +62,8 @@ export class ViewTrackingEngine extends EngineLayer {
   /** First position not applied, as far as entries came by. */
   private applied: LogPos = LOG_START
   private passedDown: LogPos = LOG_START
+  /** The durable position in this server's newest report that was applied. */
+  private heardDurable = -1
   /** The header of proposals, encoded anew only when the durable cursor has moved. */
   private headerDurable = -1
   private header: Header = { bytes: new Uint8Array(0), mustUnderstand: false }
@@ -161,14 +163,18 @@ export class ViewTrackingEngine extends EngineLayer {
     this.release()
   }
 
+  // Only what says something new carries a header: until one of this interval and of this durable position is applied. A
+  // header on every entry would cost each of them a write.
   override propose(entry: Entry, completion: Completion<unknown>): void {
-    if (!this.flags.enabled || this.view.get(this.context.serverId) === undefined) {
+    const { presence } = this
+    const durable = this.context.durableCursor()
+    const isKnown = presence.heard && durable === this.heardDurable
+    if (isKnown || !this.flags.enabled || this.view.get(this.context.serverId) === undefined) {
       this.below.propose(entry, completion)
       return
     }
-    const durable = this.context.durableCursor()
     if (durable !== this.headerDurable) this.encodeHeader(durable)
-    this.presence.stamped = true
+    presence.stamped = true
     const { payload, index } = entry
     const stamped =
       entry.headers.size === 0
@@ -234,6 +240,10 @@ export class ViewTrackingEngine extends EngineLayer {
     const { rounds, view } = this
     view.report(tx, report, pos)
     const { digest, serverId } = report
+    if (report.kind === 'report' && serverId === this.context.serverId) {
+      this.presence.heard = true
+      this.heardDurable = report.durable
+    }
     if (digest === undefined) return
     if (serverId === this.context.serverId) this.presence.reportedDigest = digest.position
     if (view.get(serverId) !== undefined) rounds.report(tx, serverId, digest, view.ids, pos)
