@@ -82,6 +82,15 @@ function goodSetWatches(): Buffer {
   return writer().long(0n).strings(['/bad']).strings(['/bad/x']).strings(['/bad']).done()
 }
 
+/** Requests about watches alone, as a client sends them. */
+const WATCH_REQUESTS: readonly (readonly [op: number, whole: Buffer])[] = [
+  [Op.setWatches, goodSetWatches()],
+  [Op.setWatches2, writer().raw(goodSetWatches()).strings(['/bad']).strings(['/bad/x']).done()],
+  [Op.addWatch, writer().string('/bad').int(1).done()],
+  [Op.checkWatches, writer().string('/bad').int(3).done()],
+  [Op.removeWatches, writer().string('/bad').int(5).done()],
+]
+
 /** An ACL list whose count is not the number of its entries. */
 function aclsWithCount(count: number): Buffer {
   return writer().int(count).raw(writer().acls(openAcl).done().subarray(4)).done()
@@ -101,7 +110,7 @@ const INSIDE: readonly MakeRequest[] = [
     return { kind: 'truncated record', op, body: whole.subarray(0, random.below(whole.length)), expect: 'refused' }
   },
   (random) => {
-    const [op, whole] = random.pick([[Op.multi, goodMulti()] as const, [Op.setWatches, goodSetWatches()] as const])
+    const [op, whole] = random.pick([[Op.multi, goodMulti()] as const, ...WATCH_REQUESTS])
     return { kind: 'truncated list', op, body: whole.subarray(0, random.below(whole.length)), expect: 'refused' }
   },
   (random) => {
@@ -249,9 +258,22 @@ const INSIDE: readonly MakeRequest[] = [
     for (let i = random.between(1, 4); i > 0; i--) body[random.below(body.length)] = random.below(256)
     return { kind: 'random bytes changed', op, body, expect: 'any' }
   },
+  (random) => {
+    const [op, good] = random.pick(WATCH_REQUESTS)
+    const body = Buffer.from(good)
+    for (let i = random.between(1, 4); i > 0; i--) body[random.below(body.length)] = random.below(256)
+    return { kind: 'random bytes changed in a watch request', op, body, expect: 'any' }
+  },
+  (random) => {
+    const [op] = random.pick(WATCH_REQUESTS.slice(2))
+    const body = writer()
+      .string('/bad')
+      .int(random.pick([-1, 6, 7, 256, 0x7fff_ffff, -0x8000_0000]))
+    return { kind: 'bad type of watch', op, body: body.done(), expect: 'refused' }
+  },
   (random) => ({
     kind: 'nothing but random bytes',
-    op: random.pick([...PATH_OPS, Op.multi, Op.setWatches]),
+    op: random.pick([...PATH_OPS, Op.multi, ...WATCH_REQUESTS.map(([op]) => op)]),
     body: random.bytes(random.below(200)),
     expect: 'any',
   }),
