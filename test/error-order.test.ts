@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Acl, JuteWriter } from './support/jute.ts'
 import { serverKind, TestServer } from './support/server.ts'
 import { within } from './support/wait.ts'
-import { type MultiOp, type Reply, succeeded, ZkClient } from './support/zk-client.ts'
+import type { MultiOp } from './support/zk-bodies.ts'
+import { type Reply, succeeded, ZkClient } from './support/zk-client.ts'
 import { Err, Flags, Op, openAcl, Perm } from './support/zk-protocol.ts'
 
 type Case = [what: string, request: (client: ZkClient) => Promise<Reply<unknown>>, err: number]

@@ -3,7 +3,8 @@
 
 import { type Acl, JuteWriter } from './jute.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import { encodeConnectRequest, encodeMulti } from './zk-client.ts'
+import { encodeMulti } from './zk-bodies.ts'
+import { encodeConnectRequest } from './zk-client.ts'
 import { Op, openAcl } from './zk-protocol.ts'
 
 /** `refused`: an error reply or a close; `closed`: a close, with or without a reply; `any`: whatever leaves the server well. */
@@ -243,26 +244,16 @@ const INSIDE: readonly MakeRequest[] = [
     return { kind: 'bad path in multi', op: Op.multi, body, expect: 'refused' }
   },
   (random) => {
-    const op = random.pick([...PATH_OPS, Op.multi, Op.setWatches, Op.sync, Op.auth])
-    const good =
-      op === Op.multi
-        ? goodMulti()
-        : op === Op.setWatches
-          ? goodSetWatches()
-          : op === Op.sync
-            ? writer().string('/bad').done()
-            : op === Op.auth
-              ? writer().int(0).string('digest').buffer(Buffer.from('a:b')).done()
-              : record(op, '/bad/flip')
+    const [op, good] = random.pick([
+      ...PATH_OPS.map((one) => [one, record(one, '/bad/flip')] as const),
+      ...WATCH_REQUESTS,
+      [Op.multi, goodMulti()] as const,
+      [Op.sync, writer().string('/bad').done()] as const,
+      [Op.auth, writer().int(0).string('digest').buffer(Buffer.from('a:b')).done()] as const,
+    ])
     const body = Buffer.from(good)
     for (let i = random.between(1, 4); i > 0; i--) body[random.below(body.length)] = random.below(256)
     return { kind: 'random bytes changed', op, body, expect: 'any' }
-  },
-  (random) => {
-    const [op, good] = random.pick(WATCH_REQUESTS)
-    const body = Buffer.from(good)
-    for (let i = random.between(1, 4); i > 0; i--) body[random.below(body.length)] = random.below(256)
-    return { kind: 'random bytes changed in a watch request', op, body, expect: 'any' }
   },
   (random) => {
     const [op] = random.pick(WATCH_REQUESTS.slice(2))
