@@ -58,7 +58,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
   // Loaded here, since every other command does without.
   const [{ openServer }, { accessOptions, tlsOptions }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
     import('../node/open-server.ts'),
-    import('../node/access-options.ts'),
+    import('../node/access-from-settings.ts'),
     import('../node/create-logger.ts'),
     import('../node/full-disk.ts'),
   ])

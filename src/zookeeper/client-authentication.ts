@@ -8,7 +8,7 @@ import { ERR } from './codec/error-codes.ts'
 import { OP } from './codec/opcodes.ts'
 import { writeHeaderReply, writeTokenReply } from './codec/replies.ts'
 import type { AuthRequest, SaslRequest } from './codec/wire-requests.ts'
-import type { RequestClient } from './request-handler.ts'
+import type { RequestClient } from './request-client.ts'
 import { type DigestMd5Exchange, isGssApi, KERBEROS_REFUSED } from './sasl-digest-md5.ts'
 import type { ServerContext } from './server-context.ts'
 

@@ -3,7 +3,7 @@
 import { ERR } from './codec/error-codes.ts'
 import { OP, opName } from './codec/opcodes.ts'
 import type { WireRequest } from './codec/wire-requests.ts'
-import type { RequestClient } from './request-handler.ts'
+import type { RequestClient } from './request-client.ts'
 import type { RequestThrottle, Share, WaitingClient } from './request-throttle.ts'
 import type { ServerContext } from './server-context.ts'
 

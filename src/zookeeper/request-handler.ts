@@ -11,10 +11,10 @@ import { MarshallingError } from './codec/marshalling-error.ts'
 import { OP, opName } from './codec/opcodes.ts'
 import { writeHeaderReply, writePathReply } from './codec/replies.ts'
 import { readRequest, type WireRequest } from './codec/wire-requests.ts'
-import { PendingRequest, RefusedRequest, type RequestOwner } from './pending-request.ts'
-import { ReadAnswers, type Reader } from './read-answers.ts'
+import { PendingRequest, RefusedRequest } from './pending-request.ts'
+import { ReadAnswers } from './read-answers.ts'
 import { writeUpdateReply } from './reply-writer.ts'
-import type { RequestQueue } from './request-queue.ts'
+import type { RequestClient } from './request-client.ts'
 import type { ServerContext } from './server-context.ts'
 import type { CloseReason } from './server-stats.ts'
 import {
@@ -25,23 +25,6 @@ import {
   updateOperation,
   type WriteRequest,
 } from './update-operations.ts'
-
-/** The connection, as its requests see it. */
-export interface RequestClient extends Reader, RequestOwner {
-  requester: Requester
-  readonly queue: RequestQueue
-  /** Its session is one that only reads. */
-  readonly isReadOnly: boolean
-  /** Must follow each reply that was written to `replies`. */
-  replyWritten(arrivedMs: number, op: number, xid: number, err: number): void
-  warn(fields: object, message: string): void
-  /** Sends what is written, then closes. */
-  end(reason: CloseReason): void
-  /** Something was thrown that no request may cause: tells the operator and closes. */
-  failed(thrown: unknown): void
-  /** Its request no longer waits for its turn: goes on reading. */
-  readonly resumeReading: () => void
-}
 
 const HEADER_BYTES = 8
 
