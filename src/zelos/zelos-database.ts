@@ -176,6 +176,14 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     return this.reads.getAcl(requester, path)
   }
 
+  getEphemerals(requester: Requester, prefix: string, maxBytes: number): readonly string[] {
+    return this.reads.getEphemerals(requester, prefix, maxBytes)
+  }
+
+  countDescendants(requester: Requester, path: string): { readonly count: number } | ZCode {
+    return this.reads.countDescendants(requester, path)
+  }
+
   // ── updates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void {

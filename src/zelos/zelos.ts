@@ -68,6 +68,13 @@ export interface ZelosReads {
   ): ChildrenResult | ZCode
   /** Without ADMIN the digest hashes are masked. */
   getAcl(requester: Requester, path: string): AclResult | ZCode
+  /**
+   * The ephemeral nodes of the requester's session whose paths start with `prefix` (any text), in the order of their bytes. Throws
+   * LIMIT_EXCEEDED if the paths alone exceed `maxBytes`.
+   */
+  getEphemerals(requester: Requester, prefix: string, maxBytes: number): readonly string[]
+  /** How many nodes are below this one, at any depth. Looks at each of them: 0.3 µs a node. */
+  countDescendants(requester: Requester, path: string): { readonly count: number } | ZCode
 }
 
 /** The same without watches: an event that was missed could not be made up for. */

@@ -152,7 +152,7 @@ describe('order', () => {
     harness.hold()
     client.send(create('/a'), create('/b', '', 99))
     client.sendRaw(OP.getData, Buffer.of(0, 0))
-    client.sendRaw(OP.reconfig)
+    client.send({ op: OP.reconfig, joining: null, leaving: null, members: null, configId: -1 })
     harness.turn()
     expect(client.take()).toEqual([])
     harness.release()
@@ -160,7 +160,7 @@ describe('order', () => {
       '1:0',
       `2:${ERR.badArguments}`,
       `3:${ERR.marshallingError}`,
-      `4:${ERR.unimplemented}`,
+      `4:${ERR.reconfigDisabled}`,
     ])
   })
 

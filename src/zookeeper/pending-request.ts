@@ -57,10 +57,13 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     return this.request.op === OP.sync
   }
 
-  /** True for what has to do with watches: it must be carried out on the state as it is, with no update of its session behind it. */
+  /**
+   * True for what has to do with watches, or looks at many nodes: it must be carried out on the state as it is, with no update of
+   * its session behind it.
+   */
   get isBarrier(): boolean {
     const { request } = this
-    return 'watch' in request ? request.watch : isWatchOp(request.op)
+    return 'watch' in request ? request.watch : isWatchOp(request.op) || isWhole(request.op)
   }
 
   resolve(result: UpdateResult | number): void {
@@ -74,6 +77,10 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     this.settled = true
     this.owner.requestSettled(this)
   }
+}
+
+function isWhole(op: number): boolean {
+  return op === OP.getEphemerals || op === OP.getAllChildrenNumber
 }
 
 const NO_REQUEST: WireRequest = { op: OP.ping }

@@ -4,30 +4,40 @@
 import { DelosError } from '../base/delos-error.ts'
 import { limitNamedBy } from '../zelos/limits.ts'
 import type { Requester } from '../zelos/requests.ts'
-import type { AclResult, ChildrenResult, WatchSelector, WatchSink, Zelos } from '../zelos/zelos.ts'
-import type { ZCode, ZNode, Zxid } from '../zelos/znode.ts'
+import type { AclResult, ChildrenResult, PastReads, WatchSelector, WatchSink, Zelos } from '../zelos/zelos.ts'
+import type { Identity, ZCode, ZNode, Zxid } from '../zelos/znode.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
 import { OP } from './codec/opcodes.ts'
 import {
+  type MultiReadResult,
   writeAclReply,
   writeChildrenReply,
+  writeCountReply,
   writeDataReply,
   writeErrorReply,
   writeHeaderReply,
+  writeIdentitiesReply,
+  writeMultiReadReply,
   writeStatReply,
 } from './codec/replies.ts'
+import { STAT_BYTES } from './codec/stat.ts'
 import { WATCH_MODE, WATCHER_TYPE } from './codec/watch-codes.ts'
 import type {
   AddWatchRequest,
+  DescendantsRequest,
   GetAclRequest,
+  GetEphemeralsRequest,
+  MultiReadRequest,
   ReadRequest,
   SetWatchesRequest,
+  SubRead,
   WatcherRequest,
   WireRequest,
 } from './codec/wire-requests.ts'
 import { statView } from './reply-writer.ts'
 import type { ClientLimits } from './server-options.ts'
+import { statOf } from './stat-view.ts'
 
 /** Who reads, where the reply goes, and who is told when a watch fires: one connection. */
 export interface Reader extends WatchSink {
@@ -50,15 +60,22 @@ const SELECTORS: ReadonlyMap<number, WatchSelector> = new Map<number, WatchSelec
   [WATCHER_TYPE.persistentRecursive, 'recursive'],
 ])
 
+type ReadState = Pick<PastReads, 'getData' | 'getChildren'>
+
 export class ReadAnswers {
   private readonly zelos: Zelos
   private readonly limits: ClientLimits
   private readonly reader: Reader
+  private readonly now: ReadState
 
   constructor(zelos: Zelos, limits: ClientLimits, reader: Reader) {
     this.zelos = zelos
     this.limits = limits
     this.reader = reader
+    this.now = {
+      getData: (requester, path) => zelos.getData(requester, path, undefined),
+      getChildren: (requester, path, maxBytes) => zelos.getChildren(requester, path, undefined, maxBytes),
+    }
   }
 
   /**
@@ -78,6 +95,14 @@ export class ReadAnswers {
         return this.getChildren(request, xid, zxid)
       case OP.getAcl:
         return this.getAcl(request, xid, zxid)
+      case OP.multiRead:
+        return this.multiRead(request, xid, zxid, this.now)
+      case OP.getEphemerals:
+        return this.getEphemerals(request, xid, zxid)
+      case OP.getAllChildrenNumber:
+        return this.countDescendants(request, xid, zxid)
+      case OP.whoAmI:
+        return this.whoAmI(xid, zxid)
       case OP.setWatches:
       case OP.setWatches2:
         return this.setWatches(request, xid, zxid)
@@ -118,6 +143,10 @@ export class ReadAnswers {
       }
       case OP.getAcl:
         return this.aclReply(xid, zxid, atCompletion.getAcl(requester, request.path))
+      case OP.multiRead:
+        return this.multiRead(request, xid, zxid, atCompletion)
+      case OP.whoAmI:
+        return this.whoAmI(xid, zxid)
       default:
         return this.header(xid, zxid, ERR.ok)
     }
@@ -169,6 +198,54 @@ export class ReadAnswers {
     return ERR.ok
   }
 
+  private multiRead({ reads }: MultiReadRequest, xid: number, zxid: Zxid, state: ReadState): number {
+    const results: MultiReadResult[] = []
+    let bytesLeft = this.limits.replyBytesMax
+    for (const one of reads) {
+      const result = this.subRead(one, state, bytesLeft)
+      bytesLeft -= bytesOf(result)
+      if (bytesLeft < 0)
+        throw new DelosError('LIMIT_EXCEEDED', `a multiRead of more than ${this.limits.replyBytesMax} bytes`)
+      results.push(result)
+    }
+    writeMultiReadReply(this.reader.replies, xid, zxid, results)
+    return ERR.ok
+  }
+
+  private subRead({ op, path }: SubRead, state: ReadState, maxBytes: number): MultiReadResult {
+    const { requester } = this.reader
+    if (op === OP.getChildren) {
+      const found = state.getChildren(requester, path, maxBytes)
+      return typeof found === 'number' ? { op: OP.error, err: found } : { op, children: found.children }
+    }
+    const found = state.getData(requester, path)
+    return typeof found === 'number' ? { op: OP.error, err: found } : { op, data: found.data, stat: statOf(found) }
+  }
+
+  private getEphemerals({ prefix }: GetEphemeralsRequest, xid: number, zxid: Zxid): number {
+    const { reader, zelos } = this
+    const all = prefix.trim() === '' || prefix.trim() === '/'
+    const paths = zelos.getEphemerals(reader.requester, all ? '' : prefix, this.limits.replyBytesMax)
+    writeChildrenReply(reader.replies, xid, zxid, paths)
+    return ERR.ok
+  }
+
+  private countDescendants({ path }: DescendantsRequest, xid: number, zxid: Zxid): number {
+    const { reader, zelos } = this
+    const found = zelos.countDescendants(reader.requester, path)
+    if (typeof found === 'number') return this.header(xid, zxid, found)
+    writeCountReply(reader.replies, xid, zxid, found.count)
+    return ERR.ok
+  }
+
+  private whoAmI(xid: number, zxid: Zxid): number {
+    const { address, identities } = this.reader.requester
+    const all = [{ scheme: 'ip', id: address }, ...identities]
+    const shown = all.map((identity) => ({ scheme: identity.scheme, user: userOf(identity) }))
+    writeIdentitiesReply(this.reader.replies, xid, zxid, shown)
+    return ERR.ok
+  }
+
   private setWatches(request: SetWatchesRequest, xid: number, zxid: Zxid): number {
     this.zelos.setWatches(this.reader, {
       relativeZxid: request.relativeZxid,
@@ -198,4 +275,18 @@ export class ReadAnswers {
       op === OP.checkWatches ? zelos.hasWatch(reader, path, selector) : zelos.removeWatches(reader, path, selector)
     return this.header(xid, zxid, found ? ERR.ok : ERR.noWatcher)
   }
+}
+
+/** Of the names or the data, as a limit counts them. */
+function bytesOf(result: MultiReadResult): number {
+  if (result.op === OP.getData) return STAT_BYTES + (result.data?.length ?? 0)
+  let bytes = 0
+  if (result.op === OP.getChildren) for (const name of result.children) bytes += Buffer.byteLength(name) + 4
+  return bytes
+}
+
+/** As ZooKeeper shows a client what it is taken for: no password hash, and nothing for super. */
+function userOf({ scheme, id }: Identity): string {
+  if (scheme === 'super') return ''
+  return scheme === 'digest' ? (id.split(':', 1)[0] as string) : id
 }

@@ -15,8 +15,9 @@ import {
   writeStatReply,
 } from './codec/replies.ts'
 import type { MultiOperation, MultiRequest, WireRequest } from './codec/wire-requests.ts'
+import type { NodeRules } from './server-options.ts'
 import { StatView, statOf } from './stat-view.ts'
-import { refusal } from './update-operations.ts'
+import { isTimedInMulti, multiOperationRefusal } from './update-operations.ts'
 
 // Replies are written one at a time, each whole, so that one view serves all connections.
 const STAT = new StatView()
@@ -33,8 +34,9 @@ export function writeUpdateReply(
   zxid: number,
   request: WireRequest,
   result: UpdateResult,
+  rules: NodeRules,
 ): void {
-  if (request.op === OP.multi) return writeMultiUpdateReply(to, xid, zxid, request, result)
+  if (request.op === OP.multi) return writeMultiUpdateReply(to, xid, zxid, request, result, rules)
   if (result.err !== ZCODE.OK) return writeHeaderReply(to, xid, zxid, result.err)
   switch (request.op) {
     case OP.create:
@@ -58,6 +60,7 @@ function writeMultiUpdateReply(
   zxid: number,
   request: MultiRequest,
   result: UpdateResult,
+  rules: NodeRules,
 ): void {
   const results = result.results
   if (results === undefined) return writeHeaderReply(to, xid, zxid, result.err)
@@ -68,12 +71,12 @@ function writeMultiUpdateReply(
     to,
     xid,
     zxid,
-    results.map((one, index) => shown(operations[index] as MultiOperation, one)),
+    results.map((one, index) => shown(operations[index] as MultiOperation, one, rules)),
   )
 }
 
-function failedResult(operation: MultiOperation, { err }: OperationResult): MultiResult {
-  return { op: OP.error, err: err === ZCODE.BAD_ARGUMENTS ? (refusal(operation) ?? err) : err }
+function failedResult(operation: MultiOperation, { err }: OperationResult, rules: NodeRules): MultiResult {
+  return { op: OP.error, err: err === ZCODE.BAD_ARGUMENTS ? (multiOperationRefusal(operation, rules) ?? err) : err }
 }
 
 function multiResult(operation: MultiOperation, result: OperationResult): MultiResult {
@@ -82,8 +85,11 @@ function multiResult(operation: MultiOperation, result: OperationResult): MultiR
     case OP.create:
     case OP.create2:
     case OP.createContainer:
-    case OP.createTtl:
-      return { op: OP.create, path: result.path as string }
+    case OP.createTtl: {
+      const path = result.path as string
+      if (!isTimedInMulti(operation)) return { op: OP.create, path }
+      return { op: OP.create2, path, stat: statOf(result.node as ZNode) }
+    }
     case OP.setData:
       return { op: OP.setData, stat: statOf(result.node as ZNode) }
     case OP.delete:

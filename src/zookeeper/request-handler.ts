@@ -8,7 +8,7 @@ import { ClientThrottle } from './client-throttle.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteReader } from './codec/jute-reader.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
-import { OP, opName } from './codec/opcodes.ts'
+import { isUpdate, OP, opName } from './codec/opcodes.ts'
 import { writeHeaderReply, writePathReply } from './codec/replies.ts'
 import { readRequest, type WireRequest } from './codec/wire-requests.ts'
 import { PendingRequest, RefusedRequest } from './pending-request.ts'
@@ -27,15 +27,6 @@ import {
 } from './update-operations.ts'
 
 const HEADER_BYTES = 8
-
-/** Operations of ZooKeeper that a later version will answer: refused without closing the connection. */
-const NOT_YET: ReadonlySet<number> = new Set([
-  OP.reconfig,
-  OP.multiRead,
-  OP.getEphemerals,
-  OP.getAllChildrenNumber,
-  OP.whoAmI,
-])
 
 export class RequestHandler {
   private readonly server: ServerContext
@@ -117,6 +108,8 @@ export class RequestHandler {
       case OP.sync:
       case OP.closeSession:
         return this.update(request, xid, arrivedMs, bytes)
+      case OP.reconfig:
+        return this.refuse(xid, OP.reconfig, arrivedMs, this.reconfigRefusal)
       case OP.auth:
         return this.authentication.auth(request, xid, arrivedMs)
       case OP.sasl:
@@ -126,8 +119,13 @@ export class RequestHandler {
     }
   }
 
+  /** The members of a log are not changed by its clients. */
+  private get reconfigRefusal(): number {
+    return this.server.nodes.reconfig ? ERR.unimplemented : ERR.reconfigDisabled
+  }
+
   private write(request: WriteRequest, xid: number, arrivedMs: number, bytes: number): void {
-    const err = refusal(request)
+    const err = refusal(request, this.server.nodes)
     if (err === undefined) this.update(request, xid, arrivedMs, bytes)
     else this.refuse(xid, request.op, arrivedMs, err)
   }
@@ -155,10 +153,10 @@ export class RequestHandler {
   }
 
   private submit(pending: PendingRequest, requester: Requester): void {
-    const { zelos } = this.server
+    const { nodes, zelos } = this.server
     const { request } = pending
-    if (isWrite(request)) zelos.write(requester, updateOperation(request), pending)
-    else if (request.op === OP.multi) zelos.multi(requester, multiOperations(request), pending)
+    if (isWrite(request)) zelos.write(requester, updateOperation(request, nodes), pending)
+    else if (request.op === OP.multi) zelos.multi(requester, multiOperations(request, nodes), pending)
     else if (request.op === OP.sync) zelos.sync(pending)
     else zelos.closeSession(requester, pending)
   }
@@ -172,7 +170,7 @@ export class RequestHandler {
       this.refuse(xid, op, arrivedMs, ERR.ok, 'session-closed')
       return true
     }
-    if (!isWrite(request) && op !== OP.multi && op !== OP.sync && op !== OP.closeSession) return false
+    if (!isUpdate(op) && op !== OP.sync) return false
     server.access.stats.refused('read-only')
     client.warn({ op: opName(op) }, 'an update was refused: the log takes none for now')
     this.refuse(xid, op, arrivedMs, ERR.notReadOnly)
@@ -180,7 +178,6 @@ export class RequestHandler {
   }
 
   private unknown(xid: number, op: number, arrivedMs: number): void {
-    if (NOT_YET.has(op)) return this.refuse(xid, op, arrivedMs, ERR.unimplemented)
     this.client.warn({ op }, 'no such operation')
     this.refuse(xid, op, arrivedMs, ERR.unimplemented, 'unimplemented')
   }
@@ -209,7 +206,8 @@ export class RequestHandler {
   private answerUpdate(pending: PendingRequest, result: UpdateResult): void {
     const { client } = this
     const { request, xid } = pending
-    writeUpdateReply(client.replies, xid, this.server.zelos.lastZxid, request, result)
+    const { nodes, zelos } = this.server
+    writeUpdateReply(client.replies, xid, zelos.lastZxid, request, result, nodes)
     client.replyWritten(pending.arrivedMs, request.op, xid, result.err)
     if (request.op === OP.closeSession) client.end('session-closed')
     // ZooKeeper never tells a client that its session has moved: the connection it moved away from is closed.

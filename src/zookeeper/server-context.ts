@@ -3,7 +3,7 @@
 
 import type { Zelos } from '../zelos/zelos.ts'
 import type { AccessControl } from './access-control.ts'
-import type { ClientLimits } from './server-options.ts'
+import type { ClientLimits, NodeRules } from './server-options.ts'
 import type { CloseReason, ServerStats } from './server-stats.ts'
 import type { ThrottledLog } from './throttled-log.ts'
 
@@ -31,6 +31,7 @@ export interface ServerContext {
   readonly zelos: Zelos
   readonly log: ThrottledLog
   readonly limits: ClientLimits
+  readonly nodes: NodeRules
   readonly stats: ServerStats
   /** Who is let in, and how fast. */
   readonly access: AccessControl

@@ -86,6 +86,18 @@ export interface StorageFacts {
   readonly start: { readonly openMs: number; readonly replayMs: number; readonly replayedEntries: number } | undefined
 }
 
+/** What clients may ask for beyond ZooKeeper's oldest operations. */
+export interface NodeRules {
+  /** ZooKeeper's `extendedTypesEnabled`: false answers creates of TTL nodes UNIMPLEMENTED. */
+  readonly ttlNodes: boolean
+  /** How long after its last child has gone a container goes. */
+  readonly containerCheckMs: number
+  /** ZooKeeper's `reconfigEnabled`: reconfig is answered as by a standalone server, UNIMPLEMENTED, instead of RECONFIGDISABLED. */
+  readonly reconfig: boolean
+}
+
+export const DEFAULT_NODE_RULES: NodeRules = { ttlNodes: true, containerCheckMs: 60_000, reconfig: false }
+
 /** Waiting connections that the system is asked to hold. */
 export const LISTEN_BACKLOG = 1024
 
@@ -101,6 +113,7 @@ export interface ZooKeeperServerOptions {
   readonly sessionTimeoutMinMs?: number
   readonly sessionTimeoutMaxMs?: number
   readonly limits?: Partial<ClientLimits>
+  readonly nodes?: Partial<NodeRules>
   /** A request that took longer is logged with its time per layer; 0 = off. */
   readonly slowMs: number
   /** Times of the batch whose results are being delivered, for the slow log. */

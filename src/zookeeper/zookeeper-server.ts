@@ -16,7 +16,9 @@ import {
   type BatchTimes,
   type ClientLimits,
   DEFAULT_CLIENT_LIMITS,
+  DEFAULT_NODE_RULES,
   LISTEN_BACKLOG,
+  type NodeRules,
   type ZooKeeperServerOptions,
 } from './server-options.ts'
 import { ServerStats } from './server-stats.ts'
@@ -43,6 +45,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   readonly zelos: Zelos
   readonly log: ThrottledLog
   readonly limits: ClientLimits
+  readonly nodes: NodeRules
   readonly options: ZooKeeperServerOptions
   readonly slowMs: number
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
@@ -79,6 +82,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     this.logger = options.logger
     this.log = new ThrottledLog(options.logger, () => this.nowMs())
     this.limits = { ...DEFAULT_CLIENT_LIMITS, ...options.limits }
+    this.nodes = { ...DEFAULT_NODE_RULES, ...options.nodes }
     this.slowMs = options.slowMs > 0 ? options.slowMs : Number.POSITIVE_INFINITY
     const { tickMs } = options
     this.timeoutRange = [options.sessionTimeoutMinMs ?? 2 * tickMs, options.sessionTimeoutMaxMs ?? 20 * tickMs]

@@ -53,6 +53,11 @@ export function childRange(parent: string): KeyRange {
   return rangeOfPrefix(nodesOfLevel(levelOf(parent) + 1) + (parent === ROOT ? ROOT : `${pathKey(parent)}/`))
 }
 
+/** The nodes below `top`, which is not the root, whose path has `level` names. */
+export function descendantRange(top: string, level: number): KeyRange {
+  return rangeOfPrefix(`${nodesOfLevel(level) + pathKey(top)}/`)
+}
+
 /** The name in a key of `childRange(parent)`, as a key fragment: one unit a UTF-8 byte. */
 export function childNameKey(key: Key, range: KeyRange): Key {
   return key.slice(range.from.length)

@@ -6,9 +6,19 @@ import type { ReadTx } from '../../store/local-store.ts'
 import type { SessionId, ZNode, Zxid } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
 import { ChildFilters } from './child-filters.ts'
-import { childNameKey, childRange, dataKey, ephemeralKey, ephemeralPath, ephemeralRange, nodeKey } from './key-space.ts'
+import {
+  childNameKey,
+  childRange,
+  dataKey,
+  descendantRange,
+  ephemeralKey,
+  ephemeralPath,
+  ephemeralRange,
+  nodeKey,
+} from './key-space.ts'
 import { decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
 import { NodeHistory } from './node-history.ts'
+import { levelOf } from './node-path.ts'
 import type { CacheLimits, StagedCache } from './staged-cache.ts'
 
 /** What a decoded node costs besides its data: object, map entry, path. */
@@ -71,6 +81,16 @@ export class NodeTree {
       names.push(textOfKey(name))
     }
     return names
+  }
+
+  /** How many nodes are below `top`, which is not the root. About 0.3 µs a node. */
+  countDescendants(reader: ReadTx, top: string): number {
+    let count = 0
+    for (let level = levelOf(top) + 1; ; level++) {
+      const before = count
+      for (const _row of reader.scan(descendantRange(top, level), { keysOnly: true })) count++
+      if (count === before) return count
+    }
   }
 
   /** Paths of a session's ephemeral nodes, in the order of their bytes. */

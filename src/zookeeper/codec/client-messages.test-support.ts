@@ -5,7 +5,7 @@ import type { JuteReader } from './jute-reader.ts'
 import type { JuteWriter } from './jute-writer.ts'
 import { BAD_MULTI } from './marshalling-error.ts'
 import { OP } from './opcodes.ts'
-import type { MultiResult } from './replies.ts'
+import type { MultiReadResult, MultiResult } from './replies.ts'
 import { type Acl, readAcl, type Stat, writeAcl } from './stat.ts'
 import type { MultiOperation, WireRequest } from './wire-requests.ts'
 
@@ -53,6 +53,9 @@ export interface ReplyBody {
   readonly children?: string[]
   readonly acl?: readonly Acl[]
   readonly results?: MultiResult<ClientStat>[]
+  readonly reads?: MultiReadResult<ClientStat>[]
+  readonly count?: number
+  readonly identities?: { readonly scheme: string; readonly user: string }[]
 }
 
 export function writeConnectRequest(to: JuteWriter, connect: ClientConnect): void {
@@ -115,6 +118,14 @@ export function readReplyBody(op: WireRequest['op'], from: JuteReader): ReplyBod
       return { acl: readAcl(from), stat: readStat(from) }
     case OP.multi:
       return { results: readMultiResults(from) }
+    case OP.multiRead:
+      return { reads: readMultiReadResults(from) }
+    case OP.getEphemerals:
+      return { children: from.strings() }
+    case OP.getAllChildrenNumber:
+      return { count: from.int32() }
+    case OP.whoAmI:
+      return { identities: readIdentities(from) }
     case OP.sasl:
       return { data: from.bytes() }
     case OP.delete:
@@ -125,6 +136,7 @@ export function readReplyBody(op: WireRequest['op'], from: JuteReader): ReplyBod
     case OP.checkWatches:
     case OP.removeWatches:
     case OP.closeSession:
+    case OP.reconfig:
       return {}
     case OP.addWatch:
       from.int32()
@@ -176,6 +188,26 @@ function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
       writeAcl(to, request.acl)
       to.int32(request.version)
       break
+    case OP.multiRead:
+      for (const { op, path } of request.reads) {
+        writeMultiHeader(to, op, false)
+        to.string(path)
+        to.bool(false)
+      }
+      writeMultiHeader(to, -1, true)
+      break
+    case OP.getEphemerals:
+      to.string(request.prefix)
+      break
+    case OP.getAllChildrenNumber:
+      to.string(request.path)
+      break
+    case OP.reconfig:
+      to.string(request.joining)
+      to.string(request.leaving)
+      to.string(request.members)
+      to.int64(request.configId)
+      break
     case OP.multi:
       writeMultiOperations(to, request.operations)
       break
@@ -208,6 +240,7 @@ function writeRequestRecord(to: JuteWriter, request: WireRequest): void {
       break
     case OP.ping:
     case OP.closeSession:
+    case OP.whoAmI:
       break
     default:
       unreachable(request)
@@ -241,14 +274,33 @@ function writeOperation(to: JuteWriter, operation: MultiOperation): void {
 
 function writeMultiOperations(to: JuteWriter, operations: readonly MultiOperation[]): void {
   for (const operation of operations) {
-    to.int32(operation.op)
-    to.bool(false)
-    to.int32(-1)
+    writeMultiHeader(to, operation.op, false)
     writeOperation(to, operation)
   }
+  writeMultiHeader(to, -1, true)
+}
+
+function writeMultiHeader(to: JuteWriter, op: number, done: boolean): void {
+  to.int32(op)
+  to.bool(done)
   to.int32(-1)
-  to.bool(true)
-  to.int32(-1)
+}
+
+function readIdentities(from: JuteReader): { scheme: string; user: string }[] {
+  return Array.from({ length: from.int32() }, () => ({ scheme: from.string(), user: from.string() }))
+}
+
+function readMultiReadResults(from: JuteReader): MultiReadResult<ClientStat>[] {
+  const results: MultiReadResult<ClientStat>[] = []
+  for (;;) {
+    const op = from.int32()
+    const done = from.bool()
+    from.int32()
+    if (done) return results
+    if (op === OP.getData) results.push({ op, data: from.bytes(), stat: readStat(from) })
+    else if (op === OP.getChildren) results.push({ op, children: from.strings() })
+    else results.push({ op: OP.error, err: from.int32() })
+  }
 }
 
 function readMultiResults(from: JuteReader): MultiResult<ClientStat>[] {

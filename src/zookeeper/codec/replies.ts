@@ -17,6 +17,12 @@ export type MultiResult<S = Stat> =
   | { readonly op: typeof OP.delete | typeof OP.check }
   | { readonly op: typeof OP.error; readonly err: number }
 
+/** The result of one read of a multiRead. */
+export type MultiReadResult<S = Stat> =
+  | { readonly op: typeof OP.getData; readonly data: Uint8Array | null; readonly stat: S }
+  | { readonly op: typeof OP.getChildren; readonly children: readonly string[] }
+  | { readonly op: typeof OP.error; readonly err: number }
+
 // In all functions `zxid` is that of the reply's header: the last one that this server has applied.
 
 /** A header alone: every error (a reply with an error has no body), and delete, ping, auth, setWatches, closeSession. */
@@ -74,7 +80,7 @@ export function writeDataReply(to: JuteWriter, xid: number, zxid: number, data: 
   to.endFrame()
 }
 
-/** getChildren, and with a stat getChildren2. */
+/** getChildren and getEphemerals, and with a stat getChildren2. */
 export function writeChildrenReply(
   to: JuteWriter,
   xid: number,
@@ -86,6 +92,45 @@ export function writeChildrenReply(
   writeHeader(to, xid, zxid, 0)
   to.strings(children)
   if (stat !== undefined) writeStat(to, stat)
+  to.endFrame()
+}
+
+/** getAllChildrenNumber. */
+export function writeCountReply(to: JuteWriter, xid: number, zxid: number, count: number): void {
+  to.beginFrame()
+  writeHeader(to, xid, zxid, 0)
+  to.int32(count)
+  to.endFrame()
+}
+
+/** whoAmI. */
+export function writeIdentitiesReply(
+  to: JuteWriter,
+  xid: number,
+  zxid: number,
+  identities: readonly { readonly scheme: string; readonly user: string }[],
+): void {
+  to.beginFrame()
+  writeHeader(to, xid, zxid, 0)
+  to.int32(identities.length)
+  for (const { scheme, user } of identities) {
+    to.string(scheme)
+    to.string(user)
+  }
+  to.endFrame()
+}
+
+/** multiRead. */
+export function writeMultiReadReply(
+  to: JuteWriter,
+  xid: number,
+  zxid: number,
+  results: readonly MultiReadResult[],
+): void {
+  to.beginFrame()
+  writeHeader(to, xid, zxid, 0)
+  for (const result of results) writeMultiReadResult(to, result)
+  writeMultiHeader(to, -1, true, -1)
   to.endFrame()
 }
 
@@ -138,6 +183,24 @@ function writeMultiHeader(to: JuteWriter, type: number, done: boolean, err: numb
   to.int32(type)
   to.bool(done)
   to.int32(err)
+}
+
+function writeMultiReadResult(to: JuteWriter, result: MultiReadResult): void {
+  writeMultiHeader(to, result.op, false, result.op === OP.error ? result.err : 0)
+  switch (result.op) {
+    case OP.getData:
+      to.bytes(result.data)
+      writeStat(to, result.stat)
+      break
+    case OP.getChildren:
+      to.strings(result.children)
+      break
+    case OP.error:
+      to.int32(result.err)
+      break
+    default:
+      unreachable(result)
+  }
 }
 
 function writeMultiResult(to: JuteWriter, result: MultiResult): void {

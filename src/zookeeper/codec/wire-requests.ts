@@ -68,6 +68,38 @@ export interface CheckRequest {
 
 export type MultiOperation = CreateRequest | DeleteRequest | SetDataRequest | CheckRequest
 
+/** Of a multiRead; that it should set a watch is read and means nothing. */
+export interface SubRead {
+  readonly op: typeof OP.getData | typeof OP.getChildren
+  readonly path: string
+}
+
+/** Each answered by itself. May be empty. */
+export interface MultiReadRequest {
+  readonly op: typeof OP.multiRead
+  readonly reads: SubRead[]
+}
+
+/** Of the session's own nodes those whose path starts with `prefix`, whatever comes there; null is read as '': all. */
+export interface GetEphemeralsRequest {
+  readonly op: typeof OP.getEphemerals
+  readonly prefix: string
+}
+
+/** How many nodes are below this one, at any depth. */
+export interface DescendantsRequest {
+  readonly op: typeof OP.getAllChildrenNumber
+  readonly path: string
+}
+
+export interface ReconfigRequest {
+  readonly op: typeof OP.reconfig
+  readonly joining: string | null
+  readonly leaving: string | null
+  readonly members: string | null
+  readonly configId: number
+}
+
 /** All or nothing. May be empty. The frame bounds the number of operations (17 bytes each at least). */
 export interface MultiRequest {
   readonly op: typeof OP.multi
@@ -112,9 +144,9 @@ export interface WatcherRequest {
   readonly type: number
 }
 
-/** ping and closeSession: a header and nothing else. */
+/** ping, closeSession, whoAmI: a header and nothing else. */
 export interface HeaderRequest {
-  readonly op: typeof OP.ping | typeof OP.closeSession
+  readonly op: typeof OP.ping | typeof OP.closeSession | typeof OP.whoAmI
 }
 
 export type WireRequest =
@@ -131,10 +163,15 @@ export type WireRequest =
   | SetWatchesRequest
   | AddWatchRequest
   | WatcherRequest
+  | MultiReadRequest
+  | GetEphemeralsRequest
+  | DescendantsRequest
+  | ReconfigRequest
   | HeaderRequest
 
 const PING: HeaderRequest = { op: OP.ping }
 const CLOSE_SESSION: HeaderRequest = { op: OP.closeSession }
+const WHO_AM_I: HeaderRequest = { op: OP.whoAmI }
 
 /**
  * The record after a request header, whose two fields (`xid`, then `op`, both int32) the caller has read. Undefined for
@@ -181,6 +218,16 @@ export function readRequest(op: number, from: JuteReader): WireRequest | undefin
     case OP.checkWatches:
     case OP.removeWatches:
       return { op, path: from.string(), type: from.int32() }
+    case OP.multiRead:
+      return { op, reads: readSubReads(from) }
+    case OP.getEphemerals:
+      return { op, prefix: from.nullableString() ?? '' }
+    case OP.getAllChildrenNumber:
+      return { op, path: from.string() }
+    case OP.whoAmI:
+      return WHO_AM_I
+    case OP.reconfig:
+      return readReconfig(from)
     default:
       return undefined
   }
@@ -207,6 +254,26 @@ function readMulti(from: JuteReader): MultiOperation[] {
     if (done) return operations
     operations.push(readMultiOperation(op, from))
   }
+}
+
+function readSubReads(from: JuteReader): SubRead[] {
+  const reads: SubRead[] = []
+  for (;;) {
+    const op = from.int32()
+    const done = from.bool()
+    from.int32() // an error code, without meaning in a request
+    if (done) return reads
+    if (op !== OP.getData && op !== OP.getChildren) throw BAD_MULTI
+    reads.push({ op, path: from.string() })
+    from.bool() // a watch, which ZooKeeper does not set either
+  }
+}
+
+function readReconfig(from: JuteReader): ReconfigRequest {
+  const joining = from.nullableString()
+  const leaving = from.nullableString()
+  const members = from.nullableString()
+  return { op: OP.reconfig, joining, leaving, members, configId: from.int64() }
 }
 
 function readMultiOperation(op: number, from: JuteReader): MultiOperation {
