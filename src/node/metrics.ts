@@ -198,6 +198,14 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
       ['gauge', 'delos_zelos_cached_bytes', 'Bytes of decoded znodes in memory.', (db) => db.stats.cachedBytes],
       ['gauge', 'delos_zelos_zxid', 'The last zxid applied.', (db) => db.lastZxid],
     ]),
+    family(['from'], () => perKey('from', catchUps(zelos())), [
+      [
+        'counter',
+        'delos_zelos_watch_catch_ups_total',
+        'Clients that came back with persistent watches and were told of changes, or of what nodes show.',
+        asItIs,
+      ],
+    ]),
     family(['limit'], () => perKey('limit', zelos()?.stats.limitsExceeded), [
       ['counter', 'delos_zelos_limit_exceeded_total', 'Requests refused by a limit of the database.', asItIs],
     ]),
@@ -277,6 +285,11 @@ function present<S>(subject: S | undefined): [Labels, S][] {
 /** One subject a key of a record of counts. */
 function perKey(label: string, counts: Readonly<Record<string, number>> = {}): [Labels, number][] {
   return Object.entries(counts).map(([key, count]) => [{ [label]: key }, count])
+}
+
+function catchUps(zelos: Zelos | undefined): Record<string, number> {
+  if (zelos === undefined) return {}
+  return { changes: zelos.stats.missedReplayed, nodes: zelos.stats.missedCompared }
 }
 
 /** Apply runs on one event loop, so 1 means that this server can't follow the log any faster. */
