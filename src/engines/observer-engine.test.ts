@@ -199,7 +199,7 @@ describe('an observer', () => {
     ] as const) {
       set.wrapJoint(new Below(), { below, above })
     }
-    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([4, 4, 16, 16])
+    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([8, 8, 16, 16])
   })
 })
 
