@@ -106,6 +106,9 @@ describe('the update codec', () => {
     const lines = Object.entries(SAMPLES).map(([name, update]) => {
       return `${name} ${encoder.encode(update, WALL_MS).toString('hex')}\n`
     })
+    const enforcing = new UpdateEncoder(true).encode(SAMPLES.delete as Update, WALL_MS)
+    lines.push(`delete-enforcing-quotas ${enforcing.toString('hex')}\n`)
+    expect(decodeUpdate(enforcing)).toMatchObject({ enforceQuotas: true, update: { kind: 'write' } })
     await expect(lines.join('')).toMatchFileSnapshot('../../testdata/zelos/updates.hex')
   })
 

@@ -1,7 +1,7 @@
 // Updates as bytes: the payload of Zelos' log entries. A stored format: golden file in testdata/zelos, described in
 // docs/formats.md.
 //
-//   entry      u8 format = 1, u8 kind, u64 wall clock of the proposer in ms, then by kind
+//   entry      u8 format = 1 (2: hard limits of quotas refuse), u8 kind, u64 wall clock of the proposer in ms, then by kind
 //   write      requester, operation        (kind = that of the operation)
 //   multi      requester, varint count, (u8 kind, operation)*
 //   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
@@ -25,6 +25,7 @@ import { isOpenAcl, OPEN_ACL } from './tree/acl-rules.ts'
 import type { Acl, Identity, Lifetime, SessionId } from './znode.ts'
 
 const FORMAT = 1
+const FORMAT_ENFORCING = 2
 
 const KIND = {
   create: 1,
@@ -52,8 +53,14 @@ function kindOf(operation: UpdateOperation): number {
 /** Writes updates; one per database, its buffer is used again and again. */
 export class UpdateEncoder {
   private readonly writer = new ByteWriter(4096)
+  private readonly format: number
   // A connection's requester is one object for as long as its identities stay the same.
   private readonly credentials = new WeakMap<Requester, Buffer>()
+
+  /** `enforceQuotas`: hard limits refuse the updates of this server. */
+  constructor(enforceQuotas = false) {
+    this.format = enforceQuotas ? FORMAT_ENFORCING : FORMAT
+  }
 
   /** The entry's payload in a buffer of its own. `wallMs`: what nodes get as ctime and mtime. */
   encode(update: Update, wallMs: number): Buffer {
@@ -112,7 +119,7 @@ export class UpdateEncoder {
   private begin(kind: number, wallMs: number): void {
     const { writer } = this
     writer.reset()
-    writer.u8(FORMAT)
+    writer.u8(this.format)
     writer.u8(kind)
     writer.u64(wallMs)
   }
@@ -199,6 +206,7 @@ export class UpdateEncoder {
 /** An entry's payload, read. */
 export interface DecodedUpdate {
   readonly wallMs: number
+  readonly enforceQuotas: boolean
   readonly update: Update
 }
 
@@ -206,10 +214,10 @@ export interface DecodedUpdate {
 export function decodeUpdate(bytes: Uint8Array): DecodedUpdate {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
-  if (format !== FORMAT) throw new DelosError('FORMAT', `update of format ${format}`)
+  if (format !== FORMAT && format !== FORMAT_ENFORCING) throw new DelosError('FORMAT', `update of format ${format}`)
   const kind = reader.u8()
   const wallMs = reader.u64()
-  return { wallMs, update: readUpdate(reader, kind, bytes) }
+  return { wallMs, enforceQuotas: format === FORMAT_ENFORCING, update: readUpdate(reader, kind, bytes) }
 }
 
 function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Update {

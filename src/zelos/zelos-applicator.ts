@@ -16,6 +16,7 @@ import { plantFirstNodes } from './tree/first-nodes.ts'
 import { positionKey } from './tree/key-space.ts'
 import { NodeLifetimes } from './tree/node-lifetimes.ts'
 import { NodeTree } from './tree/node-tree.ts'
+import { type QuotaNotice, Quotas } from './tree/quotas.ts'
 import type { Counters } from './tree/tree-counters.ts'
 import { type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
 import { asBuffer, readUint64, uint64Record } from './tree/uint64.ts'
@@ -32,6 +33,7 @@ export interface AppliedListener {
   committed(): void
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void
   sessionChanged(change: SessionChange): void
+  quotaExceeded(notice: QuotaNotice): void
   /** Somebody else has written to Zelos' range: what is known of the tree no longer holds. */
   forgotten(): void
 }
@@ -53,6 +55,9 @@ export const POSITIONS_KEPT = 10_000
 
 const NO_CHANGES: readonly TreeChange[] = []
 
+/** What is the same for everything that an update does. */
+type Moment = Pick<UpdateContext, 'zxid' | 'wallMs' | 'enforceQuotas'>
+
 interface Applied {
   readonly result: UpdateResult
   readonly changes: readonly TreeChange[]
@@ -66,6 +71,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   private readonly state = new ApplyState()
   private readonly updates: TreeUpdates
   private readonly lifetimes: NodeLifetimes
+  private readonly quotas: Quotas
   private hasTimers = false
   private listener: AppliedListener | undefined
   /** Applied in the open transaction, not yet told to the listener. */
@@ -77,7 +83,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.acls = new AclStore(this.state, ACL_CACHE)
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
     this.lifetimes = new NodeLifetimes(this.state, this.tree)
-    this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes)
+    this.quotas = new Quotas(this.state, this.tree)
+    this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes, this.quotas)
   }
 
   /**
@@ -121,14 +128,14 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
   apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): UpdateResult {
     assert(entry.payload !== undefined, 'an entry without payload')
-    const { wallMs, update } = decodeUpdate(entry.payload)
+    const { wallMs, update, enforceQuotas } = decodeUpdate(entry.payload)
     const { state } = this
     if (state.begin(tx, pos, entry.index)) this.applied = []
     const { counters } = state
     if (counters.zxid === 0) plantFirstNodes(this.tree, this.acls)
     const zxid = ++counters.zxid
     if (zxid % POSITION_EVERY === 0) this.notePosition(zxid, pos)
-    const applied = this.run(update, zxid, wallMs, pos)
+    const applied = this.run(update, { zxid, wallMs, enforceQuotas }, pos)
     state.end()
     this.applied.push(applied)
     return applied.result
@@ -144,6 +151,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.applied = []
     this.state.commit()
     if (listener === undefined) return
+    for (const notice of this.quotas.takeNotices()) listener.quotaExceeded(notice)
     listener.committed()
     for (const one of applied) {
       if (one.changes.length > 0) listener.treeChanged(one.changes, one.result.zxid)
@@ -157,12 +165,13 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     return record === undefined ? undefined : (readUint64(asBuffer(record), 0) as LogPos)
   }
 
-  private run(update: Update, zxid: Zxid, wallMs: number, pos: LogPos): Applied {
+  private run(update: Update, moment: Moment, pos: LogPos): Applied {
+    const { zxid } = moment
     switch (update.kind) {
       case 'write':
-        return this.write(update.operation, { requester: update.requester, zxid, wallMs, changes: [] })
+        return this.write(update.operation, contextOf(update.requester, moment))
       case 'multi':
-        return this.multi(update.operations, { requester: update.requester, zxid, wallMs, changes: [] })
+        return this.multi(update.operations, contextOf(update.requester, moment))
       case 'createSession': {
         const session = this.sessions.create(zxid, update, pos)
         return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'created', session })
@@ -173,14 +182,14 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'moved', session })
       }
       case 'closeSession':
-        return this.close({ requester: update.requester, zxid, wallMs, changes: [] })
+        return this.close(contextOf(update.requester, moment))
       case 'renewSessions':
         for (const renewal of update.sessions) this.sessions.renew(renewal, pos)
         return quiet({ zxid, err: ZCODE.OK })
       case 'expireNode':
-        return this.expireNode({ requester: NOBODY, zxid, wallMs, changes: [] }, update)
+        return this.expireNode(contextOf(NOBODY, moment), update)
       case 'expireSession':
-        return this.expire(update.session, update.heardAt, zxid, wallMs)
+        return this.expire(update.session, update.heardAt, moment)
       default:
         return unreachable(update)
     }
@@ -225,14 +234,15 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   }
 
   /** Void (SESSION_MOVED) if a sign of life was logged that the proposer had not seen. */
-  private expire(id: SessionId, heardAt: number, zxid: Zxid, wallMs: number): Applied {
+  private expire(id: SessionId, heardAt: number, moment: Moment): Applied {
+    const { zxid } = moment
     const session = this.sessions.session(this.state.tx, id)
     if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
     if (session.renewedAt > heardAt) return quiet({ zxid, err: ZCODE.SESSION_MOVED })
-    const changes: TreeChange[] = []
-    this.updates.removeEphemerals(id, { requester: NOBODY, zxid, wallMs, changes })
+    const context = contextOf(NOBODY, moment)
+    this.updates.removeEphemerals(id, context)
     this.sessions.end(id)
-    return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'expired', id } }
+    return { result: { zxid, err: ZCODE.OK }, changes: context.changes, session: { kind: 'expired', id } }
   }
 
   /** Void (BAD_VERSION) if the node has changed since, or is gone. */
@@ -250,6 +260,10 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 }
 
 const NOBODY: Requester = { session: 0, ownerEpoch: 0, address: '', identities: [] }
+
+function contextOf(requester: Requester, { zxid, wallMs, enforceQuotas }: Moment): UpdateContext {
+  return { requester, zxid, wallMs, enforceQuotas, changes: [] }
+}
 
 function quiet(result: UpdateResult, session?: SessionChange): Applied {
   return { result, changes: NO_CHANGES, session }

@@ -17,6 +17,7 @@ import type { Requester, Update, UpdateOperation, UpdateResult } from './request
 import { SessionRenewals } from './sessions/session-renewals.ts'
 import { SessionTable } from './sessions/session-table.ts'
 import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
+import type { QuotaNotice } from './tree/quotas.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { deliver, Watches } from './watches.ts'
 import type {
@@ -52,6 +53,10 @@ export interface ZelosDatabaseOptions {
   readonly memberCount?: () => number
   /** Which of the optional schemes access lists from this server's clients may name. Default: digest. */
   readonly aclSchemes?: readonly OptionalScheme[]
+  /** ZooKeeper's `enforceQuota`: hard limits of quotas refuse updates of this server's clients. Default: they only warn. */
+  readonly enforceQuotas?: boolean
+  /** Told of each update that went beyond a quota, at whatever server, while this one is serving. */
+  readonly onQuotaExceeded?: (notice: QuotaNotice) => void
 }
 
 const PASSWORD_BYTES = 16
@@ -81,7 +86,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private committedMs = 0
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
-  private readonly encoder = new UpdateEncoder()
+  private readonly encoder: UpdateEncoder
+  private readonly onQuotaExceeded: ZelosDatabaseOptions['onQuotaExceeded']
+  private quotaWarnings = 0
+  private quotaRefusals = 0
   private pendingUpdates = 0
   private pendingBytes = 0
   private serving = false
@@ -91,6 +99,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.applicator = options.applicator
     this.log = options.log
     this.store = options.store
+    this.encoder = new UpdateEncoder(options.enforceQuotas)
+    this.onQuotaExceeded = options.onQuotaExceeded
     this.reads = new CommittedReads(options.applicator, options.store)
     this.atCompletion = new ReadsAtCompletion(options.applicator, options.store)
     this.guard = new LimitGuard(options.limits)
@@ -330,6 +340,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     }
   }
 
+  quotaExceeded(notice: QuotaNotice): void {
+    if (!this.serving) return
+    if (notice.refused) this.quotaRefusals++
+    else this.quotaWarnings++
+    this.onQuotaExceeded?.(notice)
+  }
+
   forgotten(): void {
     this.history.clear()
   }
@@ -357,6 +374,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       pendingBytes: this.pendingBytes,
       cachedNodes: this.applicator.tree.cachedNodes,
       cachedBytes: this.applicator.tree.cachedBytes,
+      quotaWarnings: this.quotaWarnings,
+      quotaRefusals: this.quotaRefusals,
       limitsExceeded: guard.exceeded,
     }
   }

@@ -182,6 +182,9 @@ export interface ZelosStats {
   /** Decoded nodes in memory. */
   readonly cachedNodes: number
   readonly cachedBytes: number
+  /** Updates that went beyond a quota, at whatever server, while this one was serving: let through, and refused. */
+  readonly quotaWarnings: number
+  readonly quotaRefusals: number
   /** How often each limit was exceeded, by its name in limits.ts. */
   readonly limitsExceeded: Readonly<Record<ZelosLimitName, number>>
 }

@@ -18,6 +18,7 @@ import type {
 } from '../../src/zelos/requests.ts'
 import type { OptionalScheme } from '../../src/zelos/tree/acl-schemes.ts'
 import { ZELOS_PREFIX } from '../../src/zelos/tree/key-space.ts'
+import type { QuotaNotice } from '../../src/zelos/tree/quotas.ts'
 import type { SessionOwner, WatchEventType, WatchSink } from '../../src/zelos/zelos.ts'
 import { type ApplicatorOptions, ZelosApplicator } from '../../src/zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../../src/zelos/zelos-database.ts'
@@ -201,6 +202,8 @@ export const OPEN: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' 
 export interface HarnessOptions extends ApplicatorOptions {
   readonly limits?: Partial<ZelosLimits>
   readonly aclSchemes?: readonly OptionalScheme[]
+  readonly enforceQuotas?: boolean
+  readonly onQuotaExceeded?: (notice: QuotaNotice) => void
   readonly time?: ManualTime
   /** Of the view; more than one: sessions are renewed through the log. Default 1. */
   readonly members?: readonly string[]
@@ -263,6 +266,8 @@ export class ZelosHarness {
       memberCount: () => members.length,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.aclSchemes !== undefined && { aclSchemes: options.aclSchemes }),
+      ...(options.enforceQuotas !== undefined && { enforceQuotas: options.enforceQuotas }),
+      ...(options.onQuotaExceeded !== undefined && { onQuotaExceeded: options.onQuotaExceeded }),
     })
     this.zelos.startServing()
   }

@@ -48,6 +48,11 @@ export function dataKey(path: string): Key {
   return DATA + pathKey(path)
 }
 
+/** The same, of the node with this key at this level. */
+export function dataKeyOf(node: Key, level: number): Key {
+  return DATA + node.slice(nodesOfLevel(level).length)
+}
+
 /** The nodes that are children of `parent`. */
 export function childRange(parent: string): KeyRange {
   return rangeOfPrefix(nodesOfLevel(levelOf(parent) + 1) + (parent === ROOT ? ROOT : `${pathKey(parent)}/`))

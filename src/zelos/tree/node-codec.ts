@@ -86,6 +86,11 @@ export function decodeNode(bytes: Uint8Array, dataApart: () => Uint8Array | unde
   }
 }
 
+/** The length of the data inside a record; undefined if it has a record of its own. */
+export function dataLengthOf(record: Uint8Array): number | undefined {
+  return ((record[1] as number) & DATA_APART) === 0 ? record.length - HEADER_BYTES : undefined
+}
+
 function decodeLifetime(record: Buffer): Lifetime {
   const isContainer = ((record[1] as number) & CONTAINER) !== 0
   return { kind: isContainer ? 'container' : 'ttl', ms: readUint64(record, 54) }

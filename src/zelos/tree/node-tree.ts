@@ -10,13 +10,14 @@ import {
   childNameKey,
   childRange,
   dataKey,
+  dataKeyOf,
   descendantRange,
   ephemeralKey,
   ephemeralPath,
   ephemeralRange,
   nodeKey,
 } from './key-space.ts'
-import { decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
+import { dataLengthOf, decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
 import { NodeHistory } from './node-history.ts'
 import { levelOf } from './node-path.ts'
 import type { CacheLimits, StagedCache } from './staged-cache.ts'
@@ -90,6 +91,20 @@ export class NodeTree {
       const before = count
       for (const _row of reader.scan(descendantRange(top, level), { keysOnly: true })) count++
       if (count === before) return count
+    }
+  }
+
+  /** How many nodes are below `top`, and the bytes of their data; in apply. */
+  sizeBelow(tx: ReadTx, top: string): { readonly nodes: number; readonly bytes: number } {
+    let nodes = 0
+    let bytes = 0
+    for (let level = levelOf(top) + 1; ; level++) {
+      const before = nodes
+      for (const [key, record] of tx.scan(descendantRange(top, level))) {
+        nodes++
+        bytes += dataLengthOf(record) ?? tx.get(dataKeyOf(key, level))?.length ?? 0
+      }
+      if (nodes === before) return { nodes, bytes }
     }
   }
 

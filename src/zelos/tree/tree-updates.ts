@@ -27,6 +27,7 @@ import type { ApplyState } from './apply-state.ts'
 import { type NodeLifetimes, TIMED_PATH_CHARS_MAX } from './node-lifetimes.ts'
 import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
+import type { Quotas } from './quotas.ts'
 
 /** What watches need to know of a change. The lists are those of the moment: a deleted node's may be gone afterwards. */
 export interface TreeChange {
@@ -42,6 +43,8 @@ export interface UpdateContext {
   readonly requester: Requester
   readonly zxid: Zxid
   readonly wallMs: number
+  /** Hard limits of quotas refuse. */
+  readonly enforceQuotas: boolean
   /** Changes are added in the order in which they happened. */
   readonly changes: TreeChange[]
 }
@@ -60,12 +63,14 @@ export class TreeUpdates {
   private readonly tree: NodeTree
   private readonly acls: AclStore
   private readonly lifetimes: NodeLifetimes
+  private readonly quotas: Quotas
 
-  constructor(state: ApplyState, tree: NodeTree, acls: AclStore, lifetimes: NodeLifetimes) {
+  constructor(state: ApplyState, tree: NodeTree, acls: AclStore, lifetimes: NodeLifetimes, quotas: Quotas) {
     this.state = state
     this.tree = tree
     this.acls = acls
     this.lifetimes = lifetimes
+    this.quotas = quotas
   }
 
   /** One operation of a session that was checked. */
@@ -100,6 +105,12 @@ export class TreeUpdates {
     if (!isValidPath(path)) return refused(ZCODE.BAD_ARGUMENTS)
     if (path === ROOT || tree.hasChild(parentPath, parent, path)) return refused(ZCODE.NODE_EXISTS)
     if (parent.ephemeralOwner !== 0) return refused(ZCODE.NO_CHILDREN_FOR_EPHEMERALS)
+    const bytes = lengthOf(operation.data)
+    const quota = this.quotas.of(path)
+    if (quota !== undefined) {
+      const exceeded = this.quotas.check(quota, 1, bytes, context.enforceQuotas)
+      if (exceeded !== ZCODE.OK) return refused(exceeded)
+    }
     const { lifetime } = operation
     if (lifetime !== undefined && !isPossible(lifetime, path)) return refused(ZCODE.BAD_ARGUMENTS)
     const isEphemeral = lifetime === undefined && (operation.flags & CREATE_EPHEMERAL) !== 0
@@ -107,6 +118,8 @@ export class TreeUpdates {
     const fresh = this.freshNode(operation.data, acl, owner, lifetime, context)
     const node = tree.add(path, fresh, parentPath, parent)
     if (lifetime !== undefined) this.lifetimes.changed(path, node, lifetime)
+    this.quotas.created(path)
+    if (quota !== undefined) this.quotas.changed(quota, 1, bytes)
     context.changes.push({ type: 'created', path, acl, parentAcl: this.listOf(parent) })
     return { err: ZCODE.OK, path, node }
   }
@@ -177,6 +190,8 @@ export class TreeUpdates {
     context.changes.push({ type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
     this.tree.remove(path, node, context.zxid, parentPath, parent)
     this.acls.release(node.aclId)
+    const quota = this.quotas.of(path)
+    if (quota !== undefined) this.quotas.changed(quota, -1, -lengthOf(node.data))
     if (node.lifetime !== undefined) this.lifetimes.removed(path)
     const { lifetime } = parent
     if (lifetime !== undefined && parent.numChildren === 1) {
@@ -189,6 +204,12 @@ export class TreeUpdates {
     const node = this.tree.node(this.state.tx, path)
     if (node === undefined) return missing(path)
     if (!this.may(PERM.WRITE, node, context)) return refused(ZCODE.NO_AUTH)
+    const bytesDiff = lengthOf(operation.data) - lengthOf(node.data)
+    const quota = bytesDiff === 0 ? undefined : this.quotas.of(path)
+    if (quota !== undefined) {
+      const exceeded = this.quotas.check(quota, 0, bytesDiff, context.enforceQuotas)
+      if (exceeded !== ZCODE.OK) return refused(exceeded)
+    }
     if (!isExpected(operation.version, node.version)) return refused(ZCODE.BAD_VERSION)
     const changed = this.tree.replaceData(path, node, {
       data: operation.data,
@@ -206,6 +227,7 @@ export class TreeUpdates {
       lifetime: node.lifetime,
     })
     if (node.lifetime !== undefined) this.lifetimes.changed(path, changed, node.lifetime)
+    if (quota !== undefined) this.quotas.changed(quota, 0, bytesDiff)
     context.changes.push({ type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
     return { err: ZCODE.OK, node: changed }
   }
@@ -246,6 +268,10 @@ export class TreeUpdates {
 
 function refused(err: ZCode): OperationResult {
   return { err }
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }
 
 function isPossible({ ms }: Lifetime, path: string): boolean {
