@@ -81,6 +81,12 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
         connectionsPerIpMax: values.maxConnectionsPerIp,
         frameBytesMax: values.maxRequestBytes,
       },
+      nodes: {
+        ttlNodes: values.ttlNodes,
+        containerCheckMs: values.containerCheckMs,
+        reconfig: values.reconfigEnabled,
+      },
+      enforceQuotas: values.enforceQuota,
       access,
       ...(tls !== undefined && { tls }),
       slowMs: values.slowMs,

@@ -206,6 +206,9 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
         asItIs,
       ],
     ]),
+    family(['outcome'], () => perKey('outcome', quotas(zelos())), [
+      ['counter', 'delos_zelos_quota_exceeded_total', 'Updates that went beyond a quota.', asItIs],
+    ]),
     family(['limit'], () => perKey('limit', zelos()?.stats.limitsExceeded), [
       ['counter', 'delos_zelos_limit_exceeded_total', 'Requests refused by a limit of the database.', asItIs],
     ]),
@@ -285,6 +288,11 @@ function present<S>(subject: S | undefined): [Labels, S][] {
 /** One subject a key of a record of counts. */
 function perKey(label: string, counts: Readonly<Record<string, number>> = {}): [Labels, number][] {
   return Object.entries(counts).map(([key, count]) => [{ [label]: key }, count])
+}
+
+function quotas(zelos: Zelos | undefined): Record<string, number> {
+  if (zelos === undefined) return {}
+  return { warned: zelos.stats.quotaWarnings, refused: zelos.stats.quotaRefusals }
 }
 
 function catchUps(zelos: Zelos | undefined): Record<string, number> {

@@ -7,7 +7,7 @@ import type { EngineFactory, Stack } from '../engine/stack.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { DEFAULT_ZELOS_LIMITS, type ZelosLimits } from '../zelos/limits.ts'
 import type { AccessOptions } from '../zookeeper/access-options.ts'
-import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from '../zookeeper/server-options.ts'
+import { type ClientLimits, DEFAULT_CLIENT_LIMITS, type NodeRules } from '../zookeeper/server-options.ts'
 import type { ClientTlsOptions } from './client-tls.ts'
 import type { LogRetention } from './open-database.ts'
 
@@ -38,6 +38,10 @@ export interface ZooKeeperOptions {
   readonly initialConfiguration?: string
   /** Of the connections, and of the database behind them. */
   readonly limits?: Partial<ClientLimits & ZelosLimits>
+  /** TTL nodes, containers. */
+  readonly nodes?: Partial<NodeRules>
+  /** Hard limits of ZooKeeper's quotas refuse updates. Default: they only warn. */
+  readonly enforceQuotas?: boolean
   /** Authentication, throttles, read-only sessions. Default: as ZooKeeper without configuration. */
   readonly access?: Partial<AccessOptions>
   /** Default: no TLS. */

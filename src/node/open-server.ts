@@ -16,6 +16,7 @@ import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
 import { DEFAULT_ACCESS } from '../zookeeper/access-options.ts'
 import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-options.ts'
+import { ThrottledLog } from '../zookeeper/throttled-log.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { type AdminToken, openAdminToken } from './admin-token.ts'
 import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
@@ -177,7 +178,13 @@ class RunningServer implements Server {
     const memberCount = () => membership.members(stack.read()).length
     const { runtime } = this
     const parts = { runtime, applicator, log: stack, store: stack, limits, timerService, memberCount }
-    this.zelos = new ZelosDatabase({ ...parts, aclSchemes: this.aclSchemes() })
+    const quotas = new ThrottledLog(this.logger, () => runtime.clock.monotonicMs())
+    this.zelos = new ZelosDatabase({
+      ...parts,
+      aclSchemes: this.aclSchemes(),
+      enforceQuotas: this.options.zookeeper?.enforceQuotas ?? false,
+      onQuotaExceeded: (notice) => quotas.warn(() => notice, 'a quota is exceeded'),
+    })
     if (stack.status().state === 'serving') this.zelos.startServing()
     void stack.failed.then(() => this.stopZelos())
   }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
 import { DEFAULT_CLIENT_LIMITS, DEFAULT_FOUR_LETTER_WORDS } from '../zookeeper/server-options.ts'
 import { ACCESS_SETTINGS } from './access-settings.ts'
+import { NODE_SETTINGS } from './node-settings.ts'
 import {
   count,
   host,
@@ -135,6 +136,7 @@ export const SETTINGS = {
     unit: 'connections',
     help: 'the same for one client address; 0 = off',
   },
+  ...NODE_SETTINGS,
   ...ACCESS_SETTINGS,
   logRetentionHours: {
     name: 'log-retention-hours',

@@ -27,6 +27,10 @@ describe('a zoo.cfg', () => {
         'metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider',
         'metricsProvider.httpPort=7001',
         'jute.maxbuffer=0x1fffff',
+        'extendedTypesEnabled=false',
+        'enforceQuota=true',
+        'reconfigEnabled=true',
+        'znode.container.checkIntervalMs=1000',
       ].join('\n'),
     )
     expect(notes).toEqual([])
@@ -43,6 +47,10 @@ describe('a zoo.cfg', () => {
       adminPort: 8081,
       metricsPort: 7001,
       maxRequestBytes: 0x1fffff,
+      ttlNodes: false,
+      enforceQuota: true,
+      reconfigEnabled: true,
+      containerCheckMs: 1000,
     })
   })
 

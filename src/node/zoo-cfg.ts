@@ -92,7 +92,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   quorumListenOnAllIPs: ignored(ONE_SERVER),
   syncEnabled: ignored(ONE_SERVER),
   standaloneEnabled: ignored(ONE_SERVER),
-  reconfigEnabled: ignored(ONE_SERVER),
+  reconfigEnabled: becomes('reconfig-enabled'),
   peerType: (value) => (value === 'observer' ? { note: `can't be honoured: ${ONE_SERVER}` } : 'done'),
   dynamicConfigFile: refused(ONE_SERVER),
   observerMasterPort: refused(ONE_SERVER),
@@ -106,7 +106,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     isFalse(value) ? 'done' : { note: "can't be honoured: every session is replicated" },
   skipACL: (value) => (value === 'yes' ? { note: "can't be honoured: access lists are always checked" } : 'done'),
   'digest.enabled': ignored('stores are compared by digests of their own'),
-  extendedTypesEnabled: (value) => (isFalse(value) ? { note: 'ignored: they are always enabled' } : 'done'),
+  extendedTypesEnabled: becomes('ttl-nodes'),
+  enforceQuota: becomes('enforce-quota'),
+  'znode.container.checkIntervalMs': becomes('container-check-ms'),
+  'znode.container.maxPerMinute': ignored('each node goes by a timer of its own'),
+  'znode.container.maxNeverUsedIntervalMs': (value) =>
+    value === '0' ? 'done' : { note: "can't be honoured: a container that never had a child stays" },
 }
 
 /** Keys with a rule of their own, for the documents. */

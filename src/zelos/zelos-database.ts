@@ -12,6 +12,7 @@ import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
 import { LimitGuard, type ZelosLimits } from './limits.ts'
 import { MissedEvents } from './missed-events.ts'
+import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { SessionRenewals } from './sessions/session-renewals.ts'
@@ -382,28 +383,5 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   private get counters() {
     return this.applicator.counters(this.store.read())
-  }
-}
-
-/** Counts an update in flight, and hands its outcome on. */
-class PendingUpdate implements Completion<UpdateResult> {
-  private readonly database: ZelosDatabase
-  private readonly bytes: number
-  private readonly completion: Completion<UpdateResult>
-
-  constructor(database: ZelosDatabase, bytes: number, completion: Completion<UpdateResult>) {
-    this.database = database
-    this.bytes = bytes
-    this.completion = completion
-  }
-
-  resolve(result: UpdateResult): void {
-    this.database.updateSettled(this.bytes)
-    this.database.complete(this.completion, result)
-  }
-
-  reject(error: DelosError): void {
-    this.database.updateSettled(this.bytes)
-    this.completion.reject(error)
   }
 }

@@ -1,0 +1,36 @@
+// The settings of what clients may make of the tree of nodes: TTL nodes, containers, quotas.
+
+import { DEFAULT_NODE_RULES } from '../zookeeper/server-options.ts'
+import { milliseconds, type Setting, yesOrNo } from './setting-kinds.ts'
+
+/** In the order in which they are documented. */
+export const NODE_SETTINGS = {
+  ttlNodes: {
+    name: 'ttl-nodes',
+    ...yesOrNo,
+    fallback: DEFAULT_NODE_RULES.ttlNodes,
+    unit: 'true, false',
+    help: "ZooKeeper's extendedTypesEnabled: clients may create nodes with a time to live",
+  },
+  containerCheckMs: {
+    name: 'container-check-ms',
+    ...milliseconds(1),
+    fallback: DEFAULT_NODE_RULES.containerCheckMs,
+    unit: 'ms',
+    help: 'how long after its last child a container goes, for containers that are created from now on',
+  },
+  enforceQuota: {
+    name: 'enforce-quota',
+    ...yesOrNo,
+    fallback: false,
+    unit: 'true, false',
+    help: "hard limits of ZooKeeper's quotas refuse updates; otherwise they only warn",
+  },
+  reconfigEnabled: {
+    name: 'reconfig-enabled',
+    ...yesOrNo,
+    fallback: DEFAULT_NODE_RULES.reconfig,
+    unit: 'true, false',
+    help: 'reconfig is refused as by a standalone ZooKeeper (unimplemented), not as one that is switched off; it never does anything',
+  },
+} as const satisfies Record<string, Setting>
