@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly tickMs?: number
   readonly sessionTimeoutMinMs?: number
   readonly sessionTimeoutMaxMs?: number
+  /** Default false. */
+  readonly enforceQuota?: boolean
   /** A data directory to start from; it is copied. */
   readonly data?: string
   /** Delos only: more flags of `delos serve`, and variables of its environment. */
@@ -168,6 +170,7 @@ function delosCommand(dir: string, port: number | string, options: ServerOptions
     command.push('--session-timeout-min-ms', String(options.sessionTimeoutMinMs))
   if (options.sessionTimeoutMaxMs !== undefined)
     command.push('--session-timeout-max-ms', String(options.sessionTimeoutMaxMs))
+  if (options.enforceQuota) command.push('--enforce-quota', 'true')
   if (options.flags !== undefined) command.push(...options.flags)
   return command
 }
@@ -191,7 +194,9 @@ function zookeeperCommand(dir: string, port: number | string, options: ServerOpt
   const file = join(dir, 'zoo.cfg')
   writeFileSync(file, `${settings.join('\n')}\n`)
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-  return ['/usr/bin/java', '-Xmx512m', '-Dfile.encoding=UTF-8', '-cp', ZOOKEEPER_JAR, main, file]
+  const properties = ['extendedTypesEnabled=true', `enforceQuota=${options.enforceQuota ?? false}`]
+  const java = ['/usr/bin/java', '-Xmx512m', '-Dfile.encoding=UTF-8', ...properties.map((one) => `-Dzookeeper.${one}`)]
+  return [...java, '-cp', ZOOKEEPER_JAR, main, file]
 }
 
 /** A port that was free a moment ago. */

@@ -42,6 +42,7 @@ export const Err = {
   invalidAcl: -114,
   authFailed: -115,
   noWatcher: -121,
+  quotaExceeded: -125,
 } as const
 
 export const Flags = { persistent: 0, ephemeral: 1, sequential: 2, ephemeralSequential: 3 } as const

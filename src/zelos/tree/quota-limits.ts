@@ -1,4 +1,4 @@
-// The text of ZooKeeper's quota nodes, `count=4,bytes=100;bytesHardLimit=200;countHardLimit=8`: limits in one, what is there in
+// The text of ZooKeeper's quota nodes, `count=4,bytes=100;byteHardLimit=200;countHardLimit=8`: limits in one, what is there in
 // the other. Pure functions.
 
 /** What a node `zookeeper_limits` or `zookeeper_stats` says; -1 where it says nothing. */
@@ -6,7 +6,7 @@ export interface QuotaNumbers {
   readonly count: number
   readonly bytes: number
   readonly countHardLimit: number
-  readonly bytesHardLimit: number
+  readonly byteHardLimit: number
 }
 
 const UNSET = -1
@@ -23,7 +23,7 @@ export function parseQuota(data: Uint8Array | null): QuotaNumbers {
     count: said.get('count') ?? UNSET,
     bytes: said.get('bytes') ?? UNSET,
     countHardLimit: said.get('countHardLimit') ?? UNSET,
-    bytesHardLimit: said.get('bytesHardLimit') ?? UNSET,
+    byteHardLimit: said.get('byteHardLimit') ?? UNSET,
   }
 }
 
@@ -56,6 +56,6 @@ export function exceededLimits(
     if (diff !== 0 && limit > UNSET && value > limit) exceeded.push({ what, isHard, limit, value })
   }
   look('count', countDiff, limits.countHardLimit)
-  look('bytes', bytesDiff, limits.bytesHardLimit)
+  look('bytes', bytesDiff, limits.byteHardLimit)
   return exceeded
 }

@@ -97,7 +97,7 @@ describe('a quota', () => {
   it('with soft limits warns, with hard ones that are not enforced too', () => {
     const { harness, alice, setQuota, notices } = server()
     alice.create('/a')
-    setQuota('/a', 'count=2,bytes=-1;bytesHardLimit=3')
+    setQuota('/a', 'count=2,bytes=-1;byteHardLimit=3')
     alice.create('/a/x')
     expect(notices).toEqual([])
     alice.create('/a/y', { data: bytes(4) })
@@ -111,7 +111,7 @@ describe('a quota', () => {
   it('with hard limits refuses if they are enforced: creates behind all other checks, setData before the version', () => {
     const { harness, alice, setQuota, stats, notices } = server(true)
     alice.create('/a', { data: bytes(8) })
-    setQuota('/a', 'count=1,bytes=-1;bytesHardLimit=10;countHardLimit=2')
+    setQuota('/a', 'count=1,bytes=-1;byteHardLimit=10;countHardLimit=2')
     expect(alice.create('/a/x').err).toBe(ZCODE.OK)
     expect(alice.create('/a/y').err).toBe(ZCODE.QUOTA_EXCEEDED)
     expect(alice.create('/a/x').err).toBe(ZCODE.NODE_EXISTS)
@@ -151,14 +151,14 @@ describe('a quota', () => {
       'count=1e3',
       'count=99999999999999999999',
     ]) {
-      expect(parseQuota(Buffer.from(text))).toEqual({ count: -1, bytes: -1, countHardLimit: -1, bytesHardLimit: -1 })
+      expect(parseQuota(Buffer.from(text))).toEqual({ count: -1, bytes: -1, countHardLimit: -1, byteHardLimit: -1 })
     }
     expect(parseQuota(null).count).toBe(-1)
-    expect(parseQuota(Buffer.from('count=4,bytes=-1;bytesHardLimit=200;countHardLimit=8'))).toEqual({
+    expect(parseQuota(Buffer.from('count=4,bytes=-1;byteHardLimit=200;countHardLimit=8'))).toEqual({
       count: 4,
       bytes: -1,
       countHardLimit: 8,
-      bytesHardLimit: 200,
+      byteHardLimit: 200,
     })
   })
 
