@@ -83,7 +83,8 @@ describeWith(peers.zookeeper, 'zkCli.sh 3.8', () => {
   let server: TestServer
   let cli: ZkCli
   beforeAll(async () => {
-    server = await TestServer.start()
+    const flags = ['--reconfig-enabled', 'true']
+    server = await TestServer.start({ enforceQuota: true, flags })
     cli = new ZkCli(server.port)
     await cli.event('WatchedEvent state:SyncConnected type:None path:null')
     await cli.run('')
@@ -190,6 +191,49 @@ describeWith(peers.zookeeper, 'zkCli.sh 3.8', () => {
     await cli.run('create /cli/seq-0000000001/below/deep x')
     expect(await cli.run('deleteall /cli')).toBe('')
     expect(await cli.run('ls /cli')).toBe('Node does not exist: /cli')
+  })
+
+  it('makes containers and TTL nodes, which show no owner', async () => {
+    await cli.run('create /kinds')
+    expect(await cli.run('create -c /kinds/container x')).toBe('Created /kinds/container')
+    expect(await cli.run('create -t 300000 /kinds/ttl x')).toBe('Created /kinds/ttl')
+    expect(await cli.run('create -t 300000 -s /kinds/ttl- x')).toBe('Created /kinds/ttl-0000000002')
+    for (const path of ['/kinds/container', '/kinds/ttl']) {
+      expect(statOf(await cli.run(`stat ${path}`))).toEqual({ ...plainStat, dataLength: '1' })
+    }
+    expect(await cli.run('getAllChildrenNumber /kinds')).toBe('3')
+    expect(await cli.run('deleteall /kinds')).toBe('')
+  })
+
+  it('sets, lists, enforces and removes quotas', async () => {
+    const limits = 'absolute path is /zookeeper/quota/qq/zookeeper_limits\n'
+    await cli.run('create /qq x')
+    expect(await cli.run('listquota /qq')).toBe(`${limits}quota for /qq does not exist.`)
+    expect(await cli.run('setquota -N 2 /qq')).toBe('')
+    expect(await cli.run('create /qq/a abc')).toBe('Created /qq/a')
+    expect(await cli.run('listquota /qq')).toBe(
+      `${limits}Output quota for /qq count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2\nOutput stat for /qq count=2,bytes=4`,
+    )
+    expect(await cli.run('create /qq/b x')).toBe('Quota has exceeded : /qq/b')
+    expect(await cli.run('setquota -n 5 /qq/a')).toBe('/qq/a has a parent /qq which has a quota')
+    expect(await cli.run('delquota /qq')).toBe('')
+    expect(await cli.run('listquota /qq')).toBe(`${limits}quota for /qq does not exist.`)
+    expect(await cli.run('ls /zookeeper/quota')).toBe('[]')
+    expect(await cli.run('create /qq/b x')).toBe('Created /qq/b')
+    expect(await cli.run('deleteall /qq')).toBe('')
+  })
+
+  it('knows its ephemerals, who it is, and the configuration', async () => {
+    for (const path of ['/eph', '/eph2']) await cli.run(`create -e ${path} x`)
+    expect(await cli.run('getEphemerals')).toBe('[/eph, /eph2]')
+    expect(await cli.run('getEphemerals /eph2')).toBe('[/eph2]')
+    for (const path of ['/eph', '/eph2']) await cli.run(`delete ${path}`)
+    expect(await cli.run('whoami')).toMatch(
+      /^Auth scheme: User\n(ip: 127.0.0.1\ndigest: ann|digest: ann\nip: 127.0.0.1)$/,
+    )
+    expect(await cli.run('config')).toBe('')
+    expect(await cli.run('getAcl /zookeeper/config')).toBe("'world,'anyone\n: r")
+    expect(await cli.run('reconfig -remove 2')).toBe('KeeperErrorCode = Unimplemented')
   })
 
   it('quits, and its ephemerals go with it', async () => {
