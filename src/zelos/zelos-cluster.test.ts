@@ -14,7 +14,7 @@ import { rangeOfPrefix, subStorePrefix } from '../store/sub-store.ts'
 import type { SessionRecord, UpdateResult } from './requests.ts'
 import { type SessionChange, ZelosApplicator } from './zelos-applicator.ts'
 import { ZelosDatabase } from './zelos-database.ts'
-import { ZCODE } from './znode.ts'
+import { type Lifetime, ZCODE } from './znode.ts'
 
 const NAMES = ['a', 'b', 'c']
 const TIMEOUT_MS = 6000
@@ -96,6 +96,16 @@ class ClusterServer {
     return new Promise((resolve, reject) =>
       this.zelos.write(client.requester, { op: 'create', path, data: null, acl: OPEN, flags: 1 }, { resolve, reject }),
     )
+  }
+
+  timed(client: TestClient, path: string, lifetime: Lifetime): Promise<UpdateResult> {
+    const operation = { op: 'create', path, data: null, acl: OPEN, flags: 0, lifetime } as const
+    return new Promise((resolve, reject) => this.zelos.write(client.requester, operation, { resolve, reject }))
+  }
+
+  delete(client: TestClient, path: string): Promise<UpdateResult> {
+    const operation = { op: 'delete', path, version: -1 } as const
+    return new Promise((resolve, reject) => this.zelos.write(client.requester, operation, { resolve, reject }))
   }
 
   has(client: TestClient, path: string): boolean {
@@ -190,5 +200,29 @@ describe('sessions on three servers', () => {
       expect(again.ended).toBe('expired')
       expect(c.expired).toEqual(b.expired)
       expect(c.has(again, '/e')).toBe(false)
+    }))
+})
+
+describe('containers and TTL nodes on three servers', () => {
+  it('go everywhere alike, also after the server that made them has died, and never before their time', () =>
+    during(async ([a, b, c], world) => {
+      const client = await b.open()
+      await a.timed(client, '/ttl', { kind: 'ttl', ms: 10_000 })
+      await a.timed(client, '/container', { kind: 'container', ms: 5000 })
+      await b.ephemeral(client, '/container/e')
+      await pass(world, 4000, [client], b)
+      a.kill()
+      await pass(world, 5900, [client], b)
+      for (const server of [b, c]) expect(server.has(client, '/ttl')).toBe(true)
+      await pass(world, 10_000, [client], b)
+      for (const server of [b, c]) {
+        expect([server.has(client, '/ttl'), server.has(client, '/container')]).toEqual([false, true])
+      }
+      await b.delete(client, '/container/e')
+      await pass(world, 4900, [client], b)
+      expect(c.has(client, '/container')).toBe(true)
+      await pass(world, 5000, [client], b)
+      for (const server of [b, c]) expect(server.has(client, '/container')).toBe(false)
+      expect(c.content()).toEqual(b.content())
     }))
 })
