@@ -1,0 +1,37 @@
+// A real ZooKeeper 3.8 and Zelos answer the same seeded operations alike, field by field, except for what allowed.ts lists.
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeWith, peers } from '../support/peers.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+import { WITHOUT } from './features.ts'
+import { explain, Oracle } from './oracle.ts'
+import { type OracleServer, startOurs, startReference } from './servers.ts'
+
+const OPERATIONS = Number(process.env.DELOS_ORACLE_OPERATIONS ?? 100_000)
+const FOUND_MAX = Number(process.env.DELOS_ORACLE_FOUND ?? 1)
+
+describeWith(peers.zookeeper, 'the oracle', () => {
+  let servers: readonly OracleServer[] = []
+  beforeAll(async () => {
+    servers = await Promise.all([startReference(), startOurs()])
+  })
+  afterAll(async () => {
+    for (const server of servers) await server[Symbol.asyncDispose]()
+  })
+
+  it('hears from Zelos what it hears from ZooKeeper', async () => {
+    const { seed } = SeededRandom.announced('oracle')
+    const [reference, ours] = servers as readonly [OracleServer, OracleServer]
+    const oracle = new Oracle({ reference: reference.port, ours: ours.port })
+    const started = performance.now()
+    const found = await oracle.run(seed, OPERATIONS, { without: WITHOUT }, FOUND_MAX)
+    const seconds = (performance.now() - started) / 1000
+    console.log(`${oracle.coverage.table()}\n${seconds.toFixed(1)} s`)
+    for (const [line, count] of oracle.allowed) console.log(`allowed ${count} times: ${line.name}`)
+    for (const one of found) console.log(explain(await oracle.shrink(one)))
+    expect(found.length).toBe(0)
+    if (OPERATIONS < 100_000) return
+    expect(oracle.coverage.missing(WITHOUT)).toEqual([])
+    expect(oracle.coverage.succeeded).toBeGreaterThan(OPERATIONS / 3)
+  })
+})
