@@ -3,7 +3,9 @@
 import { assert } from './assert.ts'
 
 const POWER_32 = 0x1_0000_0000
+// Calls out of JavaScript cost more than copying so few.
 const COPIED_CHARS_MAX = 32
+const COPIED_BYTES_MAX = 32
 
 /** Writes sequentially into one buffer that doubles when full. Reusable: `reset()` keeps the buffer. */
 export class ByteWriter {
@@ -94,7 +96,11 @@ export class ByteWriter {
 
   /** A copy of what was written; the writer can be reset and reused. */
   toBytes(): Buffer {
-    return Buffer.from(this.buffer.subarray(0, this.length))
+    const { buffer, length } = this
+    if (length > COPIED_BYTES_MAX) return Buffer.from(buffer.subarray(0, length))
+    const bytes = Buffer.allocUnsafe(length)
+    for (let i = 0; i < length; i++) bytes[i] = buffer[i] as number
+    return bytes
   }
 
   /** What was written, not copied: valid until the next write or reset. */
@@ -114,7 +120,7 @@ export class ByteWriter {
     this.length = 0
   }
 
-  // A call out of JavaScript costs more than a short name.
+  /** True if it was short and ASCII, and is written. */
   private copied(value: string, chars: number): boolean {
     const { buffer } = this
     const start = this.length + 1
