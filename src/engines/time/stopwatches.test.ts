@@ -118,6 +118,22 @@ describe('stopwatches', () => {
     }
   })
 
+  it('that were removed or moved are not kept until their time, and the others run as they did', () => {
+    stopwatches.set('kept', 1, 60_000)
+    for (let i = 0; i < 20_000; i++) {
+      stopwatches.set('lock', i, 24 * 3_600_000)
+      stopwatches.remove('lock')
+      stopwatches.set('moved', i, i % 2 === 0 ? 48 * 3_600_000 : 36 * 3_600_000)
+      if (i % 500 === 0) pass(TICK_MS)
+      expect(stopwatches.entries).toBeLessThanOrEqual(2 * stopwatches.size + 1000)
+    }
+    expect(stopwatches.size).toBe(2)
+    pass(60_000 - nowMs)
+    expect(ran).toEqual([])
+    pass(2 * TICK_MS)
+    expect(ran.map(({ id }) => id)).toEqual(['kept'])
+  })
+
   function runUntilDue(wanted: string) {
     for (;;) {
       nowMs += TICK_MS

@@ -20,15 +20,21 @@ const NOWHERE = -1
 /** A tick that comes this much late means that the process stood still. */
 const GAP_MS = 1000
 
+/** Entries of buckets that nobody waits for may be so many more than stopwatches before they are cleared away. */
+const STALE_MAX = 1000
+
 /**
  * Measured time advances by one tick per tick at most, however late the tick comes: what the event loop stood still never
  * counts. After a gap of a second or more all stopwatches start again.
  *
- * A restart only notes the time; stopwatches lie in buckets by the tick at which they may be due and are looked at then.
+ * A restart only notes the time; stopwatches lie in buckets by the tick at which they may be due and are looked at then. One that is removed, or moved to an earlier bucket, leaves its entry behind: they are cleared away all at once
+ * when they are the most, which costs a remove O(1) on average.
  */
 export class Stopwatches {
   private readonly byId = new Map<TimerId, Stopwatch>()
   private readonly buckets = new Map<number, Stopwatch[]>()
+  /** Entries of all buckets. */
+  private placed = 0
   private readonly tickMs: number
   private lastTickMs = 0
   private measuredMs = 0
@@ -46,6 +52,11 @@ export class Stopwatches {
 
   get size(): number {
     return this.byId.size
+  }
+
+  /** What the buckets hold: at most twice `size`, and a thousand. */
+  get entries(): number {
+    return this.placed
   }
 
   /** Time runs from `nowMs` on, for all from the start. */
@@ -66,7 +77,10 @@ export class Stopwatches {
       known.delayMs = delayMs
       known.sinceMs = this.nextMs
       // Later than its bucket is well: it will be looked at and placed again.
-      if (known.bucket !== NOWHERE && this.bucketOf(known) < known.bucket) this.place(known)
+      if (known.bucket !== NOWHERE && this.bucketOf(known) < known.bucket) {
+        this.place(known)
+        this.clearStale()
+      }
     }
   }
 
@@ -75,12 +89,14 @@ export class Stopwatches {
     if (stopwatch === undefined) return
     stopwatch.removed = true
     this.byId.delete(id)
+    this.clearStale()
   }
 
   clear(): void {
     for (const stopwatch of this.byId.values()) stopwatch.removed = true
     this.byId.clear()
     this.buckets.clear()
+    this.placed = 0
   }
 
   /** The hot path: called for every sign of life. */
@@ -126,6 +142,7 @@ export class Stopwatches {
     const stopwatches = this.buckets.get(bucket)
     if (stopwatches === undefined) return
     this.buckets.delete(bucket)
+    this.placed -= stopwatches.length
     for (const stopwatch of stopwatches) {
       if (stopwatch.removed || stopwatch.bucket !== bucket) continue
       stopwatch.bucket = NOWHERE
@@ -137,9 +154,22 @@ export class Stopwatches {
   private place(stopwatch: Stopwatch): void {
     const number = this.bucketOf(stopwatch)
     stopwatch.bucket = number
-    const bucket = this.buckets.get(number)
-    if (bucket === undefined) this.buckets.set(number, [stopwatch])
+    this.enter(stopwatch)
+  }
+
+  private enter(stopwatch: Stopwatch): void {
+    const bucket = this.buckets.get(stopwatch.bucket)
+    if (bucket === undefined) this.buckets.set(stopwatch.bucket, [stopwatch])
     else bucket.push(stopwatch)
+    this.placed++
+  }
+
+  // Not while a bucket is looked at: those of it that are still to be seen are in none.
+  private clearStale(): void {
+    if (this.placed <= 2 * this.byId.size + STALE_MAX) return
+    this.buckets.clear()
+    this.placed = 0
+    for (const stopwatch of this.byId.values()) if (stopwatch.bucket !== NOWHERE) this.enter(stopwatch)
   }
 
   private bucketOf(stopwatch: Stopwatch): number {
