@@ -438,6 +438,14 @@ describe('other commands', () => {
     expect([helped, help]).toEqual([0, expect.stringContaining('--log-retention-hours <value>')])
   })
 
+  it('end with 0 and without a word when nobody reads their output to the end', async () => {
+    for (const args of [['serve', '--print-config'], ['serve', '--print-config', '--json'], ['version'], ['--help']]) {
+      const run = delos(...args)
+      run.child.stdout?.destroy()
+      expect([await within(run.exited, 20_000, 'end of the command'), run.err]).toEqual([0, ''])
+    }
+  })
+
   it('no command, or one that there is not, is a usage error', async () => {
     expect((await outcome())[0]).toBe(2)
     const [code, out, err] = await outcome('frobnicate')

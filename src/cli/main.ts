@@ -29,7 +29,20 @@ function program(): Command {
   return root
 }
 
+/** Whoever read the output has seen enough, as in `delos stack | head -2`: the rest is for nobody. */
+function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // A server that runs listens too: it goes on without a reader.
+      if (stream.listenerCount('error') > 1) return
+      if (error.code !== 'EPIPE') throw error
+      process.exit(process.exitCode ?? EXIT.done)
+    })
+  }
+}
+
 async function main(): Promise<void> {
+  endWithReader()
   try {
     await program().parseAsync()
   } catch (error) {
