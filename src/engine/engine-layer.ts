@@ -175,8 +175,9 @@ export abstract class EngineLayer extends PassThrough {
   private applySwitch(tx: ReadWriteTx, own: Header, pos: LogPos): FlagOutcome {
     const change = decodeFlagChange(own.bytes)
     const { membership } = this.context
-    // A view of several servers decides for all of them, this one included; a view of one knows nothing of others that accepted.
-    if (change.kind === 'level' && membership.members(tx).length === 1) this.requireLevel(change.level)
+    // A view of several servers decides for all of them, this one included. A view of one, or of none, knows nothing of others
+    // that accept: there each server would answer for itself, and their contents part.
+    if (change.kind === 'level' && membership.members(tx).length <= 1) this.requireLevel(change.level)
     const outcome = applyFlagChange(tx, this.name, this.applying, change, membership)
     if (outcome.kind === 'switched') this.requireLevel(outcome.flags.level)
     this.applying = outcome.flags

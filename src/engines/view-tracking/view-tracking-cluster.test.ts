@@ -1,6 +1,7 @@
 // ViewTracking in whole stacks: three servers over one memory log, in virtual time, with crashes.
 
 import { describe, expect, it } from 'vitest'
+import { countingEngine, countOf } from '../../../test/support/counting-engine.ts'
 import { contentOf, ledgerTexts } from '../../../test/support/ledger.ts'
 import { LedgerServer } from '../../../test/support/ledger-server.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
@@ -125,6 +126,30 @@ describe('an engine', () => {
       await requireEqualContent(world, [a, b])
     },
     { engines: { c: [viewTrackingEngine(LIMITS)] } },
+  )
+})
+
+describe('a level that a build does not know', () => {
+  test(
+    'stops that server alone at the raise while nobody has joined, and contents do not part',
+    async ({ a, b, c }) => {
+      expect(members(a)).toEqual([])
+      await a.stack.change('counting', { kind: 'flag', enabled: true })
+      await a.propose('one')
+      const level = { kind: 'level', level: 1 } as const
+      expect(await a.stack.change('counting', level)).toMatchObject({ kind: 'switched' })
+      await a.propose('two')
+      await c.stack.sync()
+      expect(await b.stack.failed).toMatchObject({ code: 'UNSUPPORTED', position: a.stack.status().cursor - 2 })
+      expect([a, b, c].map(({ stack }) => countOf(stack.read()))).toEqual([3, 1, 3])
+    },
+    {
+      engines: {
+        a: [viewTrackingEngine(LIMITS), countingEngine({ levelMax: 1 })],
+        b: [viewTrackingEngine(LIMITS), countingEngine({ levelMax: 0 })],
+        c: [viewTrackingEngine(LIMITS), countingEngine({ levelMax: 1 })],
+      },
+    },
   )
 })
 
