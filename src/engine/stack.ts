@@ -16,7 +16,7 @@ import {
 } from './bottom-engine.ts'
 import { CheckedAbove, CheckedBelow } from './checked-tx.ts'
 import type { Applicator, Completion, Engine } from './engine.ts'
-import type { FlagChange, FlagOutcome } from './engine-flags.ts'
+import { type FlagChange, type FlagOutcome, flagsKey } from './engine-flags.ts'
 import type { EngineContext, EngineLayer } from './engine-layer.ts'
 import { type Entry, entryOf } from './entry.ts'
 import { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
@@ -194,23 +194,46 @@ export class Stack<R> {
   }
 
   /**
-   * Enables these engines (default: all), bottom to top, through the log: what a new database does once it serves. Members may
-   * still be joining, so a refusal is tried again for ten seconds; then CONFLICT.
+   * Enables these engines (default: all), bottom to top, through the log. Members may still be joining, so a refusal is tried
+   * again for ten seconds; then CONFLICT, once all were tried.
    */
-  async enable(names: readonly string[] = this.layers.map((layer) => layer.name)): Promise<void> {
+  enable(names: readonly string[] = this.layers.map((layer) => layer.name)): Promise<void> {
+    return this.enableEach((layer) => names.includes(layer.name) && !layer.flags.enabled)
+  }
+
+  /** As `enable`, of the engines that nobody has ever switched: what an operator has disabled stays so, at every server. */
+  enableNew(): Promise<void> {
+    return this.enableEach((layer) => this.isNew(layer))
+  }
+
+  /** Engines that nobody has ever switched, bottom to top, as far as this server knows. */
+  newEngines(): readonly string[] {
+    return this.layers.filter((layer) => this.isNew(layer)).map((layer) => layer.name)
+  }
+
+  private isNew(layer: EngineLayer): boolean {
+    return this.bottom.read().get(flagsKey(layer.name)) === undefined
+  }
+
+  private async enableEach(wanted: (layer: EngineLayer) => boolean): Promise<void> {
     const { clock, timers } = this.runtime
     const deadlineMs = clock.monotonicMs() + ENABLE_MS
+    const refused: string[] = []
     for (const layer of this.layers) {
-      if (!names.includes(layer.name) || layer.flags.enabled) continue
-      for (;;) {
+      while (wanted(layer)) {
         const outcome = await layer.proposeChange({ kind: 'flag', enabled: true })
         if (outcome.kind === 'switched') break
         if (clock.monotonicMs() >= deadlineMs) {
-          throw new DelosError('CONFLICT', `engine ${layer.name} is not known to ${outcome.missing.join(', ')}`)
+          refused.push(`engine ${layer.name} is not known to ${outcome.missing.join(', ')}`)
+          break
         }
         await new Promise<void>((resolve) => timers.after(ENABLE_RETRY_MS, resolve))
+        const { failure, state } = this.bottom.status()
+        if (state === 'closed') throw new DelosError('CLOSED', 'the stack was closed before its engines were enabled')
+        if (state === 'stopped') throw stoppedError(failure)
       }
     }
+    if (refused.length > 0) throw new DelosError('CONFLICT', refused.join('; '))
   }
 
   /** Times of the proposal whose completion is being called. */

@@ -1,82 +1,115 @@
 import { describe, expect, it } from 'vitest'
-import { DelosError } from '../base/delos-error.ts'
-import type { StackStatus } from '../engine/stack.ts'
+import { countingEngine } from '../../test/support/counting-engine.ts'
+import { LedgerServer } from '../../test/support/ledger-server.ts'
+import type { EngineFactory } from '../engine/stack.ts'
+import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
+import { VirtualLog } from '../log/virtual-log.ts'
+import { MemoryLogletProvider } from '../loglets/memory/memory-loglet-provider.ts'
+import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-metastore.ts'
 import { SILENT_LOGGER } from '../runtime/logger.ts'
+import { simulate } from '../sim/simulation.ts'
 import { enableNewEngines } from './enabled-engines.ts'
 
-const KEY = 'node/engines-enabled'
+const VIEW = viewTrackingEngine({ heartbeatMs: 100, silentMs: 5000 })
+const OLD = [VIEW, countingEngine()]
+const NEW = [VIEW, countingEngine({ name: 'fresh' }), countingEngine()]
 
-/** A database that was here before if `record` is given. */
-class Directory {
-  record: Uint8Array | undefined
-  readonly enabled = new Set<string>()
-  readonly asked: string[][] = []
-  /** Another member lacks it. */
-  unknown: string | undefined
+/** Servers over one log, in virtual time. */
+class Servers {
+  readonly warnings: unknown[] = []
+  private readonly open: (name: string, engines: readonly EngineFactory[]) => LedgerServer
+  private readonly now: () => number
 
-  async start(...engines: string[]): Promise<void> {
-    const { enabled } = this
-    await enableNewEngines({
-      database: 'zelos',
-      engines,
-      logger: SILENT_LOGGER,
-      stack: {
-        enable: async (names = engines) => {
-          this.asked.push([...names])
-          for (const name of names) {
-            if (name === this.unknown) throw new DelosError('CONFLICT', name)
-            enabled.add(name)
-          }
-        },
-        status: () =>
-          ({ engines: engines.map((name) => ({ name, enabled: enabled.has(name) })) }) as unknown as StackStatus,
-      },
-      store: {
-        local: {
-          get: (key) => (key === KEY ? this.record : undefined),
-          put: async (_key, value) => {
-            this.record = value
-          },
-        },
-      },
+  constructor(open: (name: string, engines: readonly EngineFactory[]) => LedgerServer, now: () => number) {
+    this.open = open
+    this.now = now
+  }
+
+  /** Starts a new one, or the same directory with another stack, as a database does. */
+  async start(name: string, engines: readonly EngineFactory[]) {
+    const server = this.open(name, engines)
+    await server.start()
+    await server.stack.whenServing()
+    const fromMs = this.now()
+    const logger = { ...SILENT_LOGGER, warn: (fields: object) => void this.warnings.push(fields) }
+    const { background } = await enableNewEngines({
+      database: 'ledger',
+      serverId: name,
+      stack: server.stack as never,
+      logger,
     })
+    return { server, background, tookMs: this.now() - fromMs }
   }
 }
 
+function test(name: string, body: (servers: Servers, sleep: (ms: number) => Promise<void>) => Promise<void>): void {
+  it(name, () =>
+    simulate({ seed: 1 }, async (world) => {
+      const provider = new MemoryLogletProvider()
+      const register = new MemoryRegister()
+      const open = (name: string, engines: readonly EngineFactory[]) =>
+        new LedgerServer({
+          world,
+          name,
+          engines,
+          openLog: () =>
+            VirtualLog.open({
+              ...world.server(name).runtime,
+              metastore: new MemoryMetaStore(register),
+              providers: [provider],
+              initial: { kind: 'memory', params: {} },
+            }),
+        })
+      await body(new Servers(open, () => world.queue.nowMs), (ms) => world.sleep(ms))
+    }),
+  )
+}
+
+function enabled({ stack }: LedgerServer): string[] {
+  return stack.status().engines.flatMap((engine) => (engine.enabled ? [engine.name] : []))
+}
+
 describe('the engines of a stack', () => {
-  it('are all enabled in a new directory, once', async () => {
-    const directory = new Directory()
-    await directory.start('batching', 'time')
-    await directory.start('batching', 'time')
-    expect(directory.asked).toEqual([['batching', 'time']])
+  test('are all enabled when a server that is alone has started', async (servers) => {
+    const { server } = await servers.start('x', NEW)
+    expect(enabled(server)).toEqual(['view-tracking', 'fresh', 'counting'])
+    expect(servers.warnings).toEqual([])
   })
 
-  it('that are new are enabled in an old directory, and what an operator has disabled stays disabled', async () => {
-    const directory = new Directory()
-    directory.record = new Uint8Array(0)
-    await directory.start('view-tracking', 'batching', 'time')
-    expect(directory.asked).toEqual([['view-tracking', 'time']])
-    directory.enabled.delete('time')
-    await directory.start('view-tracking', 'batching', 'time')
-    await directory.start('view-tracking', 'batching', 'time', 'lease')
-    expect(directory.asked.slice(1)).toEqual([['lease']])
-    expect([...directory.enabled]).toEqual(['view-tracking', 'lease'])
+  test('that an operator has disabled stay so when a server with an empty directory joins', async (servers, sleep) => {
+    const x = await servers.start('x', OLD)
+    await x.server.stack.change('counting', { kind: 'flag', enabled: false })
+    await sleep(500)
+    const y = await servers.start('y', OLD)
+    await y.background
+    await x.server.stack.sync()
+    for (const { server } of [x, y]) expect(enabled(server)).toEqual(['view-tracking'])
   })
 
-  it('that another member does not know yet are tried again at the next start, and the others are not', async () => {
-    const directory = new Directory()
-    directory.record = Buffer.from('batching')
-    directory.unknown = 'time'
-    await directory.start('view-tracking', 'batching', 'time')
-    expect([...directory.enabled]).toEqual(['view-tracking'])
-    directory.unknown = undefined
-    await directory.start('view-tracking', 'batching', 'time')
-    expect(directory.asked).toEqual([['view-tracking', 'time'], ['time']])
+  test('are asked for beside serving where others are: refused by all but the last to know them', async (servers, sleep) => {
+    const x = await servers.start('x', OLD)
+    await sleep(500)
+    const y = await servers.start('y', NEW)
+    expect(y.tookMs).toBe(0)
+    await y.background
+    expect(servers.warnings).toEqual([
+      { database: 'ledger', engines: ['fresh'], error: expect.stringContaining('fresh is not known to x') },
+    ])
+    expect(enabled(y.server)).toEqual(['view-tracking', 'counting'])
+    await x.server.stop()
+    const last = await servers.start('x', NEW)
+    await last.background
+    await y.server.stack.sync()
+    expect(enabled(y.server)).toEqual(['view-tracking', 'fresh', 'counting'])
+    expect(servers.warnings).toHaveLength(1)
   })
 
-  it('that can not be enabled in a new directory fail its start', async () => {
-    const directory = new Directory()
-    directory.unknown = 'time'
-    await expect(directory.start('batching', 'time')).rejects.toMatchObject({ code: 'CONFLICT' })
+  test('are asked for no longer once the stack is closed', async (servers, sleep) => {
+    await servers.start('x', OLD)
+    await sleep(500)
+    const y = await servers.start('y', NEW)
+    await y.server.stack.stop()
+    await y.background
+    expect(servers.warnings).toEqual([])
   })
 })

@@ -21,7 +21,7 @@ import type { LocalStore } from '../store/local-store.ts'
 import { openRocksStore } from '../store/rocks-store.ts'
 import { AlarmWatch } from './alarm-watch.ts'
 import { bindStore, openIdentity } from './database-identity.ts'
-import { enableNewEngines } from './enabled-engines.ts'
+import { type Enabling, enableNewEngines } from './enabled-engines.ts'
 import type { DatabaseStatus } from './server-status.ts'
 
 /** How much of the log is kept after it is no longer needed. */
@@ -84,6 +84,8 @@ export class Database<R = unknown> {
   private readonly identity: Identity
   private readonly engineNames: readonly string[]
   private readonly logger: Logger
+  private readonly serverId: string
+  private enabling: Enabling | undefined
   private readonly alarmWatch: AlarmWatch
   private readonly closers: readonly Closer[]
   private readonly clock: Clock
@@ -93,6 +95,7 @@ export class Database<R = unknown> {
   private constructor(options: DatabaseOptions, parts: Parts<R>, closers: readonly Closer[]) {
     this.name = options.name
     this.logger = options.logger
+    this.serverId = options.serverId
     this.closers = closers
     this.stack = parts.stack
     this.store = parts.store
@@ -127,16 +130,17 @@ export class Database<R = unknown> {
   }
 
   private async start(openMs: number): Promise<void> {
-    const { clock, stack, store } = this
+    const { clock, stack } = this
     const startMs = clock.monotonicMs()
     await stack.start()
     if (!(await this.caughtUp())) return
     const replayMs = clock.monotonicMs() - startMs
     this.started = { openMs, replayMs, replayedEntries: stack.status().appliedEntries }
-    await enableNewEngines({ database: this.name, engines: this.engineNames, stack, store, logger: this.logger })
+    const { logger, name: database, serverId } = this
+    this.enabling = await enableNewEngines({ database, serverId, stack: stack as Stack<unknown>, logger })
     this.alarmWatch.start()
     const { appliedEntries, cursor } = stack.status()
-    this.logger.info({ database: this.name, appliedEntries, position: cursor }, 'the database serves')
+    logger.info({ database, appliedEntries, position: cursor }, 'the database serves')
   }
 
   /** False if an entry stopped it. Rejects if its log or its store is damaged, or the disk failed. */
@@ -210,7 +214,7 @@ export class Database<R = unknown> {
   /** Makes everything durable and closes. Idempotent. Rejects with the first error, after everything was closed. */
   close(): Promise<void> {
     this.alarmWatch.stop()
-    this.closing ??= closeAll(this.closers)
+    this.closing ??= closeAll(this.closers).finally(() => this.enabling?.background)
     return this.closing
   }
 }
