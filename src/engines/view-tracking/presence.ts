@@ -13,10 +13,15 @@ import { encodeViewMessage, type ViewMessage } from './view-message.ts'
 
 /** Between two looks of a server that was refused, whether its durable position has moved. */
 const RETRY_MS = 250
-/** A digest is reported this part of an interval after it was asked for, if it is there by then; else at the next tick. */
-const DIGEST_PARTS = 8
+/**
+ * Ticks in an interval between heartbeats. At each the first member asks for a digest if anything is new: so content that parts
+ * is told of within an interval, as long as asking, taking and reporting take less than what is left of it.
+ */
+const TICKS = 2
+/** How often in an interval is looked whether a digest that was asked for is there to be reported. */
+const DIGEST_LOOKS = 16
 /** Ticks after which any member asks for a digest that the first did not ask for. */
-const DIGEST_OVERDUE_TICKS = 3
+const DIGEST_OVERDUE_TICKS = 4
 
 const NOWHERE = -1 as LogPos
 
@@ -47,6 +52,7 @@ export class Presence {
   /** This server was sent away by a leave; it comes back with its next start. */
   private departed = false
   private refusal: { readonly reason: string; readonly durable: LogPos } | undefined
+  private ticks = 0
   private readonly timers = new Map<'tick' | 'retry' | 'digest', Timer>()
   /** What was proposed and not answered. */
   private readonly inFlight = new Set<string>()
@@ -76,7 +82,7 @@ export class Presence {
     this.serving = true
     // What earlier lives left unreported is worth one heartbeat.
     if (this.lastMoved === NOWHERE) this.lastMoved = (durableCursor() - 1) as LogPos
-    this.plan('tick', this.parts.limits.heartbeatMs, () => this.tick())
+    this.planTick()
     this.ensureMember()
   }
 
@@ -95,8 +101,16 @@ export class Presence {
   digestRequested(pos: LogPos): void {
     this.lastRequest = pos
     if (!this.active || this.parts.view.ids.length < 2) return
-    this.plan('digest', this.parts.limits.heartbeatMs / DIGEST_PARTS, () => {
-      if (this.active && this.newDigest() !== undefined) this.heartbeat()
+    this.lookForDigest(DIGEST_LOOKS / TICKS)
+  }
+
+  // Until the digest that was asked for last has been reported; what takes longer is left to the tick.
+  private lookForDigest(looks: number): void {
+    if (looks === 0) return
+    this.plan('digest', this.parts.limits.heartbeatMs / DIGEST_LOOKS, () => {
+      if (!this.active || this.reportedDigest >= this.lastRequest) return
+      if (this.newDigest() !== undefined) this.heartbeat()
+      this.lookForDigest(looks - 1)
     })
   }
 
@@ -114,9 +128,18 @@ export class Presence {
     return this.serving && !this.closed && this.parts.enabled()
   }
 
-  private tick(): void {
-    const { context, limits, view } = this.parts
-    this.plan('tick', limits.heartbeatMs, () => this.tick())
+  private planTick(): void {
+    this.plan('tick', this.parts.limits.heartbeatMs / TICKS, () => {
+      this.planTick()
+      this.ticks++
+      if (this.ticks % TICKS === 0) this.beat()
+      else if (this.active && this.isMemberWithOthers()) this.exchangeDigests()
+    })
+  }
+
+  /** Once per interval. */
+  private beat(): void {
+    const { context, view } = this.parts
     const { stamped } = this
     this.stamped = false
     this.heard = false
@@ -129,12 +152,22 @@ export class Presence {
     if (own === undefined) return
     for (const { lastHeard, serverId } of silent) this.accuse(serverId, lastHeard)
     if (others.length > 0) {
-      this.askForDigest()
-      if (!stamped || this.newDigest() !== undefined) this.heartbeat()
+      this.exchangeDigests()
+      if (!stamped) this.heartbeat()
     } else if (!stamped && this.lastMoved >= own.durable && context.durableCursor() > own.durable) {
       // Alone, nobody waits for a sign of life: only what lets the log be released is worth an entry.
       this.heartbeat()
     }
+  }
+
+  private isMemberWithOthers(): boolean {
+    const { context, view } = this.parts
+    return view.ids.length > 1 && view.get(context.serverId) !== undefined
+  }
+
+  private exchangeDigests(): void {
+    this.askForDigest()
+    if (this.newDigest() !== undefined) this.heartbeat()
   }
 
   private ensureMember(): void {
