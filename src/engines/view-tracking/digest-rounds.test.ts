@@ -105,6 +105,29 @@ describe('the rounds of comparison', () => {
     expect(tx.dump()).toEqual([])
   })
 
+  it('forget a server: its reports, and the alarms that name it, which may be raised again', () => {
+    const { tx, rounds, report } = fixture()
+    const all = (position: number, of: Record<string, string>) => {
+      for (const server of MEMBERS) report(server, position, server === 'c' ? of : SAME)
+    }
+    all(10, { zelos: '22' })
+    report('c', 20, { zelos: '22' })
+    report('b', 30, SAME)
+    report('c', 30, { zelos: '22' })
+    rounds.forget(tx, 'a')
+    expect(rounds.alarms).toMatchObject([{ position: 10, servers: ['c'] }])
+    rounds.forget(tx, 'c')
+    expect(rounds.alarms).toEqual([])
+    expect(tx.dump()).toHaveLength(1)
+    const loaded = new DigestRounds(PREFIX)
+    loaded.load(tx)
+    expect(loaded).toEqual(rounds)
+    all(40, SAME)
+    expect(rounds.alarms).toEqual([])
+    all(50, { zelos: '22' })
+    expect(rounds.alarms).toEqual([{ position: 50, range: 'zelos', servers: ['c'], majority: true }])
+  })
+
   it('are the same after a restart', () => {
     const { tx, rounds, report } = fixture()
     for (let i = 0; i < 3; i++) for (const server of MEMBERS) report(server, 50 + i, { [`r${i}`]: server })
@@ -160,6 +183,66 @@ describe('digests through the log', () => {
       expect(new Set(servers.map(({ tx }) => tx.dump().join('\n'))).size).toBe(1)
     })
   }
+
+  describe('of a server that differs', () => {
+    function parted() {
+      const { cluster, servers } = clusterOf('a', 'b', 'c')
+      const [a, b, c] = servers as [ViewServer, ViewServer, ViewServer]
+      let other = 'other'
+      const pass = (ms: number) =>
+        cluster.advance(ms, () => take(cluster, ({ name }) => (name === 'b' ? other : 'same')))
+      const found = () =>
+        [a, c].map(({ engine }) => engine.digestAlarms.map(({ servers }) => servers.join()).join('; '))
+      cluster.advance(20_000, () => take(cluster, () => 'same'))
+      a.write('w')
+      pass(5_000)
+      expect(found()).toEqual(['b', 'b'])
+      const rebuilt = () => {
+        other = 'same'
+        b.digest = undefined
+      }
+      return { a, b, c, pass, found, rebuilt }
+    }
+
+    it('are no alarm any more once it has left', async () => {
+      const { a, b, c, pass, found } = parted()
+      await b.kill()
+      void a.engine.leave('b')
+      pass(500)
+      expect(found()).toEqual(['', ''])
+      expect(a.tx.dump()).toEqual(c.tx.dump())
+    })
+
+    it('are no alarm any more once it is evicted', async () => {
+      const { a, b, pass, found } = parted()
+      await b.kill()
+      pass(120_000)
+      expect(a.engine.members(a.tx).map(({ serverId }) => serverId)).toEqual(['a', 'c'])
+      expect(found()).toEqual(['', ''])
+    })
+
+    it('are no alarm any more once it comes back rebuilt', async () => {
+      const { b, pass, found, rebuilt } = parted()
+      await b.kill()
+      rebuilt()
+      b.boot()
+      pass(30_000)
+      expect(found()).toEqual(['', ''])
+    })
+
+    it('are an alarm again if it comes back as it was', async () => {
+      const { b, pass, found } = parted()
+      await b.kill()
+      b.boot()
+      pass(500)
+      expect(found()).toEqual(['', ''])
+      pass(5_000)
+      expect(found()).toEqual(['b', 'b'])
+      // Once per life: the alarm stays.
+      pass(60_000)
+      expect(found()).toEqual(['b', 'b'])
+    })
+  })
 
   it('are asked for twice per interval at most, by the first member, and only if something was applied', () => {
     const { cluster, servers } = clusterOf('a', 'b')

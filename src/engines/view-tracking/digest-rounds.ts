@@ -1,5 +1,5 @@
-// Compares what the servers' contents hashed to at one position, range by range, and remembers for good what differed. All of
-// it is replicated and deterministic. Not here: who asks for a digest, and taking one. Nothing is ever repaired here.
+// Compares what the servers' contents hashed to at one position, range by range, and remembers what differed as long as those
+// servers are what they were. All of it is replicated and deterministic. Not here: who asks for a digest, and taking one. Nothing is ever repaired here.
 
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
@@ -80,6 +80,25 @@ export class DigestRounds {
     const newest = Math.max(...this.rounds.keys())
     for (const [at, reports] of this.rounds) this.compareIfReady(tx, at as LogPos, reports, members, at < newest)
     while (this.rounds.size > ROUNDS_MAX) this.drop(tx, this.rounds.keys().next().value as LogPos)
+  }
+
+  /**
+   * This server went, or came anew and may have been rebuilt: what is known of its content holds no more. Alarms that name it
+   * end; the next digest raises them again if there is still a difference.
+   */
+  forget(tx: ReadWriteTx, serverId: string): void {
+    for (const [position, reports] of this.rounds) {
+      if (!reports.delete(serverId)) continue
+      tx.delete(this.keyOf(position, serverId))
+      if (reports.size === 0) this.rounds.delete(position)
+    }
+    for (const alarm of this.naming(serverId)) tx.delete(this.alarmKeyOf(alarm))
+    this.kept = this.kept.filter(({ servers }) => !servers.includes(serverId))
+  }
+
+  /** The alarms that name this server. */
+  naming(serverId: string): readonly DigestAlarm[] {
+    return this.kept.filter(({ servers }) => servers.includes(serverId))
   }
 
   private compareIfReady(

@@ -33,6 +33,8 @@ export interface PresenceParts {
   readonly limits: SilenceLimits
   /** Is the engine enabled, as of the last commit? */
   enabled(): boolean
+  /** Is there an alarm that this server's content differs? */
+  differs(): boolean
 }
 
 export class Presence {
@@ -51,6 +53,8 @@ export class Presence {
   private closed = false
   /** This server was sent away by a leave; it comes back with its next start. */
   private departed = false
+  /** It was told of as different in an earlier life, and may have been rebuilt: a join has that judged anew. */
+  private joinsAnew = false
   private refusal: { readonly reason: string; readonly durable: LogPos } | undefined
   private ticks = 0
   private readonly timers = new Map<'tick' | 'retry' | 'digest', Timer>()
@@ -80,6 +84,7 @@ export class Presence {
   begin(): void {
     const { durableCursor } = this.parts.context
     this.serving = true
+    this.joinsAnew = this.parts.differs()
     // What earlier lives left unreported is worth one heartbeat.
     if (this.lastMoved === NOWHERE) this.lastMoved = (durableCursor() - 1) as LogPos
     this.planTick()
@@ -175,7 +180,7 @@ export class Presence {
     if (!this.active || this.departed) return
     const { levels, serverId } = context
     const announced = view.get(serverId)?.levels
-    if (announced !== undefined && sameLevels(announced, levels)) {
+    if (!this.joinsAnew && announced !== undefined && sameLevels(announced, levels)) {
       this.refusal = undefined
       return
     }
@@ -183,6 +188,7 @@ export class Presence {
     // Until the durable position has moved the answer would be the same.
     if (this.refusal?.durable === durable) return this.plan('retry', RETRY_MS, () => this.ensureMember())
     this.propose('join', { kind: 'join', serverId, durable, levels }, (outcome) => {
+      if (outcome.kind === 'done') this.joinsAnew = false
       this.refusal = outcome.kind === 'refused' ? { reason: outcome.reason, durable } : undefined
       this.ensureMember()
     })

@@ -80,6 +80,7 @@ export class ViewTrackingEngine extends EngineLayer {
       view: this.view,
       limits,
       enabled: () => this.flags.enabled,
+      differs: () => this.rounds.naming(context.serverId).length > 0,
     })
     const solo = new SoloMembership(context.serverId, context.levels)
     // The view in memory is that of `tx`: apply changes both, and nothing runs between apply and commit. It stays as it was
@@ -197,12 +198,17 @@ export class ViewTrackingEngine extends EngineLayer {
       case 'heartbeat':
         return this.applyReport(tx, message, pos)
       case 'join':
-        return this.view.join(tx, message, pos)
+        return this.judgedAnew(tx, message.serverId, this.view.join(tx, message, pos))
       case 'leave':
-        return this.view.leave(tx, message)
+        return this.judgedAnew(tx, message.serverId, this.view.leave(tx, message))
       case 'evict':
-        return this.view.evict(tx, message)
+        return this.judgedAnew(tx, message.serverId, this.view.evict(tx, message))
     }
+  }
+
+  private judgedAnew(tx: ReadWriteTx, serverId: string, outcome: ViewOutcome): ViewOutcome {
+    if (outcome.kind === 'done') this.rounds.forget(tx, serverId)
+    return outcome
   }
 
   protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
