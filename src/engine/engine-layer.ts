@@ -28,6 +28,9 @@ import type { EngineLevels, Membership } from './membership.ts'
 import { PassThrough } from './pass-through.ts'
 import type { TimerService } from './timer-service.ts'
 
+/** Somebody is told of a switch of `engine` that was applied. */
+export type SwitchApplied = (engine: string, change: FlagChange, pos: LogPos, outcome: FlagOutcome) => void
+
 /** What an engine is built with. Clock, timers and chance are for propose and background work only, never for apply. */
 export interface EngineContext {
   /** The layer below. */
@@ -51,6 +54,8 @@ export interface EngineContext {
   proposals(): ProposalCounts
   /** The newest digest of this server's content. Propose side only. */
   lastDigest(): PositionedDigest | undefined
+  /** Told of each switch after its commit, those that are played again at a start included. */
+  readonly switchApplied?: SwitchApplied | undefined
   /** Ends the database at this server: for an engine that finds it must not go on (its epoch was taken over). */
   stopDatabase(error: DelosError): void
 }
@@ -145,8 +150,10 @@ export abstract class EngineLayer extends PassThrough {
     }
     const own = entry.headers.get(this.name)
     if (own !== undefined && isFlagHeader(own.bytes)) {
-      this.committed = (result as FlagOutcome).flags
+      const outcome = result as FlagOutcome
+      this.committed = outcome.flags
       this.switched(this.committed)
+      this.context.switchApplied?.(this.name, decodeFlagChange(own.bytes), pos, outcome)
       return
     }
     this.afterCommit(entry, pos, result, own)

@@ -17,7 +17,7 @@ import {
 import { CheckedAbove, CheckedBelow } from './checked-tx.ts'
 import type { Applicator, Completion, Engine } from './engine.ts'
 import { type FlagChange, type FlagOutcome, flagsKey } from './engine-flags.ts'
-import type { EngineContext, EngineLayer } from './engine-layer.ts'
+import type { EngineContext, EngineLayer, SwitchApplied } from './engine-layer.ts'
 import { type Entry, entryOf } from './entry.ts'
 import { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
 import { type Neighbours, requireNeighbours } from './neighbours.ts'
@@ -55,6 +55,8 @@ export interface StackOptions {
   readonly jointNames?: readonly string[]
   /** Who must have announced an engine. Default: a view of this server alone. */
   readonly membership?: ((levels: EngineLevels) => Membership) | undefined
+  /** See EngineContext.switchApplied. */
+  readonly switchApplied?: SwitchApplied | undefined
   /** Checks every engine's writes in apply. For tests: costs two objects per entry and engine. */
   readonly checked?: boolean
 }
@@ -299,6 +301,7 @@ function build(
       read: () => bottom.read(),
       proposals: () => bottom.proposals,
       lastDigest: () => bottom.lastDigest,
+      switchApplied: options.switchApplied,
       stopDatabase: (error) => bottom.stopWith(error),
     })
     assert(layer.name === factory.name, `factory ${factory.name} made an engine named ${layer.name}`)

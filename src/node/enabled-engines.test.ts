@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { countingEngine } from '../../test/support/counting-engine.ts'
 import { LedgerServer } from '../../test/support/ledger-server.ts'
-import type { EngineFactory } from '../engine/stack.ts'
+import { ScriptedLog } from '../../test/support/scripted-log.ts'
+import { type EngineFactory, Stack } from '../engine/stack.ts'
+import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
 import { MemoryLogletProvider } from '../loglets/memory/memory-loglet-provider.ts'
 import { MemoryMetaStore, MemoryRegister } from '../metastores/memory/memory-metastore.ts'
 import { SILENT_LOGGER } from '../runtime/logger.ts'
+import { nodeRuntime } from '../runtime/node-runtime.ts'
 import { simulate } from '../sim/simulation.ts'
-import { enableNewEngines } from './enabled-engines.ts'
+import { openMemoryStore } from '../store/memory-store.ts'
+import { enableNewEngines, logSwitches } from './enabled-engines.ts'
 
 const VIEW = viewTrackingEngine({ heartbeatMs: 100, silentMs: 5000 })
 const OLD = [VIEW, countingEngine()]
@@ -111,5 +115,37 @@ describe('the engines of a stack', () => {
     await y.server.stack.stop()
     await y.background
     expect(servers.warnings).toEqual([])
+  })
+})
+
+describe('a switch of an engine', () => {
+  it('leaves one line in the log, with what was asked for, where, and what came of it', async () => {
+    const lines: object[] = []
+    const logger = { ...SILENT_LOGGER, info: (fields: object) => void lines.push(fields) }
+    const runtime = nodeRuntime()
+    const log = new ScriptedLog()
+    const store = openMemoryStore({ runtime })
+    const stack = new Stack<number>({
+      ...runtime,
+      serverId: 'x',
+      database: 'ledger',
+      bottom: new BaseEngine({ ...runtime, serverId: 'x', log, store }),
+      engines: [countingEngine({ levelMax: 1 })],
+      switchApplied: logSwitches('ledger', logger),
+    })
+    stack.attach({ apply: () => 0, postApply: () => undefined })
+    await stack.start()
+    await stack.change('counting', { kind: 'flag', enabled: true })
+    await stack.change('counting', { kind: 'level', level: 1 })
+    await stack.change('counting', { kind: 'level', level: 1 })
+    await stack.change('counting', { kind: 'flag', enabled: false })
+    await stack.stop()
+    const line = { database: 'ledger', engine: 'counting' }
+    expect(lines).toEqual([
+      { ...line, change: 'enable', position: 0, outcome: 'switched' },
+      { ...line, change: 'level 1', position: 1, outcome: 'switched' },
+      { ...line, change: 'level 1', position: 2, outcome: 'refused' },
+      { ...line, change: 'disable', position: 3, outcome: 'switched' },
+    ])
   })
 })

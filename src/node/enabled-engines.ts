@@ -1,7 +1,9 @@
 // Which engines a server enables by itself when it starts: those that nobody has ever switched. That is replicated, so what an
-// operator disables stays disabled, also when a server with an empty directory joins. Not here: the switch itself.
+// operator disables stays disabled, also when a server with an empty directory joins. Also tells the
+// server's log of switches. Not here: the switch itself.
 
 import { DelosError } from '../base/delos-error.ts'
+import type { SwitchApplied } from '../engine/engine-layer.ts'
 import type { Stack } from '../engine/stack.ts'
 import type { Logger } from '../runtime/logger.ts'
 
@@ -42,4 +44,14 @@ export async function enableNewEngines({ database, logger, serverId, stack }: En
     refused(error)
   }
   return { background: Promise.resolve() }
+}
+
+/** Leaves a line in the log for each switch that was applied here. */
+export function logSwitches(database: string, logger: Logger): SwitchApplied {
+  return (engine, change, position, outcome) => {
+    const asked = change.kind === 'level' ? `level ${change.level}` : change.enabled ? 'enable' : 'disable'
+    const missing = outcome.kind === 'refused' && outcome.missing.length > 0 ? { missing: outcome.missing } : {}
+    const fields = { database, engine, change: asked, position, outcome: outcome.kind, ...missing }
+    logger.info(fields, 'a switch of an engine was applied')
+  }
 }

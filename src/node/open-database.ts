@@ -21,7 +21,7 @@ import type { LocalStore } from '../store/local-store.ts'
 import { openRocksStore } from '../store/rocks-store.ts'
 import { AlarmWatch } from './alarm-watch.ts'
 import { bindStore, openIdentity } from './database-identity.ts'
-import { type Enabling, enableNewEngines } from './enabled-engines.ts'
+import { type Enabling, enableNewEngines, logSwitches } from './enabled-engines.ts'
 import type { DatabaseStatus } from './server-status.ts'
 
 /** How much of the log is kept after it is no longer needed. */
@@ -287,6 +287,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
     database: options.name,
     wrapJoint: options.observed ? observers.wrapJoint : undefined,
     jointNames: [OBSERVER],
+    switchApplied: logSwitches(options.name, options.logger),
   })
   closers.push(() => stack.stop())
   stack.attach(options.applicator as Applicator<R>)

@@ -171,8 +171,10 @@ describe('a timer on one server', () => {
       expect(a.content().filter((row) => row.startsWith('"time'))).toHaveLength(1)
       await world.sleep(5000)
       expect([a.alarms.switches, texts(a)]).toEqual([[true, false], []])
+      expect(a.stack.status().alarms).toEqual(['time: is disabled: no timer fires, and sessions do not expire'])
       await a.stack.change('time', { kind: 'flag', enabled: true })
       await world.sleep(5000)
+      expect(a.stack.status().alarms).toEqual([])
       expect(texts(a)).toEqual(['switched on'])
     }))
 })
@@ -401,7 +403,10 @@ describe('the age of the log', () => {
       const { length } = a.trims
       await world.sleep(3000)
       expect(a.trims).toHaveLength(length)
-      expect(a.stack.status().alarms).toEqual([expect.stringContaining('time: is disabled')])
+      expect(a.stack.status().alarms).toEqual([
+        expect.stringContaining('time: is disabled: no timer fires'),
+        expect.stringContaining('none of the log is released'),
+      ])
       await a.stack.change('time', { kind: 'flag', enabled: true })
       await world.sleep(3000)
       expect(a.trims.length).toBeGreaterThan(length)

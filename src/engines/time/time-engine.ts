@@ -149,8 +149,10 @@ export class TimeEngine extends EngineLayer implements TimerService {
   }
 
   override alarms(): readonly string[] {
-    if (this.options.releaseAfterMs === 0 || this.flags.enabled || !this.caughtUp) return []
-    return ['is disabled, and so none of the log is released, since it shall be kept by age']
+    if (this.flags.enabled || !this.caughtUp) return []
+    const asleep = 'is disabled: no timer fires, and sessions do not expire'
+    if (this.options.releaseAfterMs === 0) return [asleep]
+    return [asleep, 'is disabled, and so none of the log is released, since it shall be kept by age']
   }
 
   override details(): Readonly<Record<string, string | number | boolean>> {
