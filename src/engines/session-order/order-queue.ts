@@ -51,6 +51,10 @@ export class OrderQueue {
     this.decide(proposal, undefined)
   }
 
+  rejectFirst(error: DelosError): void {
+    this.decide(this.undecided.shift() as OrderedProposal, error)
+  }
+
   rejectLast(error: DelosError): void {
     this.decide(this.undecided.pop() as OrderedProposal, error)
   }
@@ -62,6 +66,14 @@ export class OrderQueue {
       if (error === undefined) this.undecided.push(proposal)
       else this.decide(proposal, error)
     }
+  }
+
+  /** Takes out the first, idle one, as `takeAll` does. */
+  takeFirst(): void {
+    const proposal = this.undecided.shift() as OrderedProposal
+    proposal.state = 'told'
+    this.undecidedBytes -= proposal.bytes
+    this.idle--
   }
 
   /** Takes out all undecided ones, which hear no more: whoever takes them owes their proposers the outcome. */

@@ -4,8 +4,10 @@ import type { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
 
 export interface PassedListener {
-  /** It came back, either way, and its proposer is told next. */
+  /** It came back with a result, and its proposer is told next. */
   passedReturned(): void
+  /** It failed. True: the listener keeps it, and its proposer is not told. */
+  passedFailed(error: DelosError): boolean
 }
 
 export class PassedProposal implements Completion<unknown> {
@@ -23,7 +25,6 @@ export class PassedProposal implements Completion<unknown> {
   }
 
   reject(error: DelosError): void {
-    this.owner.passedReturned()
-    this.completion.reject(error)
+    if (!this.owner.passedFailed(error)) this.completion.reject(error)
   }
 }

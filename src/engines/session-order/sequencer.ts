@@ -7,22 +7,22 @@
 // open: numbers are given out. ended: nothing is taken any more.
 //
 // A copy that comes back in order tells its outcome itself. Everything irregular is only noted where it happens, and looked
-// after in one place, `settle`, which runs once the synchronous section is over.
+// after in one place, `settle`, which runs once the synchronous section is over. So is a layer below that has no room: what it
+// refused waits here as long as something of this process is under way, and goes down when that comes back (LayerBelow.roomComes).
 
 import { assert } from '../../base/assert.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
-import { type Entry, withHeader } from '../../engine/entry.ts'
+import type { Entry } from '../../engine/entry.ts'
 import { bodySizeBound } from '../../engine/entry-codec.ts'
 import type { Timer } from '../../runtime/runtime.ts'
 import { EpochOpener, type EpochOpenerParts } from './epoch-opener.ts'
 import { Filtered } from './epoch-table.ts'
-import { encodeSequence } from './order-codec.ts'
+import { LayerBelow } from './layer-below.ts'
 import type { SessionOrderLimits } from './order-limits.ts'
 import { OrderQueue } from './order-queue.ts'
 import { isTerminal, OrderRepair, type OrderRepairActions } from './order-repair.ts'
 import { type CopyListener, OrderedProposal } from './ordered-proposal.ts'
-import { type PassedListener, PassedProposal } from './passed-proposal.ts'
 
 export interface SequencerParts extends SessionOrderLimits, EpochOpenerParts {
   stopDatabase(error: DelosError): void
@@ -32,11 +32,12 @@ type Mode = 'passing' | 'opening' | 'open' | 'ended'
 
 const TICKS_PER_DEADLINE = 4
 
-export class Sequencer implements CopyListener, PassedListener, OrderRepairActions {
+export class Sequencer implements CopyListener, OrderRepairActions {
   /** Cumulative. */
   readonly counts = { epochs: 0, reproposed: 0 }
   readonly queue = new OrderQueue()
   private readonly parts: SequencerParts
+  private readonly below: LayerBelow
   private readonly opener: EpochOpener
   private readonly repair: OrderRepair
   private mode: Mode = 'passing'
@@ -44,12 +45,7 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
   private epochNow = 0
   private nextSequence = 1
   private lastAccepted = 0
-  /** Proposals without a number that have not come back. */
-  private passed = 0
-  private sending: OrderedProposal | undefined
-  private refusalOfSending: DelosError | undefined
   private planned = false
-  private pumping = false
   private openWanted = false
   /** Why the epoch is being replaced, if it is, and when those who wait for that are given up. */
   private closeCause: DelosError | undefined
@@ -61,6 +57,7 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
 
   constructor(parts: SequencerParts) {
     this.parts = parts
+    this.below = new LayerBelow(parts, () => this.planIfIdle())
     this.opener = new EpochOpener(parts, (error) => this.openRefused(error))
     this.repair = new OrderRepair(this.queue, parts, this)
   }
@@ -76,7 +73,7 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
   propose(entry: Entry, completion: Completion<unknown>): void {
     const { queue } = this
     if (this.mode === 'passing' && queue.length === 0) {
-      this.passOn(entry, completion)
+      this.below.pass(entry, completion)
       return
     }
     const bytes = bodySizeBound(entry)
@@ -88,11 +85,11 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
     const proposal = new OrderedProposal(this, entry, completion, bytes, this.tick)
     queue.add(proposal)
     if (this.sweepTimer === undefined) this.armSweep()
-    if (this.mode === 'open' && queue.idle === 1 && this.passed === 0 && !this.pumping) {
+    if (this.mode === 'open' && queue.idle === 1 && this.below.passed === 0 && !this.below.offering) {
       const refused = this.send(proposal)
-      if (refused === undefined) return
-      this.takeBack(proposal)
+      if (refused === undefined || this.below.roomComes(refused)) return
       queue.rejectLast(refused)
+      this.plan()
     } else if (this.mode === 'opening' && !this.openWanted) {
       this.openWanted = true
       this.plan()
@@ -169,24 +166,24 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
   }
 
   copyReturned(proposal: OrderedProposal, result: unknown): void {
+    this.below.copyReturned()
     proposal.live--
     if (proposal.state === 'queued') {
       assert(result instanceof Filtered, 'what is accepted is decided before its copy returns')
       proposal.early = result.kind === 'early'
       if (proposal.idle) this.queue.idle++
-      this.plan()
     } else if (proposal.state === 'decided') {
       this.queue.tellThrough(proposal)
     }
+    this.planIfIdle()
   }
 
   copyFailed(proposal: OrderedProposal, error: DelosError): void {
     proposal.live--
-    if (proposal.state === 'told') return
-    // Whoever sends one after the other looks after what is refused at once: looking again, before somebody in front has come
-    // back and made room, would end in the same refusal, for ever and in one turn of the event loop.
-    if (proposal !== this.sending || !this.pumping || error.code === 'INDETERMINATE') this.plan()
-    if (proposal.state === 'decided') return
+    // Whoever sends looks after what is refused at once: looking again, before somebody in front has come back and made room,
+    // would end in the same refusal, for ever and in one turn of the event loop.
+    if (!this.below.copyFailed(proposal, error)) this.plan()
+    if (proposal.state !== 'queued') return
     if (proposal.idle) this.queue.idle++
     if (error.code === 'INDETERMINATE') {
       proposal.lost++
@@ -195,12 +192,6 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
     }
     proposal.possible--
     if (proposal.idle) proposal.refusal = error
-    if (proposal === this.sending) this.refusalOfSending = error
-  }
-
-  passedReturned(): void {
-    this.passed--
-    if (this.passed === 0 && this.queue.idle > 0) this.plan()
   }
 
   /** Takes nothing more and tells everybody who waits. */
@@ -211,9 +202,10 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
 
   // --- sending
 
+  /** Undefined if it is under way; else why it was refused at once. */
   private send(proposal: OrderedProposal): DelosError | undefined {
-    const { below, name } = this.parts
-    if (proposal.sequence === 0) proposal.sequence = this.nextSequence++
+    const first = proposal.sequence === 0
+    if (first) proposal.sequence = this.nextSequence++
     else this.counts.reproposed++
     if (proposal.idle) this.queue.idle--
     proposal.copies++
@@ -221,18 +213,15 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
     proposal.possible++
     proposal.early = false
     proposal.refusal = undefined
-    this.sending = proposal
-    this.refusalOfSending = undefined
-    below.propose(withHeader(proposal.entry, name, encodeSequence(this.epochNow, proposal.sequence), true), proposal)
-    this.sending = undefined
-    return this.refusalOfSending
-  }
-
-  // The newest was refused at once: its number is free again.
-  private takeBack(proposal: OrderedProposal): void {
-    this.nextSequence = proposal.sequence
-    proposal.sequence = 0
-    proposal.refusal = undefined
+    const refused = this.below.send(proposal, this.epochNow)
+    if (refused === undefined) return undefined
+    if (first) {
+      // The newest was refused at once: its number is free again.
+      this.nextSequence = proposal.sequence
+      proposal.sequence = 0
+    }
+    if (first || this.below.roomComes(refused)) proposal.refusal = undefined
+    return refused
   }
 
   /** See OrderRepairActions. */
@@ -240,33 +229,31 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
     this.nextSequence = sequence
   }
 
-  private passOn(entry: Entry, completion: Completion<unknown>): void {
-    this.passed++
-    this.parts.below.propose(entry, new PassedProposal(this, completion))
+  // What came before the engine was disabled, in order.
+  private passWaiting(): void {
+    const { below, queue } = this
+    for (let next = queue.at(0); next !== undefined; next = queue.at(0)) {
+      const refused = below.passWaiting(next)
+      if (refused === undefined) queue.takeFirst()
+      else if (below.roomComes(refused)) return
+      else queue.rejectFirst(refused)
+    }
   }
 
   /** See OrderRepairActions. */
   sendIdle(through: number): void {
     const { queue } = this
-    let unsent: DelosError | undefined
-    this.pumping = true
     for (let i = 0; i < queue.length; i++) {
       const proposal = queue.at(i) as OrderedProposal
       if (!proposal.idle && i > through) continue
-      const first = proposal.sequence === 0
       const refused = this.send(proposal)
       if (refused === undefined) continue
-      if (first) {
-        this.takeBack(proposal)
-        // Those in front make room when they come back.
-        if (refused.code !== 'OVERLOADED' || i === 0) unsent = refused
-      }
-      if (!first || unsent !== undefined) this.plan()
-      break
+      if (this.below.roomComes(refused)) return
+      this.plan()
+      // All that have no number yet would be refused likewise.
+      if (proposal.sequence === 0) queue.sift(({ sequence }) => (sequence === 0 ? refused : undefined))
+      return
     }
-    this.pumping = false
-    // All that have no number yet would be refused likewise.
-    if (unsent !== undefined) queue.sift(({ sequence }) => (sequence === 0 ? unsent : undefined))
   }
 
   // --- what is irregular
@@ -278,6 +265,10 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
     queueMicrotask(() => this.settle())
   }
 
+  private planIfIdle(): void {
+    if (this.queue.idle > 0) this.plan()
+  }
+
   private settle(): void {
     this.planned = false
     this.queue.tellAll()
@@ -286,10 +277,10 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
       this.stopReason = undefined
     }
     if (this.mode === 'passing') {
-      for (const { entry, completion } of this.queue.takeAll()) this.passOn(entry, completion)
+      this.passWaiting()
     } else if (this.mode === 'opening') {
       if (this.openWanted) this.opener.open()
-    } else if (this.mode === 'open' && this.queue.idle > 0 && this.passed === 0) {
+    } else if (this.mode === 'open' && this.queue.idle > 0 && this.below.passed === 0) {
       this.repair.run()
     }
     this.queue.tellAll()
@@ -299,6 +290,10 @@ export class Sequencer implements CopyListener, PassedListener, OrderRepairActio
 
   // Whoever waits for the epoch is told what it was refused with; the next to come tries again.
   private openRefused(error: DelosError): void {
+    if (this.below.roomComes(error)) {
+      this.opener.openLater()
+      return
+    }
     this.openWanted = false
     this.plan()
     if (isTerminal(error)) {
