@@ -4,7 +4,7 @@ import { ledgerTexts } from '../../../test/support/ledger.ts'
 import { LedgerServer } from '../../../test/support/ledger-server.ts'
 import { Gate } from '../../../test/support/scripted-log.ts'
 import { DelosError } from '../../base/delos-error.ts'
-import { entryOf } from '../../engine/entry.ts'
+import { controlEntry, entryOf } from '../../engine/entry.ts'
 import type { LogPos } from '../../log/position.ts'
 
 const text = (value: string) => Buffer.from(value)
@@ -145,6 +145,48 @@ describe('Base, proposing', () => {
       await expect(Promise.all(flying)).resolves.toEqual([1])
     },
     { limits: { proposalBytesMax: 1_000 } },
+  )
+
+  const control = (server: LedgerServer): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      server.stack.submit(controlEntry('other', text('x')), { resolve, reject })
+    })
+
+  baseTest(
+    'keeps room for entries without payload where proposals fill all the rest, and no more than that',
+    async ({ log, server }) => {
+      await server.startServing()
+      const gate = new Gate()
+      log.appendGate = gate.wait
+      const flying = [server.propose('1'), server.propose('2')]
+      expect((await reasonOf(server.propose('3'))).code).toBe('OVERLOADED')
+      const controls = [control(server), control(server)]
+      expect((await reasonOf(control(server))).code).toBe('OVERLOADED')
+      expect((await reasonOf(server.propose('4'))).code).toBe('OVERLOADED')
+      gate.release()
+      await Promise.all([...flying, ...controls])
+      expect(ledgerTexts(server.stack.read())).toEqual(['1', '2'])
+    },
+    { limits: { proposalsMax: 2, controlReserve: 2 } },
+  )
+
+  baseTest(
+    'keeps bytes for them, too',
+    async ({ log, server }) => {
+      await server.startServing()
+      const gate = new Gate()
+      log.appendGate = gate.wait
+      const flying = server.propose('x'.repeat(5_000))
+      expect((await reasonOf(control(server))).message).toContain('proposalBytesMax')
+      gate.release()
+      await flying
+      log.appendGate = () => new Promise(() => undefined)
+      void server.propose('x'.repeat(950)).catch(() => undefined)
+      expect((await reasonOf(server.propose('y'.repeat(50)))).code).toBe('OVERLOADED')
+      void control(server).catch(() => undefined)
+      expect(server.stack.status().pendingProposals).toBe(2)
+    },
+    { limits: { proposalBytesMax: 1_000, controlReserveBytes: 100 } },
   )
 
   baseTest('takes an entry as large as the log does, and no larger', async ({ log, server }) => {

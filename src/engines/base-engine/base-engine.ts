@@ -192,7 +192,8 @@ export class BaseEngine implements BottomEngine {
     }
     const localId = this.lastLocalId + 1
     const bytes = encodeStamped(entry, BASE, running.stamper.stamp(localId, clock.wallMs()))
-    const refusal = tooLarge(bytes, log.maxEntryBytes) ?? pending.refusal(localId, bytes.length)
+    const control = entry.payload === undefined
+    const refusal = tooLarge(bytes, log.maxEntryBytes) ?? pending.refusal(localId, bytes.length, control)
     if (refusal !== undefined) {
       completion.reject(refusal)
       return

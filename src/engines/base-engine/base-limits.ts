@@ -15,6 +15,9 @@ export interface BaseLimits extends PendingLimits, ApplyLoopLimits, FlushLimits 
 export const BASE_LIMITS: BaseLimits = {
   proposalsMax: ID_WINDOW / 4,
   proposalBytesMax: 64 * 1024 * 1024,
+  // Far more than all engines of a server have under way at a time, which is a few each.
+  controlReserve: 64,
+  controlReserveBytes: 1024 * 1024,
   proposalDeadlineMs: 10_000,
   indeterminateMs: 3_000,
   syncDeadlineMs: 10_000,

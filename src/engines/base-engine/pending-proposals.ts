@@ -1,5 +1,6 @@
 // Proposals of this server that wait for their own apply, by local id. Bounded by count and bytes; whoever waits past the
-// deadline is told INDETERMINATE. Not here: the log, and duplicates.
+// deadline is told INDETERMINATE. Some room is for control entries alone: where proposals fill all the rest, heartbeats, joins,
+// opens of epochs, votes and switches must get through all the same. Not here: the log, and duplicates.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
@@ -18,12 +19,19 @@ export interface Pending {
 }
 
 export interface PendingLimits {
-  /** Proposals between append and apply. At most half of ID_WINDOW, so that no honest one arrives too late. */
+  /** Proposals between append and apply. So few that no honest one arrives too late: see controlReserve. */
   readonly proposalsMax: number
   readonly proposalBytesMax: number
+  /** Room on top of these for entries without payload. Both counts together: at most half of ID_WINDOW. */
+  readonly controlReserve: number
+  readonly controlReserveBytes: number
   /** From propose to INDETERMINATE. */
   readonly proposalDeadlineMs: number
 }
+
+/** How far ids may run ahead of the oldest one out. Above it the duplicate filter's mark could pass that one. */
+const AHEAD_MAX = ID_WINDOW / 2
+const CONTROL_AHEAD_MAX = AHEAD_MAX + ID_WINDOW / 4
 
 export class PendingProposals {
   private readonly limits: PendingLimits
@@ -47,13 +55,17 @@ export class PendingProposals {
     return this.totalBytes
   }
 
-  /** Why one more proposal of `bytes`, named `localId`, is refused; undefined if it may go. */
-  refusal(localId: number, bytes: number): DelosError | undefined {
-    const { proposalsMax, proposalBytesMax } = this.limits
-    if (this.byId.size >= proposalsMax) {
-      return new DelosError('OVERLOADED', `proposalsMax: ${proposalsMax} proposals are in flight`)
+  /** Why one more proposal of `bytes`, named `localId`, is refused; undefined if it may go. A control entry has no payload. */
+  refusal(localId: number, bytes: number, control: boolean): DelosError | undefined {
+    const { controlReserve, controlReserveBytes, proposalsMax, proposalBytesMax } = this.limits
+    if (this.byId.size >= proposalsMax + (control ? controlReserve : 0)) {
+      return new DelosError(
+        'OVERLOADED',
+        `proposalsMax: ${this.byId.size} proposals are in flight, limit ${proposalsMax}`,
+      )
     }
-    if (this.totalBytes + bytes > proposalBytesMax && this.byId.size > 0) {
+    const bytesMax = proposalBytesMax + (control ? controlReserveBytes : 0)
+    if (this.totalBytes + bytes > bytesMax && this.byId.size > 0) {
       return new DelosError(
         'OVERLOADED',
         `proposalBytesMax: ${this.totalBytes} bytes are in flight, limit ${proposalBytesMax}`,
@@ -61,7 +73,7 @@ export class PendingProposals {
     }
     // Ids are in order, so the first is the oldest. One that is still out must not fall below the duplicate filter's mark.
     const oldest = this.byId.keys().next()
-    if (oldest.done !== true && localId - oldest.value >= ID_WINDOW / 2) {
+    if (oldest.done !== true && localId - oldest.value >= (control ? CONTROL_AHEAD_MAX : AHEAD_MAX)) {
       return new DelosError(
         'OVERLOADED',
         `proposal ${oldest.value} is unresolved, ${localId} would leave its window behind`,
