@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { compressionEngine } from '../examples/compression/compression.ts'
 import { RANGES_WITHOUT_DIGEST } from '../src/engine/digest.ts'
 import type { EngineFactory } from '../src/engine/stack.ts'
+import { BASE_LIMITS } from '../src/engines/base-engine/base-limits.ts'
 import { batchingEngine } from '../src/engines/batching-engine.ts'
 import { sessionOrderEngine } from '../src/engines/session-order/session-order-engine.ts'
 import { timeEngine } from '../src/engines/time/time-engine.ts'
@@ -18,6 +19,7 @@ import { type Simulation, simulate } from '../src/sim/simulation.ts'
 import { countingEngine } from './support/counting-engine.ts'
 import { contentOf, ledgerTexts } from './support/ledger.ts'
 import { LedgerServer } from './support/ledger-server.ts'
+import { ScriptedLog } from './support/scripted-log.ts'
 
 const NAMES = ['a', 'b', 'c']
 const CLIENTS_PER_SERVER = 3
@@ -250,5 +252,50 @@ describe('an engine joins three servers under load and leaves them again', () =>
   ]
   it.each(settings)('%s', async (_what, setting) => {
     for (let seed = 1; seed <= 3; seed++) await liveChange({ ...setting, seed })
+  })
+})
+
+describe('Batching under a load of several times what Base takes at a time', () => {
+  const CLIENTS = 3 * BASE_LIMITS.proposalsMax
+
+  it('is switched off and on, and no request fails', async () => {
+    await simulate({ seed: 1 }, async (world) => {
+      const { random } = world
+      const log = new ScriptedLog()
+      log.appendGate = () => world.sleep(2)
+      const server = new LedgerServer({
+        world,
+        name: 'a',
+        engines: [view, order, batchingEngine()],
+        openLog: async () => log,
+      })
+      await server.startServing()
+      const load = new Load()
+      let open = true
+      const clients = Array.from({ length: CLIENTS }, async () => {
+        while (open) {
+          await load.propose(server)
+          await world.sleep(random.below(3))
+        }
+      })
+      let pendingMax = 0
+      for (let round = 0; round < 2; round++) {
+        for (const flag of [off, on]) {
+          expect(await server.stack.change('batching', flag)).toMatchObject({ kind: 'switched' })
+          for (let i = 0; i < 4; i++) {
+            await world.sleep(5)
+            pendingMax = Math.max(pendingMax, server.stack.status().pendingProposals)
+          }
+        }
+      }
+      open = false
+      await Promise.all(clients)
+      expect(load.failures.slice(0, 3)).toEqual([])
+      // Base was full.
+      expect(pendingMax).toBeGreaterThanOrEqual(BASE_LIMITS.proposalsMax)
+      expect(ledgerTexts(server.store.read()).length).toBe(load.done.size)
+      expect(load.done.size).toBeGreaterThan(3 * CLIENTS)
+      await server.stop()
+    })
   })
 })
