@@ -98,6 +98,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
     admin: { port: values.adminPort },
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
     drainMs: values.drainMs,
+    traceSample: values.traceSample,
     logger,
   })
   return await opening.catch((error) => {

@@ -130,13 +130,14 @@ describe('an observer', () => {
     expect(below.trimPrefix).toBe(9)
   })
 
-  it('gives a timed proposal a trace id and tells where it is seen in apply', () => {
+  it('gives one of so many proposals a trace id and tells where it is seen in apply', () => {
     const seen: string[] = []
     const trace = {
       random: new SeededRandom(1),
+      every: 2,
       seen: (id: string, _joint: unknown, pos: LogPos) => seen.push(`${id} ${pos}`),
     }
-    const { below, observer, applied } = setUp({ sampleEvery: 2, trace })
+    const { below, observer, applied } = setUp({ trace })
     for (let i = 0; i < 4; i++)
       observer.propose(entryOf(Buffer.from('x')), { resolve: () => undefined, reject: () => undefined })
     for (const { entry } of below.proposed) observer.apply(TX, entry, POS)
@@ -144,6 +145,24 @@ describe('an observer', () => {
     expect(seen).toHaveLength(2)
     expect(seen[0]).toMatch(/^[0-9a-f]{16} 7$/)
     expect(seen[0]).not.toBe(seen[1])
+  })
+
+  it('never throws nor changes a result, whatever the one who traces does', () => {
+    let calls = 0
+    const seen = () => {
+      calls++
+      throw new Error('a bug of somebody else')
+    }
+    const { below, observer, applied } = setUp({
+      sampleEvery: 1,
+      trace: { random: new SeededRandom(1), every: 1, seen },
+    })
+    observer.propose(entryOf(Buffer.from('x')), { resolve: () => undefined, reject: () => undefined })
+    const { entry } = below.proposed[0] as { entry: Entry }
+    const untraced = observer.apply(TX, entryOf(Buffer.from('x')), POS)
+    expect(observer.apply(TX, entry, POS)).toEqual(untraced)
+    expect(calls).toBe(1)
+    expect(applied).toHaveLength(2)
   })
 
   it('is one of a set that has them bottom to top', () => {

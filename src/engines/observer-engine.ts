@@ -1,6 +1,6 @@
 // Observer: needs no neighbour; stands at every joint. Counts what passes and times a sample of it (about 40 ns an entry and
 // joint): propose and sync below, apply and postApply above. The difference of two neighbouring observers is the engine between them. Changes nothing, leaves
-// no header unless tracing is asked for, and has no replicated state, so it may differ from server to server.
+// no header unless tracing is asked for, and has no replicated state, so it may differ from server to server. Never fails an entry.
 
 import type { DelosError } from '../base/delos-error.ts'
 import { type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
@@ -21,7 +21,9 @@ const OFTEN = 8
 /** Trace ids: for following single proposals through layers and servers. */
 export interface TraceOptions {
   readonly random: Random
-  /** Called in apply at every joint for an entry with a trace id. Must not throw. */
+  /** At each joint one of so many proposals gets an id, unless it has one. Default: those that are timed. */
+  readonly every?: number
+  /** Called in apply at every joint for an entry with a trace id. Must be quick. What it throws is dropped. */
   readonly seen: (id: string, joint: Joint, pos: LogPos) => void
 }
 
@@ -31,7 +33,7 @@ export interface ObserverOptions {
   readonly sampleEvery?: number
   /** Joints below the engine of this name time one of OFTEN: for one that makes many entries one, such as Batching. */
   readonly oftenBelow?: string | undefined
-  /** Set: a timed proposal that has no trace id gets one. */
+  /** Default: no trace ids. */
   readonly trace?: TraceOptions | undefined
 }
 
@@ -116,6 +118,7 @@ export class ObserverEngine extends PassThrough {
   private untilPropose = 1
   private untilApply = 1
   private untilPostApply = 1
+  private untilTrace = 1
   private readonly joint: Joint
   private readonly clock: Clock
   private readonly sampleEvery: number
@@ -140,13 +143,19 @@ export class ObserverEngine extends PassThrough {
 
   override propose(entry: Entry, completion: Completion<unknown>): void {
     this.proposals++
+    const traced = this.trace === undefined ? entry : this.traced(entry, this.trace)
     if (--this.untilPropose > 0) {
-      this.below.propose(entry, completion)
+      this.below.propose(traced, completion)
       return
     }
     this.untilPropose = this.sampleEvery
-    const traced = this.trace === undefined ? entry : withTraceId(entry, this.trace.random)
     this.below.propose(traced, new TimedCompletion(this, completion, this.clock.monotonicMs()))
+  }
+
+  private traced(entry: Entry, trace: TraceOptions): Entry {
+    if (--this.untilTrace > 0) return entry
+    this.untilTrace = trace.every ?? this.sampleEvery
+    return withTraceId(entry, trace.random)
   }
 
   /** A timed proposal came back, either way. */
@@ -253,5 +262,10 @@ function withTraceId(entry: Entry, random: Random): Entry {
 
 function noteTraceId(trace: TraceOptions, entry: Entry, joint: Joint, pos: LogPos): void {
   const header = entry.headers.get(OBSERVER)
-  if (header !== undefined) trace.seen(Buffer.from(header.bytes).toString('hex'), joint, pos)
+  if (header === undefined) return
+  try {
+    trace.seen(Buffer.from(header.bytes).toString('hex'), joint, pos)
+  } catch {
+    // Thrown on, it would stop this server at an entry that nothing is wrong with.
+  }
 }

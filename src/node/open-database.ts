@@ -7,7 +7,7 @@ import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { BATCHING } from '../engines/batching-engine.ts'
-import { OBSERVER, ObserverSet, type ObserverSnapshot } from '../engines/observer-engine.ts'
+import { OBSERVER, ObserverSet, type ObserverSnapshot, type TraceOptions } from '../engines/observer-engine.ts'
 import type { LogEvent } from '../log/log-options.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
 import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
@@ -41,6 +41,8 @@ export interface DatabaseOptions {
   readonly engines: readonly EngineFactory[]
   /** An Observer at every joint. */
   readonly observed: boolean
+  /** One of so many proposals gets a trace id, which is logged at every joint; 0 = none. */
+  readonly traceSample: number
   readonly applicator: Applicator<unknown>
   /** Called when its parts are open and it begins to play its log, so that its status can be shown meanwhile. */
   readonly opened: (database: Database) => void
@@ -276,7 +278,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
   const batches = options.engines.some(({ name }) => name === BATCHING)
-  const observers = new ObserverSet({ clock, oftenBelow: batches ? BATCHING : undefined })
+  const observers = new ObserverSet({ clock, oftenBelow: batches ? BATCHING : undefined, trace: tracing(options) })
   const stack = new Stack<R>({
     serverId,
     bottom: new BaseEngine({ serverId, log, store, clock, timers }),
@@ -292,6 +294,16 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => stack.stop())
   stack.attach(options.applicator as Applicator<R>)
   return { stack, store, log, loglets, observers, identity, reconfigurations }
+}
+
+function tracing({ logger, name, runtime, traceSample }: DatabaseOptions): TraceOptions | undefined {
+  if (traceSample === 0) return undefined
+  return {
+    random: runtime.random,
+    every: traceSample,
+    seen: (trace, { above, below }, position) =>
+      logger.info({ database: name, trace, position, below, above }, 'a traced entry is applied'),
+  }
 }
 
 /** A new log beside an old store would also sweep away what the lost register named: it is made once, before the store. */

@@ -69,6 +69,8 @@ export interface ServerOptions {
   /** ZooKeeper's AdminServer, `/commands`. Default off. A taken port is a warning, and then there is none. */
   readonly admin?: HttpOptions
   readonly log?: Partial<LogRetention>
+  /** One of so many proposals gets a trace id, logged wherever it is applied, at every layer; 0 = none (default). */
+  readonly traceSample?: number
   /** How long close waits for requests under way, ms. Default 5000. */
   readonly drainMs?: number
   /** Default: silent. pino fits. */
@@ -82,9 +84,10 @@ const COUNT: Range = [0, Number.MAX_SAFE_INTEGER]
 
 /** The data directory, absolute: the program may change its working directory later. Throws INVALID_ARGUMENT with all that is wrong. */
 export function checkOptions(options: ServerOptions): string {
-  const { dataDir, databases, drainMs, log, metrics, api, admin, zookeeper = {} } = options
+  const { dataDir, databases, drainMs, log, metrics, api, admin, traceSample, zookeeper = {} } = options
   const complaints = [
     ...outOfRange('drainMs', drainMs, DURATION),
+    ...outOfRange('traceSample', traceSample, COUNT),
     ...outOfRange('log.retentionHours', log?.retentionHours, COUNT, false),
     ...outOfRange('log.retentionBytes', log?.retentionBytes, COUNT),
     ...badPort('zookeeper.port', zookeeper.port),

@@ -54,7 +54,9 @@ describe('openServer', () => {
     expect(first.status()).toMatchObject({
       ready: true,
       addresses: { zookeeper: first.addresses.zookeeper },
-      databases: { zelos: { state: 'serving', stack: ['base', 'batching'] } },
+      databases: {
+        zelos: { state: 'serving', stack: ['base', 'view-tracking', 'session-order', 'batching', 'time'] },
+      },
     })
     const client = await ZkClient.connect(portOf(first.addresses.zookeeper))
     expect((await client.create('/kept', 'data')).err).toBe(0)
@@ -65,6 +67,28 @@ describe('openServer', () => {
     expect(second.status().serverId).toBe(first.status().serverId)
     await using again = await ZkClient.connect(portOf(second.addresses.zookeeper))
     expect((await again.getData('/kept')).value?.data?.toString()).toBe('data')
+  })
+
+  it('logs the trace id of one of so many proposals at every layer, if asked to', async () => {
+    const lines: { trace: string; above: string; position: number }[] = []
+    const ignore = (): void => undefined
+    const info = (fields: object, message: string): void => {
+      if (message === 'a traced entry is applied') lines.push(fields as (typeof lines)[0])
+    }
+    const logger = { debug: ignore, info, warn: ignore, error: ignore }
+    const server = await open({ logger, traceSample: 1 })
+    await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
+    lines.length = 0
+    expect((await client.create('/traced')).err).toBe(0)
+    const { trace, position } = lines.find(({ above }) => above === 'zelos') ?? {}
+    expect(trace).toMatch(/^[0-9a-f]{16}$/)
+    expect(lines.filter((line) => line.trace === trace).map((line) => line.position)).toContain(position)
+    await server.close()
+    const count = lines.length
+    const untraced = await open({ logger })
+    await using other = await ZkClient.connect(portOf(untraced.addresses.zookeeper))
+    expect((await other.create('/untraced')).err).toBe(0)
+    expect(lines).toHaveLength(count)
   })
 
   it('runs two servers in one process, each on its directory', async () => {

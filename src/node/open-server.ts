@@ -153,6 +153,7 @@ class RunningServer implements Server {
       logger: this.logger,
       engines,
       observed: this.parts.observed ?? true,
+      traceSample: this.options.traceSample ?? 0,
       applicator: applicator as Applicator<unknown>,
       opened: (opening) => {
         this.databases.set(name, opening)

@@ -166,6 +166,13 @@ export const SETTINGS = {
     unit: 'ms',
     help: 'a request that takes longer is logged with its time per layer; 0 = off',
   },
+  traceSample: {
+    name: 'trace-sample',
+    ...count(0),
+    fallback: 0,
+    unit: 'count',
+    help: 'one of so many proposals gets a trace id, logged at every layer where it is applied; 0 = none',
+  },
   logLevel: {
     name: 'log-level',
     ...oneOf(['debug', 'info', 'warn', 'error', 'silent']),
