@@ -20,6 +20,7 @@ export const ERROR_CODES: { readonly [code: number]: string } = {
   [-115]: 'authFailed',
   [-121]: 'noWatcher',
   [-123]: 'reconfigDisabled',
+  [-125]: 'quotaExceeded',
 }
 
 export const EVENT_TYPES: { readonly [type: number]: string } = {
@@ -48,12 +49,18 @@ export class Coverage {
 
   private addReply(op: string, err: number, fields: { readonly [name: string]: unknown }): void {
     this.operations++
-    const results = (fields.results ?? []) as readonly { readonly err: number; readonly type: number }[]
+    const results = (fields.results ?? []) as readonly {
+      readonly err: number
+      readonly type: number
+      readonly done: boolean
+    }[]
     const isFailed = err !== 0 || results.some(({ type, err: own }) => type === -1 && own !== -1 && own !== 0)
     if (!isFailed) this.succeeded++
     this.count(`op ${op}`)
     this.count(`op ${op} ${isFailed ? 'failed' : 'ok'}`)
-    for (const code of err === 0 ? results.filter(({ type }) => type === -1).map((result) => result.err) : [err]) {
+    for (const code of err === 0
+      ? results.filter(({ type, done }) => type === -1 && !done).map((result) => result.err)
+      : [err]) {
       if (code !== 0) this.count(`error ${ERROR_CODES[code] ?? code}`)
     }
   }

@@ -3,4 +3,4 @@
 import type { OpName } from './steps.ts'
 
 /** Operations that are not sent. */
-export const WITHOUT: ReadonlySet<OpName> = new Set<OpName>(['sasl', 'createSession'])
+export const WITHOUT: ReadonlySet<OpName> = new Set<OpName>(['sasl'])

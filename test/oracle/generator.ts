@@ -12,6 +12,9 @@ const DEPTH_MAX = 4
 const NODES_MAX = 40
 const SESSION_MS = 60_000
 
+/** Below this one there may be a quota. */
+const QUOTA = 'b'
+
 /** Slot 0 stays, so that somebody sees the ends of the others. */
 const OBSERVER = 0
 const SLOTS = 6
@@ -53,6 +56,11 @@ const BAD_PATHS = [
 export interface Features {
   /** Operations that are not sent, because Zelos does not have them yet. */
   readonly without: ReadonlySet<OpName>
+  /**
+   * There is a quota, and one request at a time: ZooKeeper compares with what was applied when a request arrives, so that those under
+   * way together all find room.
+   */
+  readonly hasQuota?: boolean
 }
 
 export class Generator {
@@ -63,17 +71,21 @@ export class Generator {
   private readonly open = new Set<number>()
   private readonly cut = new Set<number>()
   private readonly first: Step[]
+  /** Paths that each slot has watched lately. */
+  private readonly watched = new Map<number, string[]>()
 
   constructor(random: SeededRandom, root: string, features: Features, digests: readonly string[]) {
     this.random = random
     this.tree = new KnownTree(root)
     this.digests = digests
+    this.hasQuota = features.hasQuota ?? false
     this.draws = DRAWS.filter(([, op]) => !features.without.has(op as OpName)).map(([weight, , draw]) => [weight, draw])
     this.weight = this.draws.reduce((sum, [weight]) => sum + weight, 0)
     this.first = this.opening()
   }
 
   private readonly digests: readonly string[]
+  private readonly hasQuota: boolean
 
   next(): Step {
     const first = this.first.shift()
@@ -90,9 +102,9 @@ export class Generator {
       if (random.chance(0.004))
         return { do: 'bytes', slot, hex: random.pick(['ffffffff', '80000000', '7fffffff', '00100000']) }
     }
-    if (slot !== OBSERVER && random.chance(0.003)) return this.internal(slot)
+    if (slot !== OBSERVER && random.chance(0.015)) return this.internal(slot)
     if (random.chance(0.025)) return { do: 'ask', slot, requests: [this.auth()] }
-    return { do: 'ask', slot, requests: this.requests(slot, random.between(1, 16)) }
+    return { do: 'ask', slot, requests: this.requests(slot, this.hasQuota ? 1 : random.between(1, 20)) }
   }
 
   /** Takes notice of what the reference showed. */
@@ -134,7 +146,8 @@ export class Generator {
   inventory(): Step[] {
     const steps: Step[] = [{ do: 'open', slot: 20, timeoutMs: SESSION_MS, readOnly: false }]
     steps.push({ do: 'ask', slot: 20, requests: [{ op: 'auth', scheme: 'digest', auth: 'super:admin' }] })
-    for (const path of ['$', ...this.tree.paths]) {
+    const quota = ['', '/zookeeper_limits', '/zookeeper_stats'].map((name) => `%/${QUOTA}${name}`)
+    for (const path of ['$', ...this.tree.paths, ...quota]) {
       const requests: Request[] = [{ op: 'getACL', path }]
       requests.push({ op: 'getData', path, watch: false }, { op: 'getChildren2', path, watch: false })
       steps.push({ do: 'ask', slot: 20, requests })
@@ -159,7 +172,17 @@ export class Generator {
       ...creation,
     }))
     steps.push({ do: 'ask', slot: OBSERVER, requests })
+    const limits: Request[] = ['%', `%/${QUOTA}`].map((path) => ({ op: 'create', path, ...creation }))
+    limits.push({ op: 'create', path: `%/${QUOTA}/zookeeper_limits`, ...creation, data: this.limits() })
+    limits.push({ op: 'create', path: `%/${QUOTA}/zookeeper_stats`, ...creation, data: 'count=0,bytes=0' })
+    if (this.hasQuota) steps.push({ do: 'ask', slot: OBSERVER, requests: limits })
     return steps
+  }
+
+  private limits(): string {
+    const count = this.random.pick([-1, 2, 3, 5])
+    const bytes = this.random.pick([-1, 5, 20])
+    return `count=${count},bytes=${bytes}=;byteHardLimit=${bytes};countHardLimit=${count}`
   }
 
   private opens(slot: number): Step {
@@ -182,6 +205,7 @@ export class Generator {
 
   requests(slot: number, count: number): Request[] {
     const requests = Array.from({ length: count }, () => this.maybeDamaged(this.watching(slot, this.request())))
+    for (const request of requests) this.remember(slot, request)
     // Before its reply, ZooKeeper checks what follows a setACL by the old ACL.
     const access = requests.findIndex(({ op }) => op === 'setACL')
     if (access >= 0) requests.length = access + 1
@@ -190,9 +214,17 @@ export class Generator {
     return alone === undefined || slot < PERSISTENT ? requests : [alone]
   }
 
+  private remember(slot: number, request: Request): void {
+    const isWatch = request.op === 'addWatch' || ('watch' in request && request.watch)
+    if (!isWatch || !('path' in request)) return
+    this.watched.set(slot, [request.path, ...(this.watched.get(slot) ?? [])].slice(0, 6))
+  }
+
   /** The request with only such watches as the slot may have. */
   private watching(slot: number, request: Request): Request {
     const isPersistent = slot === PERSISTENT || slot === RECURSIVE
+    // Each operation of a multi is compared with the same use of the quota, too.
+    if (request.op === 'multi' && this.hasQuota) return { ...request, ops: request.ops.slice(0, 1) }
     switch (request.op) {
       case 'exists':
       case 'getData':
@@ -200,8 +232,12 @@ export class Generator {
       case 'getChildren2':
         return isPersistent ? { ...request, watch: false } : request
       case 'checkWatches':
-      case 'removeWatches':
-        return isPersistent && request.type < 3 && request.type > 0 ? { ...request, type: 3 } : request
+      case 'removeWatches': {
+        const paths = this.watched.get(slot)
+        const path = paths !== undefined && this.random.chance(0.7) ? this.random.pick(paths) : request.path
+        const type = isPersistent && request.type < 3 && request.type > 0 ? 3 : request.type
+        return { ...request, path, type }
+      }
       case 'addWatch': {
         const isRefused = request.mode !== 0 && request.mode !== 1
         if (isPersistent) return isRefused ? request : { ...request, mode: slot === PERSISTENT ? 0 : 1 }
@@ -264,7 +300,7 @@ export class Generator {
 
   private auth(): Request {
     const { random } = this
-    if (random.chance(0.85)) return { op: 'auth', scheme: 'digest', auth: random.pick(USERS) }
+    if (random.chance(0.65)) return { op: 'auth', scheme: 'digest', auth: random.pick(USERS) }
     return random.pick<Request>([
       { op: 'auth', scheme: 'digest', auth: 'super:admin' },
       { op: 'auth', scheme: 'digest', auth: 'super:wrong' },
@@ -313,7 +349,8 @@ export class Generator {
     const parents = tree.paths.filter(
       (path) => path.split('/').length <= DEPTH_MAX && (random.chance(0.1) || tree.get(path)?.isEphemeral === false),
     )
-    const parent = parents.length === 0 ? '$' : random.pick(parents)
+    const parent =
+      this.hasQuota && random.chance(0.5) ? `$/${QUOTA}` : parents.length === 0 ? '$' : random.pick(parents)
     const free = NAMES.map((name) => `${parent}/${name}`).filter((path) => tree.get(path) === undefined)
     return free.length > 0 && random.chance(0.8) ? random.pick(free) : `${parent}/${random.pick(NAMES)}`
   }

@@ -90,6 +90,8 @@ export class KnownTree {
   }
 
   private add(path: string, isEphemeral: boolean, isOpen: boolean): void {
+    // Quotas and ZooKeeper's own nodes are for those requests that name them.
+    if (!path.startsWith('$')) return
     this.nodes.set(path, { version: 0, aversion: 0, isEphemeral, isOpen, children: new Set() })
     this.nodes.get(parentOf(path))?.children.add(path)
   }

@@ -16,9 +16,14 @@ export interface Found {
 }
 
 const ROUND_OPERATIONS = 1_500
-/** One round in so many lets sessions expire at its end. */
+/** One round in so many is short and has a quota. */
+const QUOTA_EVERY = 8
+const QUOTA_OPERATIONS = 400
+/** One in so many lets a session expire at its end. */
 const EXPIRY_EVERY = 5
-const SHRINK_RUNS_MAX = 200
+const STEPS_SHOWN = 30
+const SHRINK_RUNS_MAX = Number(process.env.DELOS_ORACLE_RUNS ?? 200)
+const FIRST_ROUND = Number(process.env.DELOS_ORACLE_ROUND ?? 0)
 
 export class Oracle {
   readonly coverage = new Coverage()
@@ -34,7 +39,7 @@ export class Oracle {
   async run(seed: number, operations: number, features: Features, foundMax: number): Promise<Found[]> {
     const found: Found[] = []
     const base = seed * 1_000
-    for (let round = 0; this.coverage.operations < operations && found.length < foundMax; round++) {
+    for (let round = FIRST_ROUND; this.coverage.operations < operations && found.length < foundMax; round++) {
       const one = await this.round(new SeededRandom(base + round), round, features)
       if (one !== undefined) found.push(one)
     }
@@ -43,7 +48,8 @@ export class Oracle {
 
   private async round(random: SeededRandom, round: number, features: Features): Promise<Found | undefined> {
     await using pair = new Pair(this.ports, this.rounds++, this.allowed)
-    const generator = new Generator(random, pair.root, features, DIGESTS)
+    const hasQuota = round % QUOTA_EVERY === 0
+    const generator = new Generator(random, pair.root, { ...features, hasQuota }, DIGESTS)
     const steps: Step[] = []
     const step = async (next: Step): Promise<Found | undefined> => {
       steps.push(next)
@@ -53,7 +59,7 @@ export class Oracle {
       })
       return differences.length === 0 ? undefined : { round, steps, differences }
     }
-    const until = this.coverage.operations + ROUND_OPERATIONS
+    const until = this.coverage.operations + (hasQuota ? QUOTA_OPERATIONS : ROUND_OPERATIONS)
     while (this.coverage.operations < until && !pair.hasDiverged) {
       const found = await step(generator.next())
       if (found !== undefined) return found
@@ -84,7 +90,7 @@ export class Oracle {
     const attempt = async (steps: readonly Step[]): Promise<boolean> => {
       if (runs++ > SHRINK_RUNS_MAX) return false
       const differences = await this.replay(steps)
-      if (differences[0]?.path !== found.differences[0]?.path) return false
+      if (differences[0]?.path.split('.').at(-1) !== found.differences[0]?.path.split('.').at(-1)) return false
       best = { steps, differences }
       return true
     }
@@ -196,7 +202,7 @@ export function explain(found: Found): string {
   })
   return [
     `round ${found.round}, ${found.steps.length} steps:`,
-    ...found.steps.map((step) => `  ${print(step)}`),
+    ...found.steps.slice(-STEPS_SHOWN).map((step) => `  ${print(step)}`),
     ...differences,
   ].join('\n')
 }

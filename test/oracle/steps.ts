@@ -123,6 +123,8 @@ export function roundPath(round: number): string {
   return `/r${String(round).padStart(6, '0')}`
 }
 
+/** % stands for the node below which the quotas of the round are. */
 export function placed(path: string, root: string): string {
+  if (path.startsWith('%')) return `/zookeeper/quota${root}${path.slice(1)}`
   return path.startsWith('$') ? root + path.slice(1) : path
 }
