@@ -454,7 +454,7 @@ describe('trimming', () => {
     expect(a.trimPrefix).toBe(1)
   })
 
-  it('is what the layers above allow while the engine is disabled, as far as it is applied', () => {
+  it('is what the layers above allow before the engine was ever enabled, as far as it is applied', () => {
     const cluster = new ViewCluster()
     const a = cluster.add('a')
     a.boot()
@@ -466,11 +466,29 @@ describe('trimming', () => {
     a.enable()
     for (let i = 0; i < 10; i++) a.write(`w${i}`)
     expect(a.trimPrefix).toBeLessThanOrEqual(11)
+  })
+
+  it('stays where it is once there is a member and the engine is disabled: who joins later is held against it', () => {
+    const { cluster, servers } = clusterOf('a')
+    const [a] = servers as [ViewServer]
+    for (let i = 0; i < 10; i++) a.write(`w${i}`)
+    a.flush()
+    cluster.advance(6_000)
     a.enable(false)
+    expect(a.engine.alarms()).toEqual(['disabled with 1 member: the log is not trimmed any more'])
+    const released = a.engine.released
     const headers = cluster.headers().length
-    a.write('w')
-    expect(a.trimPrefix).toBe(cluster.log.length)
+    for (let i = 0; i < 10; i++) a.write(`w${i}`)
+    a.flush()
+    cluster.advance(6_000)
+    expect(a.trimPrefix).toBe(released)
     expect(cluster.headers()).toHaveLength(headers)
+    // What a later server needs is still there.
+    a.enable()
+    inject(cluster, { kind: 'join', serverId: 'b', durable: released, levels: LEVELS })
+    expect(members(a)).toEqual(['a', 'b'])
+    expect(a.trimPrefix).toBe(released)
+    expect(a.engine.alarms()).toEqual([])
   })
 })
 
@@ -561,6 +579,7 @@ describe('the view', () => {
     a.flush()
     cluster.advance(12_000)
     expect(a.trimPrefix).toBe(before)
+    expect(a.engine.alarms()).toContainEqual('disabled with 1 member: the log is not trimmed any more')
   })
 })
 

@@ -239,7 +239,8 @@ export class ViewTrackingEngine extends EngineLayer {
 
   private disabledAlarms(): string[] {
     const members = this.view.ids.length
-    return members > 1 ? [`disabled with ${members} members: the log is not trimmed any more`] : []
+    if (members === 0) return []
+    return [`disabled with ${members} member${members > 1 ? 's' : ''}: the log is not trimmed any more`]
   }
 
   private applyReport(tx: ReadWriteTx, report: Report, pos: LogPos): void {
@@ -266,10 +267,10 @@ export class ViewTrackingEngine extends EngineLayer {
   // What is passed down can't be taken back. So while the switch is off, or not yet loaded, that is only what was applied
   // since the start: past it the members' positions will count, should the switch be on by then.
   private release(): void {
-    // While it is off nobody knows how far the others are: with any other member nothing more is released.
-    const { ids } = this.view
-    const others = ids.length > 1 || (ids.length === 1 && ids[0] !== this.context.serverId)
-    const bound = this.flags.enabled || others ? this.view.released : this.applied
+    // While it is off the view stands still, and who joins next is held against `released`: once there is a member, nothing
+    // past it goes.
+    const { ids, released } = this.view
+    const bound = this.flags.enabled || ids.length > 0 ? released : this.applied
     const allowed = Math.min(this.allowedAbove, bound) as LogPos
     if (allowed <= this.passedDown) return
     this.passedDown = allowed

@@ -26,8 +26,6 @@ export interface ClientsOptions {
   readonly isOver: () => boolean
   /** A call was answered. */
   readonly operated: () => void
-  /** May the operator do that to the engine? */
-  readonly maySwitch: (engine: string, change: FlagChange) => boolean
 }
 
 export class EnginesClients {
@@ -106,7 +104,7 @@ export class EnginesClients {
   }
 
   private async switchSome(): Promise<void> {
-    const { actors, life, maySwitch } = this.options
+    const { actors, life } = this.options
     const { counters, random, trace } = actors.world
     const { engines } = life.stack.status()
     if (engines.length === 0) return
@@ -115,7 +113,6 @@ export class EnginesClients {
       levelMax > 0 && random.chance(0.3)
         ? { kind: 'level', level: random.integer(0, levelMax) }
         : { kind: 'flag', enabled: random.chance(0.65) }
-    if (!maySwitch(name, change)) return
     const underLoad = this.waiting > 0
     await this.call('a switch', life.stack.change(name, change), {
       answered: ({ kind }) => {

@@ -2,7 +2,6 @@
 // servers have to do with each other.
 
 import { DelosError } from '../../../base/delos-error.ts'
-import type { FlagChange } from '../../../engine/engine-flags.ts'
 import { SESSION_ORDER } from '../../../engines/session-order/session-order-engine.ts'
 import { TIME } from '../../../engines/time/time-engine.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
@@ -40,8 +39,6 @@ export interface MemberRun {
   ends: number
   /** Who the members are, if ViewTracking knows. */
   readonly view: readonly string[] | undefined
-  /** May an operator do that? */
-  maySwitch(engine: string, change: FlagChange): boolean
   /** May this server let go of the log? */
   maySetFree(server: EnginesServer): boolean
   /** Told of each life: rejects if a promise was broken. */
@@ -115,7 +112,6 @@ export class Member {
       checks: run.checks,
       isOver: () => run.over,
       operated: () => void run.done++,
-      maySwitch: (engine, change) => run.maySwitch(engine, change),
     })
     this.started = true
     if (random.chance(0.3)) life.stack.enable().catch(() => undefined)

@@ -1,7 +1,6 @@
 // One seed: several servers under load over one hostile log, each through lives that end at any moment; then the weather clears, and
 // everything must come to an end and be equal. Not here: what clients do, and what is right.
 
-import type { FlagChange } from '../../../engine/engine-flags.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import type { LogPos } from '../../../log/position.ts'
 import { CALM } from '../../faults.ts'
@@ -92,11 +91,6 @@ export class EnginesRun implements MemberRun {
       if (server.cursor >= this.newest.cursor) this.newest = { cursor: server.cursor, view: server.view }
     }
     return this.newest.view
-  }
-
-  /** What is let go of the log while ViewTracking is off is let go for one server alone: an operator has to know that. */
-  maySwitch(engine: string, change: FlagChange): boolean {
-    return engine !== VIEW_TRACKING || !this.plan.releases || change.kind === 'level' || change.enabled
   }
 
   /** The process may let go of the log. */
