@@ -8,7 +8,7 @@ import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
 import type { Applicator } from './engine.ts'
-import type { EngineFlags } from './engine-flags.ts'
+import type { EngineFlags, FlagChange } from './engine-flags.ts'
 import { type Entry, entryOf } from './entry.ts'
 import type { EngineFactory, Stack } from './stack.ts'
 
@@ -17,8 +17,8 @@ export interface EngineServer {
   readonly stack: Stack<ProbeResult>
   /** Ends the server in order and starts one on the same log and store, with a new stack. */
   restart(applicator: Applicator<ProbeResult>): Promise<EngineServer>
-  /** The same log, and an empty store. */
-  replay(applicator: Applicator<ProbeResult>): Promise<EngineServer>
+  /** The same log, and an empty store; another build if `engines` are given. */
+  replay(applicator: Applicator<ProbeResult>, engines?: readonly EngineFactory[]): Promise<EngineServer>
   close(): Promise<void>
 }
 
@@ -42,7 +42,11 @@ export function engineConformance(name: string, framework: TestFramework, option
   const prefix = subStorePrefix(factory.name)
 
   /** Runs a program through these engines, the others enabled throughout. */
-  async function outcomeOf(engines: readonly EngineFactory[], program: Program): Promise<Outcome> {
+  async function outcomeOf(
+    engines: readonly EngineFactory[],
+    program: Program,
+    newer?: typeof newerContentOf,
+  ): Promise<Outcome> {
     const probe = new Probe()
     let server = await options.open(engines, probe)
     await server.stack.whenServing()
@@ -53,14 +57,17 @@ export function engineConformance(name: string, framework: TestFramework, option
     for (const [at, step] of program.entries()) {
       if (step.kind === 'switch') {
         if (engines.includes(factory)) await server.stack.change(factory.name, { kind: 'flag', enabled: step.enabled })
+      } else if (step.kind === 'level') {
+        // One that is reached already is refused.
+        if (engines.includes(factory)) await server.stack.change(factory.name, step)
       } else if (step.kind === 'sync') await server.stack.sync()
       else if (step.kind === 'restart') {
         server = await server.restart(probe)
         await server.stack.whenServing()
       } else {
-        const change = { kind: 'flag', enabled: step.meanwhile === 'enable' } as const
+        const { meanwhile } = step
         const switched =
-          step.meanwhile !== undefined && engines.includes(factory) && server.stack.change(factory.name, change)
+          meanwhile !== undefined && engines.includes(factory) && server.stack.change(factory.name, meanwhile)
         results.push(...(await Promise.all(step.texts.map((text) => resultOf(server.stack, `${at}/${text}`)))))
         await switched
       }
@@ -74,8 +81,31 @@ export function engineConformance(name: string, framework: TestFramework, option
     const replayedContent = contentOf(await replayed.stack.sync(), '')
     const all = contentOf(server.stack.read(), '')
     await replayed.close()
+    const newerContent = await newer?.(server, engines)
     await server.close()
-    return { results, seen: probe.seen, content, own, all, replayedContent, replayedSeen: replayProbe.seen }
+    return {
+      results,
+      seen: probe.seen,
+      content,
+      own,
+      all,
+      replayedContent,
+      replayedSeen: replayProbe.seen,
+      newerContent,
+    }
+  }
+
+  // The same log at a server whose build knows one level more, as far as it was written by then: such a server may announce it.
+  async function newerContentOf(server: EngineServer, engines: readonly EngineFactory[]): Promise<readonly string[]> {
+    const newer = { ...factory, levelMax: factory.levelMax + 1 }
+    const replayed = await server.replay(
+      new Probe(),
+      engines.map((engine) => (engine === factory ? newer : engine)),
+    )
+    await replayed.stack.whenServing()
+    const content = contentOf(replayed.stack.read(), '')
+    await replayed.close()
+    return content
   }
 
   describe(`${name}: the contract of an engine`, () => {
@@ -90,7 +120,7 @@ export function engineConformance(name: string, framework: TestFramework, option
 
       it(`is invisible to the layers above in the stack ${names} (bottom to top)`, async () => {
         for (let seed = 1; seed <= programs; seed++) {
-          const program = randomProgram(seed)
+          const program = randomProgram(seed, factory.levelMax)
           const without = await outcomeOf(others, program)
           const withIt = await outcomeOf(place, program)
           expect(withIt.results, `results, seed ${seed}`).toEqual(without.results)
@@ -99,19 +129,25 @@ export function engineConformance(name: string, framework: TestFramework, option
         }
       }, 60_000)
 
-      it(`plays to equal content on another server in the stack ${names} (bottom to top)`, async () => {
+      it(`plays to equal content on another server, also of a newer build, in the stack ${names} (bottom to top)`, async () => {
         for (let seed = 1; seed <= programs; seed++) {
-          const { all, replayedContent, seen, replayedSeen } = await outcomeOf(place, randomProgram(seed))
+          const program = randomProgram(seed, factory.levelMax)
+          const { all, newerContent, replayedContent, replayedSeen, seen } = await outcomeOf(
+            place,
+            program,
+            newerContentOf,
+          )
           expect(replayedContent, `content, seed ${seed}`).toEqual(all)
           expect(replayedSeen, `order, seed ${seed}`).toEqual(seen)
+          expect(newerContent, `content of a newer build, seed ${seed}`).toEqual(all)
         }
       }, 60_000)
     }
 
     it('writes nothing before it is enabled', async () => {
       for (let seed = 1; seed <= programs; seed++) {
-        const program = randomProgram(seed).flatMap((step): Step[] => {
-          if (step.kind === 'switch') return []
+        const program = randomProgram(seed, factory.levelMax).flatMap((step): Step[] => {
+          if (step.kind === 'switch' || step.kind === 'level') return []
           return [step.kind === 'propose' ? { kind: 'propose', texts: step.texts } : step]
         })
         const { own } = await outcomeOf(places(factory, others).at(-1) ?? [factory], program)
@@ -147,9 +183,10 @@ type Step =
   | {
       readonly kind: 'propose'
       readonly texts: readonly string[]
-      readonly meanwhile?: 'enable' | 'disable' | undefined
+      readonly meanwhile?: FlagChange | undefined
     }
   | { readonly kind: 'switch'; readonly enabled: boolean }
+  | { readonly kind: 'level'; readonly level: number }
   | { readonly kind: 'sync' }
   | { readonly kind: 'restart' }
 
@@ -163,6 +200,7 @@ interface Outcome {
   readonly all: readonly string[]
   readonly replayedContent: readonly string[]
   readonly replayedSeen: readonly string[]
+  readonly newerContent: readonly string[] | undefined
 }
 
 const PROBE = 'conformance-probe'
@@ -233,24 +271,34 @@ function contentOutside(tx: ReadTx, engines: readonly EngineFactory[]): string[]
   return rows
 }
 
-/** A program is a function of its seed. */
-function randomProgram(seed: number): Program {
-  let state = Math.imul(seed, 0x9e3779b1) >>> 0
-  const below = (bound: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 0x1_0000_0000) * bound)
-  }
+/** A program is a function of its seed, and of the engine's highest level. */
+function randomProgram(seed: number, levelMax: number): Program {
+  const below = drawsOf(Math.imul(seed, 0x9e3779b1))
+  // Apart: with or without levels, all else stays the same.
+  const levelBelow = drawsOf(Math.imul(seed, 0x85ebca6b))
+  const raised = (): FlagChange & { readonly kind: 'level' } => ({ kind: 'level', level: 1 + levelBelow(levelMax) })
   const steps: Step[] = []
   for (let left = 3 + below(12); left > 0; left--) {
+    if (levelMax > 0 && levelBelow(6) === 0) steps.push(raised())
     const draw = below(10)
     if (draw < 2) steps.push({ kind: 'switch', enabled: below(3) > 0 })
     else if (draw === 2) steps.push({ kind: 'sync' })
     else if (draw === 3) steps.push({ kind: 'restart' })
     else {
       const texts = Array.from({ length: 1 + below(12) }, () => `${below(40)}`)
-      const meanwhile = below(4) > 0 ? undefined : below(2) > 0 ? 'enable' : 'disable'
+      let meanwhile: FlagChange | undefined
+      if (levelMax > 0 && levelBelow(4) === 0) meanwhile = raised()
+      if (below(4) === 0) meanwhile = { kind: 'flag', enabled: below(2) > 0 }
       steps.push({ kind: 'propose', texts, meanwhile })
     }
   }
   return steps
+}
+
+function drawsOf(seed: number): (bound: number) => number {
+  let state = seed >>> 0
+  return (bound) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 0x1_0000_0000) * bound)
+  }
 }

@@ -97,9 +97,48 @@ class KeepsTheResult extends Reversing {
   }
 }
 
+const PLAIN = new Uint8Array([17])
+
+/** At level 1 payloads stay as they are, and what an entry holds is read by its header. */
+class PlainAtLevel1 extends Reversing {
+  override propose(entry: Entry, completion: Completion<unknown>): void {
+    if (!this.flags.enabled || this.flags.level === 0 || entry.payload === undefined) super.propose(entry, completion)
+    else this.below.propose(withHeader(entry, this.name, PLAIN, true), completion)
+  }
+
+  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+    if (this.flagsInApply.enabled) tx.put(`${this.prefix}level`, new Uint8Array([this.flagsInApply.level]))
+    return super.applyEntry(tx, entry, pos, isPlain(own) ? undefined : own)
+  }
+
+  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
+    super.afterCommit(entry, pos, result, isPlain(own) ? undefined : own)
+  }
+}
+
+function isPlain(own: Header | undefined): boolean {
+  return own?.bytes[0] === PLAIN[0]
+}
+
+/** After the raise it takes what was written before for what it writes now. */
+class MisreadsOldContent extends PlainAtLevel1 {
+  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+    return super.applyEntry(tx, entry, pos, this.flagsInApply.level > 0 ? undefined : own)
+  }
+}
+
+/** What its build can do it does, raised or not. */
+class ActsByItsBuild extends PlainAtLevel1 {
+  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+    const level = this.context.levels.get(this.name) ?? 0
+    if (this.flagsInApply.enabled) tx.put(`${this.prefix}build`, new Uint8Array([level]))
+    return super.applyEntry(tx, entry, pos, own)
+  }
+}
+
 function factoryOf(Layer: typeof Reversing): EngineFactory {
   const name = 'reversing'
-  return { name, levelMax: 0, neighbours: {}, create: (context) => new Layer(name, context) }
+  return { name, levelMax: 1, neighbours: {}, create: (context) => new Layer(name, context) }
 }
 
 /** Runs the suite, and answers the first failure of each of its tests. */
@@ -126,6 +165,7 @@ async function failuresOf(Layer: typeof Reversing): Promise<string[]> {
 describe('the conformance suite of engines', () => {
   it('passes an engine that keeps the rules', async () => {
     expect(await failuresOf(Reversing)).toEqual([])
+    expect(await failuresOf(PlainAtLevel1)).toEqual([])
   })
 
   it.each([
@@ -137,6 +177,8 @@ describe('the conformance suite of engines', () => {
     ['does not pass up postApply', ForgetsPostApply],
     ['changes the order', Reorders],
     ['returns another result', KeepsTheResult],
+    ['misreads content of a lower level once the level is raised', MisreadsOldContent],
+    ['acts by the level of its build, not by the replicated one', ActsByItsBuild],
   ])('catches one that %s', async (_what, Layer) => {
     expect(await failuresOf(Layer)).not.toEqual([])
   })

@@ -70,6 +70,6 @@ async function start(
       await close()
       return start(world, backend, engines, next)
     },
-    replay: (next) => start(world, new MemoryBackend(runtime), engines, next),
+    replay: (next, others = engines) => start(world, new MemoryBackend(runtime), others, next),
   }
 }
