@@ -426,7 +426,9 @@ const OPEN: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 function creation(g: Generator, op: 'create' | 'create2'): Request {
   if (g.isFull() && g.chance(0.8)) return deletion(g)
   const flags = g.chance(0.03) ? g.pick([-1, 7, 8, 99, 4, 5, 6]) : g.pick([0, 0, 0, 0, 1, 1, 2, 3])
-  return { op, path: g.newPath(), data: g.data(), acl: g.acl(), flags }
+  const path = g.newPath()
+  // Nothing outside of the round may go later, with its session.
+  return { op, path, data: g.data(), acl: g.acl(), flags: path.startsWith('$') ? flags : flags & 2 }
 }
 
 function deletion(g: Generator): Request {

@@ -28,7 +28,10 @@ describeWith(peers.zookeeper, 'the oracle', () => {
     const seconds = (performance.now() - started) / 1000
     console.log(`${oracle.coverage.table()}\n${seconds.toFixed(1)} s`)
     for (const [line, count] of oracle.allowed) console.log(`allowed ${count} times: ${line.name}`)
-    for (const one of found) console.log(explain(await oracle.shrink(one)))
+    for (const one of found) {
+      console.log(explain(one))
+      console.log(`in fewer steps: ${explain(await oracle.shrink(one))}`)
+    }
     expect(found.length).toBe(0)
     if (OPERATIONS < 100_000) return
     expect(oracle.coverage.missing(WITHOUT)).toEqual([])

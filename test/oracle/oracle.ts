@@ -21,8 +21,9 @@ const QUOTA_EVERY = 8
 const QUOTA_OPERATIONS = 400
 /** One in so many lets a session expire at its end. */
 const EXPIRY_EVERY = 5
-const STEPS_SHOWN = 30
+const STEPS_SHOWN = 20
 const SHRINK_RUNS_MAX = Number(process.env.DELOS_ORACLE_RUNS ?? 200)
+const SHRINK_MS_MAX = 30_000
 const FIRST_ROUND = Number(process.env.DELOS_ORACLE_ROUND ?? 0)
 
 export class Oracle {
@@ -87,8 +88,9 @@ export class Oracle {
   async shrink(found: Found): Promise<Found> {
     let best = { steps: found.steps, differences: found.differences }
     let runs = 0
+    const deadline = performance.now() + SHRINK_MS_MAX
     const attempt = async (steps: readonly Step[]): Promise<boolean> => {
-      if (runs++ > SHRINK_RUNS_MAX) return false
+      if (runs++ > SHRINK_RUNS_MAX || performance.now() > deadline) return false
       const differences = await this.replay(steps)
       if (differences[0]?.path.split('.').at(-1) !== found.differences[0]?.path.split('.').at(-1)) return false
       best = { steps, differences }
