@@ -74,14 +74,14 @@ export class Oracle {
     return undefined
   }
 
-  /** Repeats the steps in a round of their own. */
-  async replay(steps: readonly Step[]): Promise<SlotDifference[]> {
+  /** Repeats the steps in a round of their own, as far as the first that shows a difference. */
+  async replay(steps: readonly Step[]): Promise<Pick<Found, 'steps' | 'differences'>> {
     await using pair = new Pair(this.ports, this.rounds++, new Map())
-    for (const step of steps) {
+    for (const [index, step] of steps.entries()) {
       const differences = await pair.run(step)
-      if (differences.length > 0 || pair.hasDiverged) return differences
+      if (differences.length > 0 || pair.hasDiverged) return { steps: steps.slice(0, index + 1), differences }
     }
-    return []
+    return { steps, differences: [] }
   }
 
   /** The fewest steps and requests found that still end in a difference in the same field. */
@@ -91,9 +91,10 @@ export class Oracle {
     const deadline = performance.now() + SHRINK_MS_MAX
     const attempt = async (steps: readonly Step[]): Promise<boolean> => {
       if (runs++ > SHRINK_RUNS_MAX || performance.now() > deadline) return false
-      const differences = await this.replay(steps)
+      const again = await this.replay(steps)
+      const { differences } = again
       if (differences[0]?.path.split('.').at(-1) !== found.differences[0]?.path.split('.').at(-1)) return false
-      best = { steps, differences }
+      best = again
       return true
     }
     await reduce(best.steps, attempt)
