@@ -13,6 +13,7 @@ export class RequestQueue {
   private syncs = 0
   private barriers = 0
   private inLog = 0
+  private held = 0
   private sum = 0
   private largeSum = 0
   private overtaken = false
@@ -41,10 +42,11 @@ export class RequestQueue {
   /**
    * True while an update must not go into the log, since it might be applied together with those before a read that waits. Most
    * reads don't mind: they are answered as of the update before them. That can't be done for those which set watches, whose
-   * events would be missed, nor behind a sync, which is no position.
+   * events would be missed, nor behind a sync, which is no position. Nor may one overtake another that is still held: the updates
+   * of a session are applied in their order.
    */
   get holdsUpdates(): boolean {
-    return this.barriers > 0 || (this.syncs > 0 && this.reads > 0)
+    return this.held > 0 || this.barriers > 0 || (this.syncs > 0 && this.reads > 0)
   }
 
   /** True if an update that is in the queue may be applied already: a read before it must not show it. */
@@ -68,7 +70,7 @@ export class RequestQueue {
       this.inLog++
       if (this.reads > 0) this.overtaken = true
       if (request.isSync) this.syncs++
-    }
+    } else this.held++
   }
 
   /** The oldest, left in place; undefined if there is none. */
@@ -102,6 +104,7 @@ export class RequestQueue {
       const request = items[at] as PendingRequest
       if (request.inTurn) return
       if (request.held === undefined) continue
+      this.held--
       this.inLog++
       if (request.isSync) this.syncs++
       release(request)
@@ -120,6 +123,7 @@ export class RequestQueue {
     this.syncs = 0
     this.barriers = 0
     this.inLog = 0
+    this.held = 0
     this.sum = 0
     this.largeSum = 0
     this.overtaken = false
