@@ -1,5 +1,4 @@
-// Every difference between the real ZooKeeper 3.8 and Zelos that the oracle accepts, with its reason. Nothing else is accepted: a
-// rule that is never used in a full run fails it too.
+// Every difference between the real ZooKeeper 3.8 and Zelos that the oracle accepts, with its reason. Nothing else is accepted.
 
 import type { Seen } from './side.ts'
 import type { Request } from './steps.ts'

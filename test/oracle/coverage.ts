@@ -30,6 +30,13 @@ export const EVENT_TYPES: { readonly [type: number]: string } = {
   4: 'childrenChanged',
 }
 
+/**
+ * Not counted: ZooKeeper answers createSession with a second handshake, which is no reply. Errors that no step can bring about on a
+ * single 3.8: -1, -3, -4, -7, -13, -14, -100, -112, -113, -118, -119, -122, -127 (not sent, or of ensembles, read-only mode, throttles and
+ * the client itself); -12 and -112 close the connection; -120 needs local sessions; -124 needs enforced authentication.
+ */
+const NOT_COUNTED: ReadonlySet<string> = new Set(['createSession'])
+
 export class Coverage {
   operations = 0
   succeeded = 0
@@ -73,7 +80,7 @@ export class Coverage {
   missing(without: ReadonlySet<string>): string[] {
     const wanted = [
       ...Object.keys(OPCODES)
-        .filter((op) => !without.has(op))
+        .filter((op) => !without.has(op) && !NOT_COUNTED.has(op))
         .map((op) => `op ${op}`),
       ...Object.values(ERROR_CODES).map((name) => `error ${name}`),
       ...Object.values(EVENT_TYPES).map((name) => `event ${name}`),

@@ -300,7 +300,7 @@ export class Generator {
 
   private auth(): Request {
     const { random } = this
-    if (random.chance(0.65)) return { op: 'auth', scheme: 'digest', auth: random.pick(USERS) }
+    if (random.chance(0.35)) return { op: 'auth', scheme: 'digest', auth: random.pick(USERS) }
     return random.pick<Request>([
       { op: 'auth', scheme: 'digest', auth: 'super:admin' },
       { op: 'auth', scheme: 'digest', auth: 'super:wrong' },
