@@ -50,7 +50,8 @@ export class KnownTree {
   }
 
   private learnReply(request: Request, err: number, fields: { readonly [name: string]: unknown }): void {
-    if (!('path' in request) || request.damage !== undefined) return
+    // What is appended does no harm.
+    if (!('path' in request) || (request.damage !== undefined && request.damage.kind !== 'append')) return
     if (err === -101) return this.remove(request.path)
     if (err !== 0) return
     const stat = fields.stat as Stat | undefined
