@@ -250,11 +250,11 @@ export class Generator implements Chances {
       { kind: 'keep', bytes: 0 },
       { kind: 'keep', bytes: random.below(12) },
       { kind: 'append', hex: '00ff00' },
-      // A null path, a length below null, one that is too long, an empty path.
+      ...(request.op === 'getAllChildrenNumber' ? [] : [EMPTY_PATH]),
+      // A null path, a length below null, one that is too long.
       { kind: 'patch', at: 0, hex: 'ffffffff' },
       { kind: 'patch', at: 0, hex: 'fffffffe' },
       { kind: 'patch', at: 0, hex: '7fffffff' },
-      { kind: 'patch', at: 0, hex: '00000000' },
     ])
     return { ...request, damage }
   }
