@@ -3,7 +3,7 @@
 
 import type { Acl } from '../support/jute.ts'
 import type { KnownTree } from './known-tree.ts'
-import type { OpName, Request } from './steps.ts'
+import type { Damage, OpName, Request } from './steps.ts'
 
 /** What a draw is made from. */
 export interface Chances {
@@ -47,6 +47,8 @@ export const BAD_PATHS = [
   '/zookeeper/config',
 ]
 
+export const EMPTY_PATH: Damage = { kind: 'patch', at: 0, hex: '00000000' }
+
 export const OPEN: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 
 export function creation(g: Chances, op: 'create' | 'create2'): Request {
@@ -55,6 +57,12 @@ export function creation(g: Chances, op: 'create' | 'create2'): Request {
   const path = g.newPath()
   // Nothing outside of the round may go later, with its session.
   return { op, path, data: g.data(), acl: g.acl(), flags: path.startsWith('$') ? flags : flags & 2 }
+}
+
+/** Not of the whole tree, in which nodes of earlier rounds still go with their sessions. */
+function counted(g: Chances): Request {
+  const path = g.path()
+  return { op: 'getAllChildrenNumber', path: path === '/' || path === '' ? '$' : path }
 }
 
 function deletion(g: Chances): Request {
@@ -155,7 +163,7 @@ export const DRAWS: readonly (readonly [weight: number, op: OpName, draw: Draw])
   [0.4, 'setWatches', watches('setWatches')],
   [0.8, 'setWatches2', watches('setWatches2')],
   [1, 'getEphemerals', (g) => ({ op: 'getEphemerals', path: g.chance(0.5) ? g.path() : g.pick(['', '/', '$', '$/']) })],
-  [1, 'getAllChildrenNumber', (g) => ({ op: 'getAllChildrenNumber', path: g.path() })],
+  [1, 'getAllChildrenNumber', counted],
   [1, 'whoAmI', () => ({ op: 'whoAmI' })],
   [
     1,

@@ -3,7 +3,7 @@
 
 import type { Acl } from '../support/jute.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
-import { BAD_PATHS, type Chances, DRAWS, type Draw, OPEN, USERS } from './draws.ts'
+import { BAD_PATHS, type Chances, DRAWS, type Draw, EMPTY_PATH, OPEN, USERS } from './draws.ts'
 import { KnownTree } from './known-tree.ts'
 import type { SeenBySlot } from './side.ts'
 import type { Damage, OpName, Request, Step } from './steps.ts'
