@@ -8,6 +8,8 @@ import { explain, Oracle } from './oracle.ts'
 import { type OracleServer, startOurs, startReference } from './servers.ts'
 
 const OPERATIONS = Number(process.env.DELOS_ORACLE_OPERATIONS ?? 100_000)
+/** One that is known to reach every kind often enough; DELOS_TEST_SEED asks for others. */
+const SEED = 12
 const FOUND_MAX = Number(process.env.DELOS_ORACLE_FOUND ?? 1)
 
 describeWith(peers.zookeeper, 'the oracle', () => {
@@ -20,7 +22,7 @@ describeWith(peers.zookeeper, 'the oracle', () => {
   })
 
   it('hears from Zelos what it hears from ZooKeeper', async () => {
-    const { seed } = SeededRandom.announced('oracle')
+    const { seed } = SeededRandom.announced('oracle', SEED)
     const [reference, ours] = servers as readonly [OracleServer, OracleServer]
     const oracle = new Oracle({ reference: reference.port, ours: ours.port })
     const started = performance.now()

@@ -10,10 +10,10 @@ export class SeededRandom {
     this.state = this.seed
   }
 
-  /** A seed from DELOS_TEST_SEED, else a fresh one; either is printed with `purpose`. */
-  static announced(purpose: string): SeededRandom {
+  /** A seed from DELOS_TEST_SEED, else `usual`, else a fresh one; printed with `purpose`. */
+  static announced(purpose: string, usual: number = Date.now() % 0x1_0000_0000): SeededRandom {
     const given = process.env.DELOS_TEST_SEED
-    const seed = given === undefined ? Date.now() % 0x1_0000_0000 : Number(given)
+    const seed = given === undefined ? usual : Number(given)
     console.log(`${purpose}: DELOS_TEST_SEED=${seed >>> 0}`)
     return new SeededRandom(seed)
   }
