@@ -18,7 +18,7 @@ import {
   readWatcherEvent,
   writeConnectRequest,
   writeRequest,
-} from '../../src/zookeeper/codec/client-messages.test-support.ts'
+} from '../../src/zookeeper/codec/client-messages.ts'
 import { JuteReader } from '../../src/zookeeper/codec/jute-reader.ts'
 import { JuteWriter } from '../../src/zookeeper/codec/jute-writer.ts'
 import { OP, XID } from '../../src/zookeeper/codec/opcodes.ts'

@@ -1,5 +1,5 @@
 // Reads jute, ZooKeeper's record format, in place out of a chunk. Knows the primitive types only; records are in
-// wire-requests.ts, handshake.ts and client-messages.test-support.ts.
+// wire-requests.ts, handshake.ts and client-messages.ts.
 //
 // Measured on Node 20 (median ns): an int from four bytes 8 (readInt32BE 25, DataView 19); a string of 5 to 60 bytes with
 // utf8Slice 54-66, with latin1Slice 55-60, with a check for ASCII before latin1Slice 55-120, char by char 36-330. So strings

@@ -1,5 +1,5 @@
 // Writes jute records as frames into one growing buffer per connection, so that all replies of a tick leave in one socket
-// write. Knows the primitive types only; records are in replies.ts, handshake.ts and client-messages.test-support.ts.
+// write. Knows the primitive types only; records are in replies.ts, handshake.ts and client-messages.ts.
 
 import { assert } from '../../base/assert.ts'
 

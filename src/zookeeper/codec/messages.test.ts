@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import * as client from './client-messages.test-support.ts'
+import * as client from './client-messages.ts'
 import { ERR } from './error-codes.ts'
 import * as handshake from './handshake.ts'
 import { JuteReader } from './jute-reader.ts'

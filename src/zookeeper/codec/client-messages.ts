@@ -1,4 +1,4 @@
-// The client's side of the protocol: encodes requests and decodes replies. For tests and clients; not written for speed.
+// The client's side of the protocol: encodes requests and decodes replies. For clients in tests and in the simulator; not written for speed.
 
 import { unreachable } from '../../base/assert.ts'
 import type { JuteReader } from './jute-reader.ts'
@@ -291,26 +291,25 @@ function readIdentities(from: JuteReader): { scheme: string; user: string }[] {
 }
 
 function readMultiReadResults(from: JuteReader): MultiReadResult<ClientStat>[] {
-  const results: MultiReadResult<ClientStat>[] = []
-  for (;;) {
-    const op = from.int32()
-    const done = from.bool()
-    from.int32()
-    if (done) return results
-    if (op === OP.getData) results.push({ op, data: from.bytes(), stat: readStat(from) })
-    else if (op === OP.getChildren) results.push({ op, children: from.strings() })
-    else results.push({ op: OP.error, err: from.int32() })
-  }
+  return readEach(from, (op): MultiReadResult<ClientStat> => {
+    if (op === OP.getData) return { op, data: from.bytes(), stat: readStat(from) }
+    return op === OP.getChildren ? { op, children: from.strings() } : { op: OP.error, err: from.int32() }
+  })
 }
 
 function readMultiResults(from: JuteReader): MultiResult<ClientStat>[] {
-  const results: MultiResult<ClientStat>[] = []
+  return readEach(from, (op) => readMultiResult(op, from))
+}
+
+/** What stands behind each header, up to the one that ends it. */
+function readEach<R>(from: JuteReader, readOne: (op: number) => R): R[] {
+  const results: R[] = []
   for (;;) {
     const op = from.int32()
     const done = from.bool()
     from.int32()
     if (done) return results
-    results.push(readMultiResult(op, from))
+    results.push(readOne(op))
   }
 }
 
