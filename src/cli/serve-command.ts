@@ -56,18 +56,17 @@ async function serve(flags: ServeFlags): Promise<void> {
 
 async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | undefined): Promise<Server> {
   // Loaded here, since every other command does without.
-  const [{ openServer }, { accessOptions, tlsOptions }, { createLogger }, { toldIfDiskFull }] = await Promise.all([
+  const [{ openServer }, { accessOptions, tlsOptions }, { createLogger }] = await Promise.all([
     import('../node/open-server.ts'),
     import('../node/access-from-settings.ts'),
     import('../node/create-logger.ts'),
-    import('../node/full-disk.ts'),
   ])
   const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
   const logger = createLogger(values.logLevel, values.logFormat)
   for (const note of zooCfg?.notes ?? []) logger.warn({}, note)
   const tls = tlsOptions(values)
   const access = await accessOptions(values)
-  const opening = openServer({
+  return openServer({
     dataDir: values.dataDir,
     databases: values.databases,
     host: values.host,
@@ -100,9 +99,6 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
     drainMs: values.drainMs,
     traceSample: values.traceSample,
     logger,
-  })
-  return await opening.catch((error) => {
-    throw toldIfDiskFull(error, values.dataDir)
   })
 }
 

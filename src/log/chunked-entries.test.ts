@@ -96,22 +96,22 @@ describe('ChunkAssembler', () => {
     return decoded
   }
   const at = (pos: number) => pos as LogPos
-
-  it('lets nobody trim into a set that was seen in the first range read', () => {
+  const withASetAt60To70 = () => {
     const assembler = new ChunkAssembler(1_000)
     assembler.beginRead(at(50))
     assembler.notePart(part(0), at(60))
     assembler.take(part(1, 60), at(70))
     assembler.endRead(at(80))
+    return assembler
+  }
+
+  it('lets nobody trim into a set that was seen in the first range read', () => {
+    const assembler = withASetAt60To70()
     expect(assembler.trimBound(at(65), at(50))).toBe(60)
   })
 
   it('lets nobody trim into a set whose last chunk may come once more, until that would be too late', () => {
-    const assembler = new ChunkAssembler(1_000)
-    assembler.beginRead(at(50))
-    assembler.notePart(part(0), at(60))
-    assembler.take(part(1, 60), at(70))
-    assembler.endRead(at(80))
+    const assembler = withASetAt60To70()
     expect(assembler.trimBound(at(75), at(50))).toBe(60)
     assembler.beginRead(at(80))
     assembler.take(part(1, 60), at(85))

@@ -29,6 +29,20 @@ const failure = (options: Partial<ServerOptions>): Promise<unknown> =>
     (error) => error,
   )
 
+/** A server makes a node in the directory and ends. */
+async function keepANode(dataDir: string): Promise<void> {
+  const server = await open({ dataDir })
+  await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
+  await client.create('/kept')
+  await server.close()
+}
+
+async function expectKept(dataDir: string): Promise<void> {
+  const server = await open({ dataDir })
+  await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
+  expect((await client.exists('/kept')).err).toBe(0)
+}
+
 async function taken(): Promise<{ port: number; holder: NetServer }> {
   const holder = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => holder.once('listening', resolve))
@@ -235,10 +249,7 @@ describe('what openServer refuses, leaving nothing open', () => {
 
   it('a lost register, and leaves the log alone that it named', async () => {
     const dataDir = newDir()
-    const server = await open({ dataDir })
-    await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
-    await client.create('/kept')
-    await server.close()
+    await keepANode(dataDir)
     const register = join(dataDir, 'zelos/meta/register')
     const bytes = readFileSync(register)
     rmSync(register)
@@ -247,17 +258,12 @@ describe('what openServer refuses, leaving nothing open', () => {
       message: expect.stringContaining('zelos/meta'),
     })
     writeFileSync(register, bytes)
-    const restored = await open({ dataDir })
-    await using again = await ZkClient.connect(portOf(restored.addresses.zookeeper))
-    expect((await again.exists('/kept')).err).toBe(0)
+    await expectKept(dataDir)
   })
 
   it('a register and a store that are both lost, and leaves the log alone that is there', async () => {
     const dataDir = newDir()
-    const server = await open({ dataDir })
-    await using client = await ZkClient.connect(portOf(server.addresses.zookeeper))
-    await client.create('/kept')
-    await server.close()
+    await keepANode(dataDir)
     const register = join(dataDir, 'zelos/meta/register')
     const bytes = readFileSync(register)
     rmSync(register)
@@ -269,9 +275,7 @@ describe('what openServer refuses, leaving nothing open', () => {
       })
     }
     writeFileSync(register, bytes)
-    const restored = await open({ dataDir })
-    await using again = await ZkClient.connect(portOf(restored.addresses.zookeeper))
-    expect((await again.exists('/kept')).err).toBe(0)
+    await expectKept(dataDir)
   })
 
   it('a taken port for ZooKeeper clients; a taken wish gets another port and a warning', async () => {

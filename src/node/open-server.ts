@@ -21,6 +21,7 @@ import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { type AdminToken, openAdminToken } from './admin-token.ts'
 import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
 import { connectionRoom } from './connection-room.ts'
+import { toldIfDiskFull } from './full-disk.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
 import { openDataDirectory } from './open-data-directory.ts'
@@ -72,7 +73,7 @@ const LISTENERS = ['zookeeper', 'secure', 'metrics', 'api', 'admin'] as const sa
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
- * UNSUPPORTED (platform); nothing stays open then. A database that stops at an entry does not fail it: see `failed`.
+ * UNSUPPORTED (platform), DISK_FULL; nothing stays open then. A database that stops at an entry does not fail it: see `failed`.
  */
 export async function openServer(options: ServerOptions, parts: ServerParts = {}): Promise<Server> {
   const server = new RunningServer(options, checkOptions(options), nodeRuntime(), parts)
@@ -80,7 +81,7 @@ export async function openServer(options: ServerOptions, parts: ServerParts = {}
     await server.open()
   } catch (error) {
     await server.close().catch(() => undefined) // Why it could not open says more.
-    throw error
+    throw toldIfDiskFull(error, options.dataDir)
   }
   return server
 }
