@@ -106,7 +106,7 @@ export class SimDisk implements Disk {
       const operation = new Operation(what, path, effect, resolve as (value: unknown) => void, reject, owner)
       if (random.chance(0.5)) operation.takeEffect()
       this.underWay.add(operation)
-      queue.schedule(this.latencyMs(kind), () => this.complete(operation))
+      queue.schedule(this.latencyMs(kind), () => life.pass(() => this.complete(operation)))
     })
   }
 

@@ -2,6 +2,7 @@
 
 import type { Connection, ConnectionEvents } from '../../runtime/network.ts'
 import type { NetworkFaults } from '../faults.ts'
+import type { Life } from '../life.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { EventQueue } from '../time/event-queue.ts'
 
@@ -26,6 +27,7 @@ export class SimEndpoint implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly parts: StreamParts
+  private readonly life: Life
   private peer: SimEndpoint | undefined
   private events: ConnectionEvents | undefined
   /** Bytes that this end wrote and the peer has not been given. */
@@ -38,8 +40,10 @@ export class SimEndpoint implements Connection {
   private closed = false
   private wantsDrain = false
 
-  constructor(parts: StreamParts, remote: Address) {
+  /** `life`: of the process that owns this end. */
+  constructor(parts: StreamParts, remote: Address, life: Life) {
     this.parts = parts
+    this.life = life
     this.remoteAddress = remote.address
     this.remotePort = remote.port
   }
@@ -99,6 +103,13 @@ export class SimEndpoint implements Connection {
     this.later(() => this.peer?.close(new Error('connection reset by peer')))
   }
 
+  /** This end is gone without a word, as when its machine loses power: the other end is never told. */
+  vanish(): void {
+    this.closed = true
+    this.silence()
+    this.events = undefined
+  }
+
   /** The owner's process died: it hears nothing more, and the other end learns it after a while. */
   abandon(): void {
     if (this.closed) return
@@ -107,11 +118,21 @@ export class SimEndpoint implements Connection {
     this.later(() => this.peer?.close(new Error('connection reset by peer')))
   }
 
+  /** @internal The owner goes on after it stood still. */
+  goOn(): void {
+    this.peer?.move()
+  }
+
+  /** What is sent to this end waits. */
+  private get isDeaf(): boolean {
+    return this.paused || this.life.standsStill
+  }
+
   /** @internal Moves what was written towards the peer, unless that is under way or can't be. */
   move(): void {
     if (this.moving || this.peer === undefined || this.peer.events === undefined) return
     if (this.unsentBytes === 0 && !(this.ending && !this.ended)) return
-    if (this.peer.paused && this.unsentBytes > 0) return
+    if (this.peer.isDeaf && this.unsentBytes > 0) return
     if (this.parts.cut()) return
     this.moving = true
     this.later(() => {
@@ -128,7 +149,7 @@ export class SimEndpoint implements Connection {
       if (this.ending && !this.ended) this.finish(peer)
       return
     }
-    if (peer.paused) return
+    if (peer.isDeaf) return
     const { random } = this.parts
     const { chunkBytesMax, resetProbability } = this.parts.faults()
     if (random.chance(resetProbability)) {
@@ -141,7 +162,7 @@ export class SimEndpoint implements Connection {
     peer.events?.data(chunk)
     if (this.unsentBytes === 0 && this.wantsDrain) {
       this.wantsDrain = false
-      this.events?.drain()
+      this.life.pass(() => this.events?.drain())
     }
   }
 
@@ -182,7 +203,7 @@ export class SimEndpoint implements Connection {
     this.silence()
     const { events } = this
     this.events = undefined
-    events?.closed(error)
+    if (events !== undefined) this.life.pass(() => events.closed(error))
   }
 
   private later(action: () => void): void {

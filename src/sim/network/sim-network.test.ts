@@ -129,3 +129,81 @@ describe('the simulated network', () => {
     })
   })
 })
+
+describe('a process that stands still', () => {
+  it('hears of its timers, its disk and its streams once it goes on, in order, and of what was cancelled meanwhile never', async () => {
+    await simulate({ seed: 3 }, async (world) => {
+      const server = world.server('server').boot()
+      const client = world.server('client').boot()
+      const heard: string[] = []
+      await server.network.listen(
+        { host: 'any', port: 7 },
+        listening(
+          (chunk) => heard.push(`data ${chunk}`),
+          () => heard.push('closed'),
+        ),
+      )
+      const connection = await client.network.connect(
+        'server',
+        7,
+        listening(() => undefined),
+      )
+      server.life.standStill()
+      const cancelled = server.timers.after(20, () => heard.push('cancelled'))
+      server.timers.after(10, () => {
+        heard.push('timer')
+        cancelled.cancel()
+      })
+      void server.disk.makeDir('made').then(() => heard.push('disk'))
+      connection.write(Buffer.from('x'))
+      const late = client.network.connect(
+        'server',
+        7,
+        listening(() => undefined),
+      )
+      await world.sleep(100)
+      expect(heard).toEqual([])
+      server.life.goOn()
+      await late
+      await world.sleep(50)
+      expect(heard.sort()).toEqual(['data x', 'disk', 'timer'])
+    })
+  })
+
+  it('and one that is dead hears of nothing', async () => {
+    await simulate({ seed: 4 }, async (world) => {
+      const server = world.server('server').boot()
+      let heard = 0
+      server.timers.after(10, () => heard++)
+      server.life.standStill()
+      await world.sleep(100)
+      world.server('server').kill()
+      server.life.goOn()
+      await world.sleep(100)
+      expect(heard).toBe(0)
+    })
+  })
+
+  it('a machine that vanishes tells nobody', async () => {
+    await simulate({ seed: 5 }, async (world) => {
+      const server = world.server('server').boot()
+      const client = world.server('client').boot()
+      const ends: (Error | undefined)[] = []
+      await server.network.listen(
+        { host: 'any', port: 7 },
+        listening(
+          () => undefined,
+          (error) => ends.push(error),
+        ),
+      )
+      const connection = await client.network.connect(
+        'server',
+        7,
+        listening(() => undefined),
+      )
+      connection.vanish()
+      await world.sleep(60_000)
+      expect(ends).toEqual([])
+    })
+  })
+})

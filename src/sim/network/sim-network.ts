@@ -8,7 +8,7 @@ import type { Life } from '../life.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { EventQueue } from '../time/event-queue.ts'
 import type { Trace } from '../trace.ts'
-import { SimEndpoint, type StreamParts } from './sim-endpoint.ts'
+import { type Address, SimEndpoint, type StreamParts } from './sim-endpoint.ts'
 
 const FIRST_FREE_PORT = 20_000
 
@@ -78,33 +78,34 @@ export class SimNetwork {
   }
 
   /** @internal */
-  connect(from: SimHost, to: string, port: number, eventsOf: Accept): Promise<Connection> {
+  connect(from: SimHost, to: string, port: number, eventsOf: Accept): Promise<SimEndpoint> {
     const { queue, random, faults, trace } = this.parts
-    return new Promise<Connection>((resolve, reject) => {
+    return new Promise<SimEndpoint>((resolve, reject) => {
       queue.schedule(random.latency(faults().latencyMsMin, faults().latencyMsMax), () => {
         const target = this.listening.get(`${to}:${port}`)
         if (target === undefined || !target.host.alive || !from.alive || this.cuts.has(pair(from.name, to))) {
           reject(new DelosError('IO_ERROR', `connect to ${to}:${port}: refused`))
           return
         }
-        trace.note('connect', `${from.name} ${to}:${port}`)
-        resolve(this.join(from, target, port, eventsOf))
+        // A process that stands still accepts afterwards.
+        target.host.pass(() => {
+          trace.note('connect', `${from.name} ${to}:${port}`)
+          resolve(this.join(from, target, port, eventsOf))
+        })
       })
     })
   }
 
-  private join(from: SimHost, { host, accept }: Listening, port: number, eventsOf: Accept): Connection {
+  private join(from: SimHost, { host, accept }: Listening, port: number, eventsOf: Accept): SimEndpoint {
     const parts: StreamParts = {
       ...this.parts,
       cut: () => this.cuts.has(pair(from.name, host.name)),
       note: (what, detail) => this.parts.trace.note(what, detail),
     }
-    const client = new SimEndpoint(parts, { address: host.address, port })
-    const server = new SimEndpoint(parts, { address: from.address, port: this.nextPort++ })
-    for (const [endpoint, owner] of [[client, from] as const, [server, host] as const]) {
-      this.endpoints.add(endpoint)
-      owner.own(endpoint)
-    }
+    const client = from.endpoint(parts, { address: host.address, port })
+    const server = host.endpoint(parts, { address: from.address, port: this.nextPort++ })
+    this.endpoints.add(client)
+    this.endpoints.add(server)
     for (const endpoint of this.endpoints) if (endpoint.isClosed) this.endpoints.delete(endpoint)
     server.attach(client, accept(server))
     client.attach(server, eventsOf(client))
@@ -128,6 +129,9 @@ export class SimHost implements Network {
     life.onEnd(() => {
       for (const endpoint of this.owned) endpoint.abandon()
     })
+    life.onGoOn(() => {
+      for (const endpoint of this.owned) endpoint.goOn()
+    })
   }
 
   get alive(): boolean {
@@ -147,14 +151,21 @@ export class SimHost implements Network {
   }
 
   /** Connects to a port of the machine `to`; `eventsOf` receives the stream. Rejects with IO_ERROR if nobody listens. */
-  connect(to: string, port: number, eventsOf: Accept): Promise<Connection> {
+  connect(to: string, port: number, eventsOf: Accept): Promise<SimEndpoint> {
     return this.network.connect(this, to, port, eventsOf)
   }
 
-  /** @internal */
-  own(endpoint: SimEndpoint): void {
+  /** @internal Does `action` as soon as this process runs. */
+  pass(action: () => void): void {
+    this.life.pass(action)
+  }
+
+  /** @internal An end of a stream that this process owns. */
+  endpoint(parts: StreamParts, remote: Address): SimEndpoint {
     for (const old of this.owned) if (old.isClosed) this.owned.delete(old)
+    const endpoint = new SimEndpoint(parts, remote, this.life)
     this.owned.add(endpoint)
+    return endpoint
   }
 }
 

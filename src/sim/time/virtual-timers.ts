@@ -30,14 +30,22 @@ export class VirtualTimers implements Timers {
   after(delayMs: number, callback: () => void): Timer {
     if (!this.life.alive) return DEAD_TIMER
     const lateMs = this.lateMsMax > 0 ? this.random.fraction() * this.lateMsMax : 0
-    return this.queue.schedule(this.clock.virtualMs(Math.max(0, delayMs)) + TURN_MS + lateMs, () => this.run(callback))
+    let due = true
+    const event = this.queue.schedule(this.clock.virtualMs(Math.max(0, delayMs)) + TURN_MS + lateMs, () =>
+      // Cancelled, perhaps, after it fell due while the process stood still.
+      this.life.pass(() => {
+        if (due) callback()
+      }),
+    )
+    return {
+      cancel: () => {
+        due = false
+        event.cancel()
+      },
+    }
   }
 
   soon(callback: () => void): void {
-    if (this.life.alive) this.queue.schedule(TURN_MS, () => this.run(callback))
-  }
-
-  private run(callback: () => void): void {
-    if (this.life.alive) callback()
+    if (this.life.alive) this.queue.schedule(TURN_MS, () => this.life.pass(callback))
   }
 }
