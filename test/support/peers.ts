@@ -21,7 +21,13 @@ export const NPM_ZOOKEEPER_DIR = here('../peers/zookeeper')
 
 export const C_CLIENT_DIR = here('../peers/c-client')
 
+export const S3RVER_DIR = here('../peers/s3rver')
+
 export const JAVA_CLIENT_DIR = here('../peers/java-client')
+
+/** Its manifest names the other jars of Curator. */
+export const CURATOR_JAR = '/usr/share/java/curator-recipes.jar'
+export const CURATOR_DIR = here('../peers/curator')
 
 export const peers = {
   zookeeper: {
@@ -40,10 +46,20 @@ export const peers = {
     install: 'npm ci --prefix test/peers/zookeeper   (needs a C compiler, make and Python)',
     present: () => existsSync(`${NPM_ZOOKEEPER_DIR}/node_modules/zookeeper/build/Release/zookeeper.node`),
   },
+  s3rver: {
+    name: "the npm package 's3rver'",
+    install: 'npm ci --prefix test/peers/s3rver',
+    present: () => existsSync(`${S3RVER_DIR}/node_modules/s3rver/package.json`),
+  },
   javaClient: {
     name: "ZooKeeper's Java client and a Java compiler",
     install: 'apt-get install libzookeeper-java default-jdk-headless',
     present: () => existsSync(ZOOKEEPER_JAR) && existsSync('/usr/bin/java') && existsSync('/usr/bin/javac'),
+  },
+  curator: {
+    name: "Curator's recipes and a Java compiler",
+    install: 'apt-get install libcurator-recipes-java default-jdk-headless',
+    present: () => existsSync(CURATOR_JAR) && existsSync('/usr/bin/java') && existsSync('/usr/bin/javac'),
   },
   cClient: {
     name: "ZooKeeper's C client",

@@ -1,0 +1,36 @@
+// How a blob lies in whatever store: its bytes and behind them their checksum, so that an answer that is short, damaged or of
+// another blob is told from the right one everywhere alike, and stores can be copied into one another as they are.
+//
+//   the bytes · the blob's name hashed with them: SHA-256 of (u32 length of the name, name, bytes), 32 bytes
+
+import { createHash } from 'node:crypto'
+import { DelosError } from '../base/delos-error.ts'
+import { BLOB_BYTES_MAX } from './blob-store.ts'
+
+/** Bytes that a checksum adds. */
+export const CHECKSUM_BYTES = 32
+
+/** As stored. LIMIT_EXCEEDED if it is too large for one blob. */
+export function withChecksum(name: string, bytes: Uint8Array): Buffer {
+  if (bytes.length > BLOB_BYTES_MAX) {
+    throw new DelosError('LIMIT_EXCEEDED', `blobBytesMax is ${BLOB_BYTES_MAX}, ${name} has ${bytes.length} bytes`)
+  }
+  return Buffer.concat([bytes, checksumOf(name, bytes)])
+}
+
+/** What was put under that name; CORRUPT if this is anything else. `where` names it in the message. */
+export function withoutChecksum(name: string, stored: Uint8Array, where: string): Uint8Array {
+  const length = stored.length - CHECKSUM_BYTES
+  if (length < 0) throw new DelosError('CORRUPT', `${where} has ${stored.length} bytes and so no checksum`)
+  const bytes = stored.subarray(0, length)
+  if (!checksumOf(name, bytes).equals(stored.subarray(length))) {
+    throw new DelosError('CORRUPT', `${where} (${stored.length} bytes) does not have its checksum`)
+  }
+  return bytes
+}
+
+function checksumOf(name: string, bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(4)
+  head.writeUInt32BE(name.length)
+  return createHash('sha256').update(head).update(name, 'latin1').update(bytes).digest()
+}

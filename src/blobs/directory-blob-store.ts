@@ -1,0 +1,145 @@
+// Blobs as files below a directory, which is best on another machine's disk. A file appears whole and synced or not at all; what
+// a killed put leaves behind is a file that ends in `.tmp`, which no list shows.
+
+import { DelosError } from '../base/delos-error.ts'
+import type { Disk } from '../runtime/disk.ts'
+import { makeDirDurably, parentOf, writeSynced } from '../runtime/durable-file.ts'
+import type { Random } from '../runtime/runtime.ts'
+import {
+  BLOB_BYTES_MAX,
+  type BlobInfo,
+  type BlobPage,
+  type BlobStore,
+  type CallOptions,
+  checkBlobName,
+  type ListOptions,
+} from './blob-store.ts'
+import { CHECKSUM_BYTES, withChecksum, withoutChecksum } from './checked-bytes.ts'
+
+const PAGE_MAX = 1000
+const TEMPORARY = '.tmp'
+
+export interface DirectoryRuntime {
+  readonly disk: Disk
+  readonly random: Random
+}
+
+export class DirectoryBlobStore implements BlobStore {
+  readonly location: string
+  private readonly root: string
+  private readonly disk: Disk
+  private readonly random: Random
+  private readonly durable = new Set<string>()
+
+  /** Folders are made by the first put. */
+  constructor(directory: string, { disk, random }: DirectoryRuntime) {
+    this.root = directory.length > 1 ? directory.replace(/\/+$/, '') : directory
+    this.location = `dir:${this.root}`
+    this.disk = disk
+    this.random = random
+  }
+
+  async put(name: string, bytes: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+    checkBlobName(name)
+    const stored = withChecksum(name, bytes)
+    goOn(signal)
+    const path = `${this.root}/${name}`
+    const folder = parentOf(path)
+    if (!this.durable.has(folder)) await makeDirDurably(this.disk, folder)
+    this.durable.add(folder)
+    // A name of its own: another server may put the same blob at the same time.
+    const temporary = `${path}.${Buffer.from(this.random.bytes(8)).toString('hex')}${TEMPORARY}`
+    try {
+      await writeSynced(this.disk, temporary, stored)
+      await this.disk.rename(temporary, path)
+    } catch (error) {
+      this.durable.delete(folder)
+      await this.disk.remove(temporary).catch(() => undefined) // Why the put failed says more.
+      throw error
+    }
+    await this.disk.syncDir(folder)
+  }
+
+  async get(name: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
+    checkBlobName(name)
+    goOn(signal)
+    const path = `${this.root}/${name}`
+    const file = await this.disk.open(path, 'read')
+    try {
+      const size = await file.size()
+      const sizeMax = BLOB_BYTES_MAX + CHECKSUM_BYTES
+      if (size > sizeMax) throw new DelosError('CORRUPT', `${path} has ${size} bytes, at most ${sizeMax} are expected`)
+      const stored = Buffer.allocUnsafeSlow(size)
+      const read = await file.read(stored, 0)
+      return withoutChecksum(name, stored.subarray(0, read), path)
+    } finally {
+      await file.close()
+    }
+  }
+
+  async list(
+    prefix: string,
+    { after = '', max = PAGE_MAX, signal }: ListOptions & CallOptions = {},
+  ): Promise<BlobPage> {
+    const blobs: BlobInfo[] = []
+    for await (const name of this.names('', prefix, after)) {
+      goOn(signal)
+      if (blobs.length === max) return { blobs, more: true }
+      const bytes = await this.sizeOf(name)
+      if (bytes !== undefined) blobs.push({ name, bytes })
+    }
+    return { blobs, more: false }
+  }
+
+  async delete(name: string, { signal }: CallOptions = {}): Promise<void> {
+    checkBlobName(name)
+    goOn(signal)
+    const path = `${this.root}/${name}`
+    if (!(await this.disk.exists(path))) return
+    await this.disk.remove(path)
+    await this.disk.syncDir(parentOf(path))
+  }
+
+  async close(): Promise<void> {
+    // No file stays open between calls.
+  }
+
+  /** Names below a folder (empty, or with its `/`), ascending; only folders that may hold what is asked for are looked at. */
+  private async *names(folder: string, prefix: string, after: string): AsyncIterable<string> {
+    const entries = (await this.entries(folder)).filter((entry) => !entry.endsWith(TEMPORARY))
+    // A folder's names sort by its name and `/`, which is not how the bare name sorts.
+    const ordered = entries.map((entry) => folder + entry + (entry.includes('.') ? '' : '/')).sort()
+    for (const name of ordered) {
+      if (!name.endsWith('/')) {
+        if (name.startsWith(prefix) && name > after) yield name
+      } else if ((name.startsWith(prefix) || prefix.startsWith(name)) && (name > after || after.startsWith(name))) {
+        yield* this.names(name, prefix, after)
+      }
+    }
+  }
+
+  private async entries(folder: string): Promise<string[]> {
+    const path = folder === '' ? this.root : `${this.root}/${folder.slice(0, -1)}`
+    // Foreign things that no blob could be called are left alone.
+    const entries = (await this.disk.exists(path)) ? await this.disk.list(path) : []
+    return entries.filter((entry) => /^[a-z0-9][a-z0-9.-]*$/.test(entry))
+  }
+
+  private async sizeOf(name: string): Promise<number | undefined> {
+    try {
+      const file = await this.disk.open(`${this.root}/${name}`, 'read')
+      try {
+        return await file.size()
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if (error instanceof DelosError && error.code === 'NOT_FOUND') return undefined // It was deleted meanwhile.
+      throw error
+    }
+  }
+}
+
+function goOn(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new DelosError('CLOSED', 'the call was ended')
+}
