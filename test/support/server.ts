@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly sessionTimeoutMaxMs?: number
   /** Default false. */
   readonly enforceQuota?: boolean
+  /** How long after its last child a container goes, at least. */
+  readonly containerCheckMs?: number
   /** A data directory to start from; it is copied. */
   readonly data?: string
   /** Delos only: more flags of `delos serve`, and variables of its environment. */
@@ -171,6 +173,7 @@ function delosCommand(dir: string, port: number | string, options: ServerOptions
   if (options.sessionTimeoutMaxMs !== undefined)
     command.push('--session-timeout-max-ms', String(options.sessionTimeoutMaxMs))
   if (options.enforceQuota) command.push('--enforce-quota', 'true')
+  if (options.containerCheckMs !== undefined) command.push('--container-check-ms', String(options.containerCheckMs))
   if (options.flags !== undefined) command.push(...options.flags)
   return command
 }
@@ -194,8 +197,10 @@ function zookeeperCommand(dir: string, port: number | string, options: ServerOpt
   const file = join(dir, 'zoo.cfg')
   writeFileSync(file, `${settings.join('\n')}\n`)
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-  const properties = ['extendedTypesEnabled=true', `enforceQuota=${options.enforceQuota ?? false}`]
-  const java = ['/usr/bin/java', '-Xmx512m', '-Dfile.encoding=UTF-8', ...properties.map((one) => `-Dzookeeper.${one}`)]
+  const properties = ['zookeeper.extendedTypesEnabled=true', `zookeeper.enforceQuota=${options.enforceQuota ?? false}`]
+  if (options.containerCheckMs !== undefined)
+    properties.push(`znode.container.checkIntervalMs=${options.containerCheckMs}`)
+  const java = ['/usr/bin/java', '-Xmx512m', '-Dfile.encoding=UTF-8', ...properties.map((one) => `-D${one}`)]
   return [...java, '-cp', ZOOKEEPER_JAR, main, file]
 }
 
