@@ -1,64 +1,13 @@
 // ZooKeeper's own command line, unmodified, as a person would type into it: what each command prints.
 
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeWith, peers, ZKCLI } from './support/peers.ts'
 import { TestServer } from './support/server.ts'
-import { eventually, within } from './support/wait.ts'
+import { ZkCli } from './support/zk-cli.ts'
 import { ZkClient } from './support/zk-client.ts'
 import { Err } from './support/zk-protocol.ts'
-
-/** One running zkCli.sh; its stdout and stderr are read as one text. */
-class ZkCli {
-  private readonly child: ChildProcess
-  private text = ''
-  private readFrom = 0
-
-  constructor(port: number) {
-    this.child = spawn(ZKCLI, ['-server', `127.0.0.1:${port}`], { stdio: ['pipe', 'pipe', 'pipe'] })
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.text += chunk.toString('utf8')
-      })
-    }
-  }
-
-  /** What the command printed: `version` behind it marks its end. Watch events are left out. */
-  async run(command: string): Promise<string> {
-    this.child.stdin?.write(`${command}\nversion\n`)
-    const marker = /^ZooKeeper CLI version: .*\n/m
-    const found = await eventually(
-      () => marker.exec(this.text.slice(this.readFrom)) ?? undefined,
-      20_000,
-      `the end of ${command}`,
-    )
-    const output = this.text.slice(this.readFrom, this.readFrom + found.index)
-    this.readFrom += found.index + found[0].length
-    return output.replace(/\nWATCHER::\n\nWatchedEvent .*\n/g, '').trim()
-  }
-
-  /** The WatchedEvent lines so far. */
-  get watchedEvents(): string[] {
-    return this.text.match(/^WatchedEvent .*$/gm) ?? []
-  }
-
-  event(line: string): Promise<true> {
-    return eventually(() => (this.watchedEvents.includes(line) ? true : undefined), 5000, line)
-  }
-
-  async quit(): Promise<number | null> {
-    const ended = once(this.child, 'exit')
-    this.child.stdin?.write('quit\n')
-    await within(ended, 10_000, 'end of zkCli.sh')
-    return this.child.exitCode
-  }
-
-  kill(): void {
-    this.child.kill('SIGKILL')
-  }
-}
 
 const event = (type: string, path: string): string => `WatchedEvent state:SyncConnected type:${type} path:${path}`
 
@@ -85,9 +34,7 @@ describeWith(peers.zookeeper, 'zkCli.sh 3.8', () => {
   beforeAll(async () => {
     const flags = ['--reconfig-enabled', 'true']
     server = await TestServer.start({ enforceQuota: true, flags })
-    cli = new ZkCli(server.port)
-    await cli.event('WatchedEvent state:SyncConnected type:None path:null')
-    await cli.run('')
+    cli = await ZkCli.connected(server.port)
   })
   afterAll(async () => {
     cli?.kill()
