@@ -46,8 +46,10 @@ export interface Answer {
   readonly body: unknown
 }
 
-export async function apiGet(api: string, path: string): Promise<unknown> {
-  const { status, body } = await call(api, path, { signal: AbortSignal.timeout(GET_MS) })
+/** `token`: for what is not for everybody to read. */
+export async function apiGet(api: string, path: string, token?: string): Promise<unknown> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const { status, body } = await call(api, path, { headers, signal: AbortSignal.timeout(GET_MS) })
   if (status === 200) return body
   throw refusal(api, status, body)
 }

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { DelosError } from '../base/delos-error.ts'
 import { productVersion } from '../node/version.ts'
 import { CommandFailure } from './command-failure.ts'
+import { addDoctorCommand } from './doctor-command.ts'
 import { addEngineCommand } from './engine-command.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { addServeCommand } from './serve-command.ts'
@@ -25,6 +26,7 @@ function program(): Command {
   addStatusCommand(root)
   addStackCommand(root)
   addEngineCommand(root)
+  addDoctorCommand(root)
   addVersionCommand(root)
   return root
 }

@@ -5,6 +5,7 @@ import { DelosError, type ErrorCode } from '../base/delos-error.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import type { PositionedDigest } from './digest.ts'
+import type { ContentEdited } from './edits.ts'
 import type { Engine } from './engine.ts'
 import type { EngineLevels } from './membership.ts'
 
@@ -82,6 +83,8 @@ export interface BottomEngine extends Engine<unknown> {
   readonly proposals: ProposalCounts
   /** The newest digest that this server has taken (see digest.ts). */
   readonly lastDigest: PositionedDigest | undefined
+  /** See ContentEdited. */
+  readonly edited?: ContentEdited
   /** Ends the database at this server, as an exception in apply would: for an engine that finds it must not go on. */
   stopWith(error: DelosError): void
   /** The committed state of this server, as of any position up to now. Not linearizable. */
@@ -93,6 +96,21 @@ export interface BottomEngine extends Engine<unknown> {
   /** Refuses what comes, rejects what waits, makes what is applied durable. Idempotent. */
   stop(): Promise<void>
   status(): BottomStatus
+}
+
+/** Disk and log, a build that is too old, and an orderly end: nothing that another server would meet at the same entry. */
+const NOT_OF_AN_ENTRY: ReadonlySet<ErrorCode> = new Set([
+  'IO_ERROR',
+  'DISK_FULL',
+  'CLOSED',
+  'TRIMMED',
+  'UNSUPPORTED',
+  'FORMAT',
+])
+
+/** True if it was an entry that stopped the database, so that every server of the same build stops there. */
+export function stoppedAtEntry({ code, entryHex }: StopReport): boolean {
+  return entryHex !== undefined && !NOT_OF_AN_ENTRY.has(code)
 }
 
 /** What everybody who waits is told of a stopped database. */

@@ -53,8 +53,11 @@ class CheckedTx implements ReadWriteTx {
   }
 
   private requireWritable(key: Key): void {
-    const { name, prefix, flagsInApply } = this.engine
-    assert(key.startsWith(prefix), `engine ${name} wrote outside its key range: ${JSON.stringify(key)}`)
+    const { name, prefix, flagsInApply, writesAnywhere } = this.engine
+    assert(
+      writesAnywhere || key.startsWith(prefix),
+      `engine ${name} wrote outside its key range: ${JSON.stringify(key)}`,
+    )
     assert(flagsInApply.enabled || key === flagsKey(name), `engine ${name} wrote before it was enabled`)
   }
 }

@@ -11,7 +11,9 @@ import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { subStorePrefix } from '../store/sub-store.ts'
 import type { ProposalCounts } from './bottom-engine.ts'
+import type { CopySource } from './copy-source.ts'
 import type { PositionedDigest } from './digest.ts'
+import type { ContentEdited } from './edits.ts'
 import type { Engine } from './engine.ts'
 import {
   applyFlagChange,
@@ -54,6 +56,10 @@ export interface EngineContext {
   proposals(): ProposalCounts
   /** The newest digest of this server's content. Propose side only. */
   lastDigest(): PositionedDigest | undefined
+  /** Tells Base, all engines and the database that these rows were changed. In apply of an entry with EDIT_HEADER only. */
+  readonly contentEdited?: ContentEdited | undefined
+  /** Log and content as a whole, for an engine that copies them. Propose side only. */
+  readonly source?: CopySource | undefined
   /** Told of each switch after its commit, those that are played again at a start included. */
   readonly switchApplied?: SwitchApplied | undefined
   /** Ends the database at this server: for an engine that finds it must not go on (its epoch was taken over). */
@@ -66,6 +72,8 @@ export abstract class EngineLayer extends PassThrough {
   /** All keys of this engine start with it; own keys continue with anything but a zero byte. */
   readonly prefix: Key
   protected readonly context: EngineContext
+  /** Set by the engine whose entries may change any range: see EDIT_HEADER. */
+  readonly writesAnywhere: boolean = false
   /** Set by the engine that knows who the members are: then the engines above it ask it. */
   readonly providesMembership: Membership | undefined = undefined
   /** Set by the engine that has replicated timers: then the layers above it get them. */
@@ -91,7 +99,10 @@ export abstract class EngineLayer extends PassThrough {
     return this.applying
   }
 
-  /** Called once before anything is applied, with the committed state: read caches here. Overriders call super. */
+  /**
+   * Called before anything is applied, with the committed state, and in apply when its own range was edited: read caches
+   * here. Overriders call super.
+   */
   load(tx: ReadTx): void {
     this.committed = readFlags(tx, this.name)
     this.applying = this.committed

@@ -12,6 +12,7 @@
 // one or its own, and Base calls it once after commit and postApply.
 
 import type { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import type { Entry } from './entry.ts'
@@ -54,4 +55,9 @@ export interface Applicator<R> {
   apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): R
   /** After the commit, in log order, in the same synchronous section: soft state, watches. Must not throw. */
   postApply(entry: Entry, pos: LogPos, result: R): void
+  /**
+   * Called in apply: an operator has changed these rows of its range, whatever they mean. What memory holds of them is read anew.
+   * A database that keeps nothing of the store in memory needs none.
+   */
+  edited?(tx: ReadTx, keys: readonly Key[]): void
 }

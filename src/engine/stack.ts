@@ -3,6 +3,7 @@
 
 import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
 import type { LogPos } from '../log/position.ts'
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
@@ -15,6 +16,8 @@ import {
   stoppedError,
 } from './bottom-engine.ts'
 import { CheckedAbove, CheckedBelow } from './checked-tx.ts'
+import type { CopySource } from './copy-source.ts'
+import type { ContentEdited } from './edits.ts'
 import type { Applicator, Completion, Engine } from './engine.ts'
 import { type FlagChange, type FlagOutcome, flagsKey } from './engine-flags.ts'
 import type { EngineContext, EngineLayer, SwitchApplied } from './engine-layer.ts'
@@ -55,6 +58,8 @@ export interface StackOptions {
   readonly jointNames?: readonly string[]
   /** Who must have announced an engine. Default: a view of this server alone. */
   readonly membership?: ((levels: EngineLevels) => Membership) | undefined
+  /** See EngineContext.source. */
+  readonly source?: CopySource | undefined
   /** See EngineContext.switchApplied. */
   readonly switchApplied?: SwitchApplied | undefined
   /** Checks every engine's writes in apply. For tests: costs two objects per entry and engine. */
@@ -93,6 +98,7 @@ export class Stack<R> {
   private readonly runtime: { readonly clock: Clock; readonly timers: Timers }
   private readonly solo: Membership
   private attached = false
+  private database: Applicator<R> | undefined
 
   constructor(options: StackOptions) {
     this.bottom = options.bottom
@@ -103,7 +109,7 @@ export class Stack<R> {
     for (const name of [options.bottom.name, ...(options.jointNames ?? [])]) levels.set(name, 0)
     this.levels = levels
     this.solo = options.membership?.(levels) ?? new SoloMembership(options.serverId, levels)
-    const built = build(options, levels, this.solo)
+    const built = build(options, levels, this.solo, (tx, keys) => this.contentEdited(tx, keys))
     this.layers = built.layers
     this.engine = built.top as Engine<R>
     let fail: (report: StopReport) => void
@@ -125,8 +131,15 @@ export class Stack<R> {
   attach(applicator: Applicator<R>, options: { readonly keepsLog?: boolean } = {}): void {
     assert(!this.attached, 'a stack has one database')
     this.attached = true
+    this.database = applicator
     this.engine.registerUpcall(new PayloadsOnly(applicator))
     if (options.keepsLog !== true) this.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
+  }
+
+  private contentEdited(tx: ReadTx, keys: readonly Key[]): void {
+    this.bottom.edited?.(tx, keys)
+    for (const layer of this.layers) if (keys.some((key) => key.startsWith(layer.prefix))) layer.load(tx)
+    this.database?.edited?.(tx, keys)
   }
 
   /** Loads the engines' state and begins to play the log. Resolves once the tail is known; see `whenServing`. */
@@ -271,6 +284,7 @@ function build(
   options: StackOptions,
   levels: EngineLevels,
   solo: Membership,
+  contentEdited: ContentEdited,
 ): { layers: EngineLayer[]; top: Engine<unknown> } {
   const { bottom } = options
   const names = [options.bottom.name, ...options.engines.map((factory) => factory.name), options.database]
@@ -301,6 +315,8 @@ function build(
       read: () => bottom.read(),
       proposals: () => bottom.proposals,
       lastDigest: () => bottom.lastDigest,
+      contentEdited,
+      source: options.source,
       switchApplied: options.switchApplied,
       stopDatabase: (error) => bottom.stopWith(error),
     })

@@ -1,4 +1,4 @@
-// Batching: needs no neighbour; SessionOrder and ViewTracking, where present, must be below. Many proposals travel in one entry
+// Batching: BrainDoctor, SessionOrder and ViewTracking, where present, must be below. Many proposals travel in one entry
 // and are applied in one transaction; each keeps its own headers, result and postApply. No replicated state.
 //
 // Waits for nothing at low load: proposals of one synchronous section that find no batch in flight leave at its end; what
@@ -44,7 +44,7 @@ export function batchingEngine(limits: Partial<BatchingLimits> = {}): EngineFact
   return {
     name: BATCHING,
     levelMax: 0,
-    neighbours: { notBelow: ['session-order', 'view-tracking'] },
+    neighbours: { notBelow: ['brain-doctor', 'session-order', 'view-tracking'] },
     create: (context) => new BatchingEngine(context, { ...BATCHING_LIMITS, ...limits }),
   }
 }

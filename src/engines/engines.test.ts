@@ -3,6 +3,7 @@ import { countingEngine } from '../../test/support/counting-engine.ts'
 import { openEngineServer } from '../../test/support/engine-harness.ts'
 import { engineConformance } from '../engine/engine.conformance.ts'
 import { batchingEngine } from './batching-engine.ts'
+import { brainDoctorEngine } from './brain-doctor/brain-doctor-engine.ts'
 import { sessionOrderEngine } from './session-order/session-order-engine.ts'
 import { timeEngine } from './time/time-engine.ts'
 import { viewTrackingEngine } from './view-tracking/view-tracking-engine.ts'
@@ -12,6 +13,12 @@ const api = { describe, it, expect }
 engineConformance('Batching', api, {
   factory: batchingEngine({ batchCountMax: 5 }),
   others: [countingEngine()],
+  open: openEngineServer,
+})
+
+engineConformance('BrainDoctor', api, {
+  factory: brainDoctorEngine(),
+  others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
   open: openEngineServer,
 })
 

@@ -19,6 +19,7 @@ export type LogEvent =
   | 'truncated'
   | 'modified'
   | 'voided'
+  | 'repaired'
   | 'forced end'
 
 export interface VirtualLogOptions {

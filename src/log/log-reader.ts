@@ -3,7 +3,7 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { ActiveLoglet, OpenEnd } from './active-loglet.ts'
-import { type Chain, type ChainSegment, chainStart, segmentAt } from './chain/chain.ts'
+import { type Chain, type ChainRepair, type ChainSegment, chainStart, segmentAt } from './chain/chain.ts'
 import type { ChainRegister } from './chain-register.ts'
 import { type ChunkAssembler, isValidSet, joinChunks } from './chunk-assembler.ts'
 import { type Chunk, decodeMarked, isChunk, isMarked } from './chunk-codec.ts'
@@ -92,18 +92,21 @@ export class LogReader {
     const end = Math.min(to, segment.end ?? this.active.knownTail)
     if (from >= end) return { entries: [], next: from }
     const { start } = segment
-    const { voided: voidedThen } = this.register.chain
+    const { repairs: repairsThen, voided: voidedThen } = this.register.chain
     const read = await loglet.readNext((from - start) as LogletOffset, (end - start) as LogletOffset, maxBytes)
     const next = (start + read.next) as LogPos
     const readable = read.trimmedTo === undefined ? {} : { trimmedTo: (start + read.trimmedTo) as LogPos }
     const entries: LogEntry[] = []
-    const { voided } = this.register.chain
+    const { repairs, voided } = this.register.chain
     this.assembler.beginRead(from)
     for (const stored of read.entries) {
       const pos = (start + stored.offset) as LogPos
       const bytes = isMarked(stored.bytes) ? await this.unmark(segment, loglet, stored, pos) : stored.bytes
       if (bytes === 'trimmed') {
-        if (entries.length > 0) return { ...readable, entries, next: pos }
+        if (entries.length > 0) {
+          await this.addRepairs(entries, bothRepairs(repairsThen, repairs))
+          return { ...readable, entries, next: pos }
+        }
         const after = (pos + 1) as LogPos
         return { trimmedTo: after, ...(await this.readFrom(segment, loglet, after, to, maxBytes)) }
       }
@@ -111,7 +114,25 @@ export class LogReader {
       if (bytes) entries.push({ pos, bytes, voided: isVoid(pos, voided) || isVoid(pos, voidedThen) })
     }
     this.assembler.endRead(next)
+    const known = repairsThen.length === 0 ? repairs : bothRepairs(repairsThen, repairs)
+    if (known.length > 0) await this.addRepairs(entries, known)
     return { ...readable, entries, next }
+  }
+
+  /** Puts what repairs these entries beside them. NOT_READY, to be tried again, while the log is not known here that far. */
+  private async addRepairs(entries: LogEntry[], repairs: readonly ChainRepair[]): Promise<void> {
+    for (const [at, entry] of entries.entries()) {
+      const found: LogEntry[] = []
+      for (const repair of repairs) if (repair.at === entry.pos) found.push(await this.entryAt(repair.entry))
+      if (found.length > 0) entries[at] = { ...entry, repairs: found }
+    }
+  }
+
+  private async entryAt(pos: LogPos): Promise<LogEntry> {
+    const { entries } = await this.readAcross(pos, (pos + 1) as LogPos, REREAD_BYTES)
+    const [entry] = entries
+    if (entry !== undefined) return entry
+    throw new DelosError('NOT_READY', `the entry at ${pos}, which repairs an earlier one, can't be read yet`)
   }
 
   /** The entry behind a marked one; undefined for a chunk that ends no valid set, `trimmed` if parts of it are gone. */
@@ -134,6 +155,11 @@ export class LogReader {
 
 function isVoid(pos: LogPos, voided: readonly LogPos[]): boolean {
   return voided.length > 0 && voided.includes(pos)
+}
+
+/** As with voids: a chain that dropped the segment meanwhile has forgotten them. */
+function bothRepairs(then: readonly ChainRepair[], now: readonly ChainRepair[]): readonly ChainRepair[] {
+  return [...then, ...now.filter(({ entry }) => !then.some((known) => known.entry === entry))]
 }
 
 /** One answer of two reads, the second where the first one ended. */

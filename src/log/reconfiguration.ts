@@ -12,6 +12,7 @@ import {
   extendChain,
   firstChain,
   modifyChain,
+  repairInChain,
   touchChain,
   truncateChain,
   voidInChain,
@@ -138,11 +139,21 @@ export class Reconfiguration {
     await this.discard(segment.config)
   }
 
-  /** Voids a position: every server that has not passed it yet applies it as a no-op. The caller knows that none has. */
-  async voidPosition(pos: LogPos): Promise<void> {
-    const done = await this.editAndCompare((chain, edit) => voidInChain(chain, pos, edit))
+  /**
+   * Voids a position: every server that has not passed it yet applies it as a no-op. The caller knows that none has. `note` is
+   * an entry behind it that is applied in front of it.
+   */
+  async voidPosition(pos: LogPos, note?: LogPos): Promise<void> {
+    const done = await this.editAndCompare((chain, edit) => voidInChain(chain, pos, edit, note))
     if (!done) throw new DelosError('CONFLICT', `position ${pos} can't be voided: trimmed, voided already, or too many`)
     this.options.onEvent('voided')
+  }
+
+  /** Every server that has not passed `at` yet applies the entry at `entry`, which lies behind it, first. As with voids. */
+  async repairPosition(at: LogPos, entry: LogPos): Promise<void> {
+    const done = await this.editAndCompare((chain, edit) => repairInChain(chain, { at, entry }, edit))
+    if (!done) throw new DelosError('CONFLICT', `position ${at} can't be repaired: trimmed, or too many are`)
+    this.options.onEvent('repaired')
   }
 
   /**

@@ -15,6 +15,11 @@ export interface LogEntry {
   readonly bytes: Uint8Array
   /** True if an operator voided this position: apply it as a no-op. */
   readonly voided: boolean
+  /**
+   * Entries from behind this position that an operator had applied in front of it, by every server: at this position, in the
+   * same transaction. What is found at their own positions is the same entry again.
+   */
+  readonly repairs?: readonly LogEntry[]
 }
 
 export interface LogRead {

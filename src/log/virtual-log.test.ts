@@ -569,6 +569,36 @@ describe('what operators do', () => {
       }
     }))
 
+  it('an entry that repairs an earlier one is delivered with that one, and at its own place, on every server', () =>
+    withMemory(async (memory) => {
+      const log = await memory.open()
+      await appendAll(log, 5)
+      await log.repairPosition(pos(1), pos(4))
+      await log.repairPosition(pos(1), pos(3))
+      for (const [at, entry] of [
+        [3, 3],
+        [0, 4],
+      ] as const) {
+        await expect(log.repairPosition(pos(at), pos(entry))).rejects.toMatchObject({ code: 'CONFLICT' })
+      }
+      const fresh = await memory.open()
+      for (const server of [log, fresh]) {
+        const { entries } = await server.readNext(pos(0), pos(5), 1 << 20)
+        expect(entries.map(({ pos: at }) => at)).toEqual([0, 1, 2, 3, 4])
+        expect(entries[1]?.repairs?.map(({ pos: at }) => at)).toEqual([4, 3])
+        expect(entries[1]?.repairs?.[0]?.bytes).toEqual(entries[4]?.bytes)
+        expect(entries[2]?.repairs).toBeUndefined()
+      }
+      // Named, and not in the log as far as it is known here: whoever comes there waits.
+      await log.voidPosition(pos(2), pos(5))
+      await expect(log.readNext(pos(0), pos(5), 1 << 20)).rejects.toMatchObject({ code: 'NOT_READY', retryable: true })
+      await appendAll(log, 1)
+      const noted = (await log.readNext(pos(0), pos(5), 1 << 20)).entries[2]
+      expect([noted?.voided, noted?.repairs?.map(({ pos: at }) => at)]).toEqual([true, [5]])
+      await log.close()
+      await fresh.close()
+    }))
+
   it('force-end leaves a dead loglet, not below a durable cursor, only if it is fenced', () =>
     withMemory(async (memory) => {
       const log = await memory.open()

@@ -129,8 +129,13 @@ export class VirtualLog implements SharedLog {
   }
 
   /** Operators only, while no server has passed `pos`: it is applied as a no-op everywhere. */
-  voidPosition(pos: LogPos): Promise<void> {
-    return this.untilDone(() => this.reconfiguration.voidPosition(pos))
+  voidPosition(pos: LogPos, note?: LogPos): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.voidPosition(pos, note))
+  }
+
+  /** Operators only, while no server has passed `at`: the entry at `entry`, behind it, is applied first everywhere. */
+  repairPosition(at: LogPos, entry: LogPos): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.repairPosition(at, entry))
   }
 
   /** Operators only: leaves an active loglet that can't be sealed any more. See Reconfiguration.forceEnd. */

@@ -1,6 +1,7 @@
 // The HTTP API that operators and the command line use: the routes about the whole server here, those about stacks and their
-// switches in stack-routes.ts.
+// switches in stack-routes.ts, about rows in doctor-routes.ts.
 
+import { type DoctorRoutesOptions, doctorRoutes } from './doctor-routes.ts'
 import type { Routes } from './http-listener.ts'
 import type { ServerStatus } from './server-status.ts'
 import { type StackRoutesOptions, stackRoutes } from './stack-routes.ts'
@@ -9,7 +10,7 @@ import { type StackRoutesOptions, stackRoutes } from './stack-routes.ts'
  * `/livez`: 200 while the process answers. `/readyz`: 200 while every database serves, else 503 with the reason.
  * `/v1/status`: see ServerStatus.
  */
-export function apiRoutes(status: () => ServerStatus, stacks: StackRoutesOptions): Routes {
+export function apiRoutes(status: () => ServerStatus, options: StackRoutesOptions & DoctorRoutesOptions): Routes {
   return (app) => {
     app.get('/livez', async () => ({ live: true }))
     app.get('/readyz', async (_, reply) => {
@@ -18,6 +19,7 @@ export function apiRoutes(status: () => ServerStatus, stacks: StackRoutesOptions
       return reply.code(ready ? 200 : 503).send({ ready, databases: states })
     })
     app.get('/v1/status', async () => status())
-    stackRoutes(stacks)(app)
+    stackRoutes(options)(app)
+    doctorRoutes(options)(app)
   }
 }

@@ -3,6 +3,7 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import { addHistogram, EMPTY_HISTOGRAM, type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
+import { stoppedAtEntry } from '../engine/bottom-engine.ts'
 import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
@@ -153,7 +154,7 @@ export class Database<R = unknown> {
     } catch (error) {
       const { failure } = this.stack.status()
       if (failure === undefined) throw error
-      if (failure.code === 'STOPPED') return false
+      if (failure.code === 'STOPPED' || stoppedAtEntry(failure)) return false
       const message = `database ${this.name}, position ${failure.position}: ${failure.message}`
       throw new DelosError(failure.code, message, { cause: error })
     }

@@ -310,7 +310,8 @@ class RunningServer implements Server {
     })
     await this.listenHttp('api', api, async () => {
       const { apiRoutes } = await import('./http-api.ts')
-      return apiRoutes(() => this.status(), { databases: this.databases, token })
+      const { clock } = this.runtime
+      return apiRoutes(() => this.status(), { databases: this.databases, token, clock })
     })
     await this.listenAdmin(admin)
   }

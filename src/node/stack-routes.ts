@@ -1,13 +1,14 @@
 // The part of the HTTP API about stacks: what each database's engines do, and their switches. Reads need no token, what changes
 // something does. Every answer is JSON; a refusal has `error` (a sentence), and `code` where ERROR_CODES has one.
 
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { DelosError, type ErrorCode } from '../base/delos-error.ts'
+import { DelosError } from '../base/delos-error.ts'
 import type { FlagChange, FlagOutcome } from '../engine/engine-flags.ts'
 import type { EngineStatus, Stack } from '../engine/stack.ts'
 import type { ObserverSnapshot } from '../engines/observer-engine.ts'
 import type { AdminToken } from './admin-token.ts'
+import { errorHandler, guarded } from './api-access.ts'
 import type { Routes } from './http-listener.ts'
 import { stackReport } from './stack-report.ts'
 
@@ -72,8 +73,7 @@ export function stackRoutes({ databases, token }: StackRoutesOptions): Routes {
       const { database } = request.params
       return { database, engines: stackOf(database).stack.status().engines } satisfies EnginesAnswer
     })
-    const guarded = { errorHandler, onRequest: (request: FastifyRequest) => admit(token, request) }
-    app.post('/v1/databases/:database/engines/:engine', guarded, async (request: EngineRequest, reply) => {
+    app.post('/v1/databases/:database/engines/:engine', guarded(token), async (request: EngineRequest, reply) => {
       const { database, engine } = request.params
       const { stack } = stackOf(database)
       if (stack.layer(engine) === undefined) {
@@ -107,56 +107,4 @@ function answerOf(database: string, engine: string, change: FlagChange, outcome:
       ? `${engine} at level ${level} is not known to ${missing.join(', ')}`
       : `${engine} is at level ${flags.level} already, and a level is never lowered`
   return { ...answer, missing, error }
-}
-
-/** The request was refused for lack of a right. */
-class Refused extends Error {
-  readonly status: 401 | 403
-
-  constructor(status: 401 | 403, message: string) {
-    super(message)
-    this.status = status
-  }
-}
-
-// Before the body is read: whoever may not change anything is not listened to.
-async function admit(token: AdminToken, request: FastifyRequest): Promise<void> {
-  switch (token.admits(request.headers.authorization)) {
-    case 'admitted':
-      return
-    case 'no token':
-      throw new Refused(401, 'this needs a header "Authorization: Bearer TOKEN"; the token is in DATA_DIR/admin.token')
-    case 'wrong token':
-      throw new Refused(403, 'the token is not the one in DATA_DIR/admin.token')
-  }
-}
-
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  NOT_FOUND: 404,
-  INVALID_ARGUMENT: 400,
-  LIMIT_EXCEEDED: 400,
-  UNSUPPORTED: 400,
-  CONFLICT: 409,
-  OVERLOADED: 503,
-  NOT_READY: 503,
-  TIMEOUT: 503,
-  DISK_FULL: 503,
-  CLOSED: 503,
-  STOPPED: 503,
-  INDETERMINATE: 504,
-}
-
-async function errorHandler(error: unknown, _request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (error instanceof Refused) {
-    if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="delos"')
-    await reply.code(error.status).send({ error: error.message })
-    return
-  }
-  if (error instanceof DelosError) {
-    await reply.code(STATUS[error.code] ?? 500).send({ code: error.code, error: error.message })
-    return
-  }
-  // Fastify's own, about a body that is too large or no JSON; anything else is a bug, told without what is inside.
-  const { statusCode = 500, message } = error as { statusCode?: number; message: string }
-  await reply.code(statusCode).send({ error: statusCode < 500 ? message : 'internal error' })
 }

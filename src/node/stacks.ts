@@ -3,12 +3,14 @@
 
 import type { EngineFactory } from '../engine/stack.ts'
 import { batchingEngine } from '../engines/batching-engine.ts'
+import { brainDoctorEngine } from '../engines/brain-doctor/brain-doctor-engine.ts'
 import { sessionOrderEngine } from '../engines/session-order/session-order-engine.ts'
 import { timeEngine } from '../engines/time/time-engine.ts'
 import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
 
 /** What Zelos runs on. */
 export const ZELOS_STACK: readonly EngineFactory[] = [
+  brainDoctorEngine(),
   viewTrackingEngine(),
   sessionOrderEngine(),
   batchingEngine(),
@@ -16,4 +18,9 @@ export const ZELOS_STACK: readonly EngineFactory[] = [
 ]
 
 /** What a database of one's own runs on unless it says otherwise. */
-export const DEFAULT_STACK: readonly EngineFactory[] = [viewTrackingEngine(), batchingEngine(), timeEngine()]
+export const DEFAULT_STACK: readonly EngineFactory[] = [
+  brainDoctorEngine(),
+  viewTrackingEngine(),
+  batchingEngine(),
+  timeEngine(),
+]

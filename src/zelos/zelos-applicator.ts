@@ -2,6 +2,7 @@
 // (watches, sessions that ended) is handed to one listener after the commit.
 
 import { assert, unreachable } from '../base/assert.ts'
+import type { Key } from '../base/key.ts'
 import type { Applicator } from '../engine/engine.ts'
 import type { Entry } from '../engine/entry.ts'
 import type { TimerService } from '../engine/timer-service.ts'
@@ -13,7 +14,7 @@ import { SessionRecords } from './sessions/session-records.ts'
 import { AclStore } from './tree/acl-store.ts'
 import { ApplyState } from './tree/apply-state.ts'
 import { plantFirstNodes } from './tree/first-nodes.ts'
-import { positionKey } from './tree/key-space.ts'
+import { positionKey, ZELOS_PREFIX } from './tree/key-space.ts'
 import { NodeLifetimes } from './tree/node-lifetimes.ts'
 import { NodeTree } from './tree/node-tree.ts'
 import { type QuotaNotice, Quotas } from './tree/quotas.ts'
@@ -117,6 +118,10 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   /** Of the last committed update; undefined before `counters` was called. */
   get lastZxid(): Zxid | undefined {
     return this.state.committedZxid
+  }
+
+  edited(_tx: ReadTx, keys: readonly Key[]): void {
+    if (keys.some((key) => key.startsWith(ZELOS_PREFIX))) this.forget()
   }
 
   /** Forgets what memory holds of the store, after somebody else has written to Zelos' range. */

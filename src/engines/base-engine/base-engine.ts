@@ -2,6 +2,7 @@
 // the bottom. Joins the parts of this folder; what each promises is written there.
 
 import { DelosError, type ErrorCode } from '../../base/delos-error.ts'
+import type { Key } from '../../base/key.ts'
 import {
   type ApplyTimes,
   type BottomEngine,
@@ -115,6 +116,10 @@ export class BaseEngine implements BottomEngine {
 
   get lastDigest(): PositionedDigest | undefined {
     return this.digests.last
+  }
+
+  edited(tx: ReadTx, keys: readonly Key[]): void {
+    this.running?.duplicates.edited(tx, keys)
   }
 
   stopWith(error: DelosError): void {

@@ -41,6 +41,16 @@ export class DuplicateFilter {
     }
   }
 
+  /** These rows were changed by somebody else: in the open transaction they count, not what memory holds. */
+  edited(tx: ReadTx, keys: readonly Key[]): void {
+    for (const key of keys) {
+      if (!key.startsWith(PREFIX)) continue
+      const serverId = textOfKey(key.slice(PREFIX.length))
+      const value = tx.get(key)
+      this.staged.set(serverId, value === undefined ? undefined : decodeOrigin(value))
+    }
+  }
+
   /** The highest incarnation of a server that was applied; 0 if none was. */
   newestIncarnation(serverId: string): number {
     return Math.max(0, ...(this.origins.get(serverId)?.incarnations.keys() ?? []))

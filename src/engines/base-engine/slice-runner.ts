@@ -4,6 +4,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { ApplyTimes, StopReport } from '../../engine/bottom-engine.ts'
 import { DIGEST_HEADER } from '../../engine/digest.ts'
+import { EDIT_HEADER } from '../../engine/edits.ts'
 import type { Applicator } from '../../engine/engine.ts'
 import { refuseUnknownHeaders } from '../../engine/engine-layer.ts'
 import type { Entry } from '../../engine/entry.ts'
@@ -88,7 +89,7 @@ export class SliceRunner {
   /**
    * Applies entries from index `from` on until they or the budget end. `next` is the cursor behind the last of them. If one
    * can't be understood, what is before it is committed; if apply throws, nothing of the slice is. An entry that asks for a
-   * digest ends the slice, so that all servers take it of the same content.
+   * digest ends the slice, so that all servers take it of the same content. One that edits, or is repaired, begins a slice.
    */
   run(entries: readonly LogEntry[], from: number, cursor: LogPos, next: LogPos): SliceResult {
     const { clock, sliceBytes, sliceMs } = this.parts
@@ -104,11 +105,14 @@ export class SliceRunner {
       tx = this.parts.store.begin()
       while (at < entries.length) {
         const logged = entries[at] as LogEntry
+        if (logged.repairs !== undefined && at > from) break
         const entry = logged.voided ? undefined : understand(logged, this.parts.levels)
         if (entry instanceof DelosError) {
           failure = report(entry, logged.pos, logged)
           break
         }
+        if (at > from && entry !== undefined && isEdit(entry)) break
+        if (logged.repairs !== undefined) this.applyRepairs(tx, logged.repairs, logged.pos)
         if (entry === undefined) this.counts.voided++
         else if (this.applyOne(tx, entry, logged.pos) && entry.headers.has(DIGEST_HEADER)) digestAt = logged.pos
         bytes += logged.bytes.length
@@ -133,6 +137,17 @@ export class SliceRunner {
     }
     failure = this.committed(reached, startMs, bytes) ?? failure
     return { done: at, bytes, cursor: reached, digestAt, failure }
+  }
+
+  /** At the position that they repair. */
+  private applyRepairs(tx: Transaction, repairs: readonly LogEntry[], pos: LogPos): void {
+    for (const repair of repairs) {
+      // One that did harm itself.
+      if (repair.voided) continue
+      const entry = understand(repair, this.parts.levels)
+      if (entry instanceof DelosError) throw entry
+      this.applyOne(tx, entry, pos)
+    }
   }
 
   /** False if it is a duplicate, and dropped. */
@@ -239,6 +254,11 @@ function understand(logged: LogEntry, levels: EngineLevels): Entry | DelosError 
   } catch (thrown) {
     return DelosError.from(thrown, 'CORRUPT', `entry at position ${logged.pos}`)
   }
+}
+
+// Of entries with a payload none does: what every one of them would cost is not looked at.
+function isEdit({ headers, payload }: Entry): boolean {
+  return payload === undefined && headers.has(EDIT_HEADER)
 }
 
 function tooLateError(): DelosError {

@@ -1,11 +1,13 @@
-// The bytes of a chain: JSON with a format number, so that an operator can read what the metastore holds.
+// The bytes of a chain: JSON with a format number, so that an operator can read what the metastore holds. The format is 2 while
+// there are repairs: a build that does not know them would apply other entries than the rest.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { LogletConfig } from '../loglet.ts'
 import type { LogPos } from '../position.ts'
-import { brokenInvariant, type Chain, type ChainSegment } from './chain.ts'
+import { brokenInvariant, type Chain, type ChainRepair, type ChainSegment } from './chain.ts'
 
-const FORMAT = 1
+const FORMAT = 2
+const WITHOUT_REPAIRS = 1
 
 export function encodeChain(chain: Chain): Uint8Array {
   const segments = chain.segments.map(({ start, end, config }) => ({
@@ -13,8 +15,12 @@ export function encodeChain(chain: Chain): Uint8Array {
     ...(end === undefined ? {} : { end }),
     config,
   }))
-  const { version, edits, voided } = chain
-  return Buffer.from(JSON.stringify({ format: FORMAT, version, edits, segments, voided }))
+  const { version, edits, repairs, voided } = chain
+  const stored =
+    repairs.length === 0
+      ? { format: WITHOUT_REPAIRS, version, edits, segments, voided }
+      : { format: FORMAT, version, edits, segments, voided, repairs }
+  return Buffer.from(JSON.stringify(stored))
 }
 
 /** Rejects with CORRUPT whatever is no sound chain, with FORMAT what a newer version wrote. */
@@ -28,10 +34,16 @@ export function decodeChain(bytes: Uint8Array): Chain {
     edits: list(stored.edits, 'edits').map((edit) => text(edit, 'edit')),
     segments: list(stored.segments, 'segments').map(decodeSegment),
     voided: list(stored.voided, 'voided').map((pos) => number(pos, 'voided') as LogPos),
+    repairs: format < FORMAT ? [] : list(stored.repairs, 'repairs').map(decodeRepair),
   }
   const broken = brokenInvariant(chain)
   if (broken !== undefined) throw corrupt(broken)
   return chain
+}
+
+function decodeRepair(stored: unknown): ChainRepair {
+  const { at, entry } = object(stored, 'repair')
+  return { at: number(at, 'at') as LogPos, entry: number(entry, 'entry') as LogPos }
 }
 
 function decodeSegment(stored: unknown): ChainSegment {

@@ -8,10 +8,12 @@ import {
   activeSegment,
   brokenInvariant,
   type Chain,
+  type ChainRepair,
   type ChainSegment,
   chainNames,
   chainStart,
   EDITS_KEPT,
+  REPAIRS_MAX,
   VOIDED_MAX,
 } from './chain.ts'
 
@@ -22,7 +24,8 @@ export type Edited =
 
 /** The first chain: everything from position 0 in one loglet. */
 export function firstChain(config: LogletConfig, edit: string): Chain {
-  return { version: 1, edits: [edit], segments: [{ start: LOG_START, end: undefined, config }], voided: [] }
+  const segments = [{ start: LOG_START, end: undefined, config }]
+  return { version: 1, edits: [edit], segments, voided: [], repairs: [] }
 }
 
 /** Ends the open segment at `end` and opens `config` there. A segment that would be empty is replaced. */
@@ -40,7 +43,11 @@ export function truncateChain(chain: Chain, upTo: LogPos, edit: string): Edited 
   const kept = chain.segments.filter(({ end }) => end === undefined || end > upTo)
   if (kept.length === chain.segments.length) return rejected(`no segment ends at or below ${upTo}`)
   const start = (kept[0] as ChainSegment).start
-  return next(chain, edit, { segments: kept, voided: chain.voided.filter((pos) => pos >= start) })
+  return next(chain, edit, {
+    segments: kept,
+    voided: chain.voided.filter((pos) => pos >= start),
+    repairs: chain.repairs.filter(({ at }) => at >= start),
+  })
 }
 
 /** Replaces the loglet of the sealed segment that starts at `start` by one that serves the same entries. */
@@ -54,12 +61,28 @@ export function modifyChain(chain: Chain, start: LogPos, config: LogletConfig, e
   })
 }
 
-/** Adds a voided position. */
-export function voidInChain(chain: Chain, pos: LogPos, edit: string): Edited {
+/** Adds a voided position; `note`: where the entry lies that says so, to be applied in front of it. */
+export function voidInChain(chain: Chain, pos: LogPos, edit: string, note?: LogPos): Edited {
   if (pos < chainStart(chain)) return rejected(`position ${pos} is trimmed, the log starts at ${chainStart(chain)}`)
   if (chain.voided.includes(pos)) return rejected(`position ${pos} is voided already`)
   if (chain.voided.length >= VOIDED_MAX) return rejected(`${VOIDED_MAX} positions are voided, no more fit`)
-  return next(chain, edit, { voided: [...chain.voided, pos].sort((a, b) => a - b) })
+  const voided = [...chain.voided, pos].sort((a, b) => a - b)
+  if (note === undefined) return next(chain, edit, { voided })
+  const refusal = refusedRepair(chain, { at: pos, entry: note })
+  return refusal ?? next(chain, edit, { voided, repairs: [...chain.repairs, { at: pos, entry: note }] })
+}
+
+/** Adds a repair, behind those of the same position. */
+export function repairInChain(chain: Chain, repair: ChainRepair, edit: string): Edited {
+  return refusedRepair(chain, repair) ?? next(chain, edit, { repairs: [...chain.repairs, repair] })
+}
+
+function refusedRepair(chain: Chain, { at, entry }: ChainRepair): Edited | undefined {
+  if (at < chainStart(chain)) return rejected(`position ${at} is trimmed, the log starts at ${chainStart(chain)}`)
+  if (entry <= at) return rejected(`the entry at ${entry} does not lie behind ${at}`)
+  if (chain.repairs.some((known) => known.entry === entry)) return rejected(`the entry at ${entry} is a repair already`)
+  if (chain.repairs.length >= REPAIRS_MAX) return rejected(`there are ${REPAIRS_MAX} repairs, no more fit`)
+  return undefined
 }
 
 /** Changes nothing but the version, so that every write prepared on an older version fails. */
@@ -67,7 +90,7 @@ export function touchChain(chain: Chain, edit: string): Edited {
   return next(chain, edit, {})
 }
 
-function next(chain: Chain, edit: string, change: Partial<Pick<Chain, 'segments' | 'voided'>>): Edited {
+function next(chain: Chain, edit: string, change: Partial<Pick<Chain, 'segments' | 'voided' | 'repairs'>>): Edited {
   const edits = [...chain.edits, edit].slice(-EDITS_KEPT)
   const edited = { ...chain, ...change, version: chain.version + 1, edits }
   const broken = brokenInvariant(edited)

@@ -10,6 +10,7 @@ import {
   extendChain,
   firstChain,
   modifyChain,
+  repairInChain,
   touchChain,
   truncateChain,
   voidInChain,
@@ -20,7 +21,10 @@ const pos = (value: number) => value as LogPos
 
 /** A random program of edits; numbers are taken relative to the chain so that most fit and some do not. */
 const programs = fc.array(
-  fc.tuple(fc.constantFrom('extend', 'truncate', 'modify', 'void', 'touch'), fc.integer({ min: -3, max: 40 })),
+  fc.tuple(
+    fc.constantFrom('extend', 'truncate', 'modify', 'void', 'note', 'repair', 'touch'),
+    fc.integer({ min: -3, max: 40 }),
+  ),
   { maxLength: 60 },
 )
 
@@ -31,6 +35,9 @@ function apply(chain: Chain, kind: string, n: number, id: string): Edited {
   if (kind === 'modify')
     return modifyChain(chain, chain.segments[Math.abs(n) % chain.segments.length]?.start ?? pos(0), config(id), id)
   if (kind === 'void') return voidInChain(chain, pos(chainStart(chain) + n), id)
+  if (kind === 'note') return voidInChain(chain, pos(chainStart(chain) + n), id, pos(chainStart(chain) + 5 * n))
+  const repair = { at: pos(chainStart(chain) + n), entry: pos(chainStart(chain) + 7 * n) }
+  if (kind === 'repair') return repairInChain(chain, repair, id)
   return touchChain(chain, id)
 }
 
@@ -129,7 +136,8 @@ describe('the chain', () => {
       }
     }
     expect(code(good)).toBe('accepted')
-    expect(code({ ...good, format: 2 })).toBe('FORMAT')
+    expect(code({ ...good, format: 2, repairs: [{ at: 3, entry: 9 }] })).toBe('accepted')
+    expect(code({ ...good, format: 3 })).toBe('FORMAT')
     const damaged = [
       'no json',
       '[]',
@@ -155,6 +163,17 @@ describe('the chain', () => {
       { ...good, segments: [{ start: 0, config: { kind: 'x', params: { a: [] }, nonce: 'a' } }] },
       { ...good, voided: [3, 2] },
       { ...good, voided: ['3'] },
+      { ...good, format: 2 },
+      { ...good, format: 2, repairs: [{ at: 3, entry: 3 }] },
+      { ...good, format: 2, repairs: [{ at: -1, entry: 3 }] },
+      {
+        ...good,
+        format: 2,
+        repairs: [
+          { at: 3, entry: 9 },
+          { at: 4, entry: 9 },
+        ],
+      },
     ]
     for (const stored of damaged) expect(code(stored), JSON.stringify(stored)).toBe('CORRUPT')
   })

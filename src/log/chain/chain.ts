@@ -10,6 +10,7 @@
 //  4. `version` counts edits from 1 and equals the version of the register that holds the chain.
 //  5. `edits` ends with the identity of the edit that made this version, at most EDITS_KEPT of them.
 //  6. Voided positions ascend strictly, lie at or past the first start, at most VOIDED_MAX of them.
+//  7. Repairs lie at or past the first start, each before the entry that it names, no entry twice, at most REPAIRS_MAX.
 
 import type { LogletConfig } from '../loglet.ts'
 import type { LogPos } from '../position.ts'
@@ -22,6 +23,12 @@ export interface ChainSegment {
   readonly config: LogletConfig
 }
 
+/** Before position `at` every server applies the entry at position `entry`, which was appended after it. */
+export interface ChainRepair {
+  readonly at: LogPos
+  readonly entry: LogPos
+}
+
 export interface Chain {
   readonly version: number
   /** Identities of the newest edits, oldest first: whoever can't tell the outcome of its write finds its own here. */
@@ -29,10 +36,13 @@ export interface Chain {
   readonly segments: readonly ChainSegment[]
   /** Positions that an operator voided: applied as no-ops. */
   readonly voided: readonly LogPos[]
+  /** What an operator had applied before an entry that no server could apply; in the order in which it is. */
+  readonly repairs: readonly ChainRepair[]
 }
 
 export const EDITS_KEPT = 32
 export const VOIDED_MAX = 64
+export const REPAIRS_MAX = 64
 
 /** The open segment. */
 export function activeSegment(chain: Chain): ChainSegment {
@@ -60,7 +70,7 @@ export function chainNames(chain: Chain, nonce: string): boolean {
 
 /** The invariant that `chain` breaks, in words, or undefined if it is sound. */
 export function brokenInvariant(chain: Chain): string | undefined {
-  return brokenSegments(chain.segments) ?? brokenEdits(chain) ?? brokenVoided(chain)
+  return brokenSegments(chain.segments) ?? brokenEdits(chain) ?? brokenVoided(chain) ?? brokenRepairs(chain)
 }
 
 function brokenSegments(segments: readonly ChainSegment[]): string | undefined {
@@ -93,6 +103,17 @@ function brokenVoided(chain: Chain): string | undefined {
   return chain.voided.length <= VOIDED_MAX
     ? undefined
     : `${chain.voided.length} voided positions, at most ${VOIDED_MAX}`
+}
+
+function brokenRepairs(chain: Chain): string | undefined {
+  const entries = new Set<LogPos>()
+  for (const { at, entry } of chain.repairs) {
+    if (!isPosition(at) || at < chainStart(chain)) return `a repair at ${at}`
+    if (!isPosition(entry) || entry <= at) return `the entry at ${entry} repairs ${at}`
+    if (entries.has(entry)) return `the entry at ${entry} repairs twice`
+    entries.add(entry)
+  }
+  return chain.repairs.length <= REPAIRS_MAX ? undefined : `${chain.repairs.length} repairs, at most ${REPAIRS_MAX}`
 }
 
 function isPosition(value: number): boolean {
