@@ -29,6 +29,8 @@ const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past
   sessionsMax: ['sessions', 'no new one is opened'],
   watchesMax: ['watches of a server', 'system error'],
   watchesPerConnectionMax: ['watches of a connection', 'system error'],
+  watchCharsMax: ['characters of their paths', 'system error'],
+  watchCharsPerConnectionMax: ['the same of a connection', 'system error'],
   comparedNodesMax: ['nodes looked at for missed events of a connection', 'events of the others are lost'],
   pendingUpdatesMax: ['updates on their way through the log', 'refused for now'],
   pendingBytesMax: ['bytes of them', 'refused for now'],

@@ -15,6 +15,10 @@ export interface ZelosLimits {
   readonly watchesMax: number
   /** Watches of one connection. Throws LIMIT_EXCEEDED. */
   readonly watchesPerConnectionMax: number
+  /** Characters of the watched paths: of all at this server, a path counted as often as it is watched. Throws LIMIT_EXCEEDED. */
+  readonly watchCharsMax: number
+  /** The same of one connection. Throws LIMIT_EXCEEDED. */
+  readonly watchCharsPerConnectionMax: number
   /**
    * Nodes that are looked at for what one connection missed, if the changes themselves are not remembered any more. Those beyond
    * it tell nothing: no error, only counted.
@@ -34,6 +38,8 @@ export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
   sessionsMax: 100_000,
   watchesMax: 1_000_000,
   watchesPerConnectionMax: 100_000,
+  watchCharsMax: 256 << 20,
+  watchCharsPerConnectionMax: 32 << 20,
   comparedNodesMax: 2_000,
   pendingUpdatesMax: 50_000,
   pendingBytesMax: 64 << 20,

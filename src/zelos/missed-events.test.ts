@@ -243,6 +243,23 @@ describe('after a restart', () => {
     expect(comeBack(since, { recursive: ['/a/1', '/a/2'] }).takeEvents()).toEqual(['created /a/1', 'created /a/2'])
   })
 
+  it('are compared at a cost of the nodes that are there, however many names a watched path has', () => {
+    const { harness, bob } = server()
+    bob.create('/a')
+    const { zelos, comeBack } = restarted(harness)
+    const deep = ['/a/'.repeat(150_000), '/'.repeat(300_000), `/b${'/c'.repeat(150_000)}`]
+    let reads = 0
+    const { store } = harness
+    const { read } = store
+    store.read = () => {
+      reads++
+      return read.call(store)
+    }
+    expect(comeBack(0, { persistent: deep, recursive: deep.map((path) => `${path}d`) }).takeEvents()).toHaveLength(6)
+    expect(reads).toBeLessThan(40)
+    expect(zelos.stats.missedCompared).toBe(1)
+  })
+
   it('what somebody else has written to the store is not taken for remembered', () => {
     const { harness, zelos, comeBack, bob } = server()
     bob.create('/a')

@@ -113,8 +113,8 @@ function isAtOrBelow(path: string, tops: ReadonlySet<string>): boolean {
 function commonPrefix(paths: readonly string[]): string {
   let prefix = paths[0] ?? ''
   for (const path of paths) {
-    let length = Math.min(prefix.length, path.length)
-    while (prefix.slice(0, length) !== path.slice(0, length)) length--
+    let length = 0
+    while (length < prefix.length && prefix.charCodeAt(length) === path.charCodeAt(length)) length++
     prefix = prefix.slice(0, length)
   }
   return prefix
@@ -191,14 +191,21 @@ class Comparison {
   private absent(path: string): void {
     if (this.seen.has(path) || path === ROOT) return
     this.seen.add(path)
-    let at = parentOf(path)
-    let ancestor = this.context.reads.node(at)
-    while (ancestor === undefined && at !== ROOT) {
-      at = parentOf(at)
-      ancestor = this.context.reads.node(at)
-    }
+    const ancestor = this.nearestAncestor(path)
     if (ancestor === undefined || ancestor.pzxid <= this.since) return
     this.missed.push({ type: 'deleted', path, zxid: this.last, acl: OPEN_ACL })
+  }
+
+  // From the top: a path may have half a million names, the tree has not.
+  private nearestAncestor(path: string): ZNode | undefined {
+    const { reads } = this.context
+    let nearest = reads.node(ROOT)
+    for (let slash = path.indexOf('/', 1); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+      const next = reads.node(path.slice(0, slash))
+      if (next === undefined) return nearest
+      nearest = next
+    }
+    return nearest
   }
 
   private add(type: WatchEventType, path: string, zxid: Zxid, node: ZNode): void {

@@ -400,6 +400,27 @@ describe('watches set again after a reconnect', () => {
 describe('limits', () => {
   const exceeded = (code: string) => expect.objectContaining({ code })
 
+  it('the characters of watched paths are bounded, at a connection and at the server, and free again when the watch has gone', () => {
+    const limits = { watchCharsPerConnectionMax: 10, watchCharsMax: 15 }
+    const { zelos, alice, bob } = server({ limits })
+    const watch = (client: TestClient, path: string) => () => zelos.addWatch(client, path, 'recursive')
+    watch(alice, '/12345678')()
+    expect(watch(alice, '/x')).toThrow(/watchCharsPerConnectionMax is 10, this would be 11/)
+    expect(watch(bob, '/123456')).toThrow(/watchCharsMax is 15, this would be 16/)
+    alice.create('/12345678')
+    zelos.removeWatches(alice, '/12345678', 'any')
+    watch(bob, '/12345678')()
+    zelos.removeSink(bob)
+    for (let round = 0; round < 5; round++) {
+      zelos.getData(alice.requester, '/12345678', alice)
+      alice.setData('/12345678', null)
+    }
+    expect(zelos.stats).toMatchObject({
+      watchCount: 0,
+      limitsExceeded: { watchCharsPerConnectionMax: 1, watchCharsMax: 1 },
+    })
+  })
+
   it('of watches hold per connection and for all, and are counted', () => {
     const { zelos, watch, alice, bob } = server({ limits: { watchesPerConnectionMax: 2, watchesMax: 3 } })
     watch.exists(alice, '/a')

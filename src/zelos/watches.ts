@@ -24,6 +24,8 @@ const ANY_MODE = ONE_SHOT | PERSISTENT | RECURSIVE
 interface SinkPaths {
   readonly data: Set<string>
   readonly child: Set<string>
+  /** Of the paths in both. */
+  chars: number
   /** Modes of the paths that are watched otherwise than once; undefined if there never was one. */
   lasting: { readonly data: Map<string, number>; readonly child: Map<string, number> } | undefined
 }
@@ -42,6 +44,7 @@ export class Watches {
   private readonly recursive = new Map<string, Set<WatchSink>>()
   private readonly sinks = new Map<WatchSink, SinkPaths>()
   private watchCount = 0
+  private watchChars = 0
   /** Of each event that somebody waited for: how many did. */
   readonly told: Readonly<Record<WatchEventType, LatencyHistogram>> = {
     created: new LatencyHistogram(),
@@ -137,6 +140,7 @@ export class Watches {
     const paths = this.sinks.get(sink)
     if (paths === undefined) return
     this.sinks.delete(sink)
+    this.watchChars -= paths.chars
     for (const path of paths.data) this.forget('data', path, sink)
     for (const path of paths.child) this.forget('child', path, sink)
     if (paths.lasting === undefined) return
@@ -214,16 +218,18 @@ export class Watches {
   private enter(kind: WatchKind, path: string, sink: WatchSink): boolean {
     let paths = this.sinks.get(sink)
     if (paths?.[kind].has(path)) return false
-    this.checkLimits(paths)
+    this.checkLimits(paths, path.length)
     const table = this.tables[kind]
     const watchers = table.get(path)
     if (watchers === undefined) table.set(path, new Set([sink]))
     else watchers.add(sink)
     if (paths === undefined) {
-      paths = { data: new Set(), child: new Set(), lasting: undefined }
+      paths = { data: new Set(), child: new Set(), chars: 0, lasting: undefined }
       this.sinks.set(sink, paths)
     }
     paths[kind].add(path)
+    paths.chars += path.length
+    this.watchChars += path.length
     this.watchCount++
     return true
   }
@@ -279,13 +285,19 @@ export class Watches {
 
   private leave(paths: SinkPaths, kind: WatchKind, path: string, sink: WatchSink): void {
     paths[kind].delete(path)
+    paths.chars -= path.length
+    this.watchChars -= path.length
     if (paths.data.size === 0 && paths.child.size === 0) this.sinks.delete(sink)
   }
 
-  private checkLimits(paths: SinkPaths | undefined): void {
+  private checkLimits(paths: SinkPaths | undefined, chars: number): void {
+    const { guard } = this
     const own = paths === undefined ? 0 : paths.data.size + paths.child.size
     const error =
-      this.guard.check('watchesPerConnectionMax', own + 1) ?? this.guard.check('watchesMax', this.watchCount + 1)
+      guard.check('watchesPerConnectionMax', own + 1) ??
+      guard.check('watchesMax', this.watchCount + 1) ??
+      guard.check('watchCharsPerConnectionMax', (paths?.chars ?? 0) + chars) ??
+      guard.check('watchCharsMax', this.watchChars + chars)
     if (error !== undefined) throw error
   }
 }
