@@ -90,7 +90,8 @@ function isEmptyPath(seen: Seen | undefined): boolean {
   return seen?.kind === 'reply' && seen.request.op === 'checkWatches' && seen.request.path === ''
 }
 
-function hasModeWithoutTtl(request: Request): boolean {
+/** A multi that ZooKeeper can't read to its end. */
+export function hasModeWithoutTtl(request: Request): boolean {
   return (
     request.op === 'multi' && request.ops.some((op) => op.op !== 'createTTL' && 'flags' in op && isTtlMode(op.flags))
   )

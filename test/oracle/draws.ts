@@ -77,8 +77,10 @@ function change(g: Chances): Request {
 
 function access(g: Chances): Request {
   const path = g.path()
-  // The round's own node stays open.
-  return { op: 'setACL', path: path === '$' ? '$/a' : path, acl: g.acl(), version: g.version(path, 'aversion') }
+  const acl = g.acl()
+  // The round's own node stays open, and what all rounds share.
+  if (!path.startsWith('$')) return { op: 'setACL', path, acl: OPEN, version: g.version(path, 'aversion') }
+  return { op: 'setACL', path: path === '$' ? '$/a' : path, acl, version: g.version(path, 'aversion') }
 }
 
 function read(op: 'exists' | 'getData' | 'getChildren' | 'getChildren2'): Draw {

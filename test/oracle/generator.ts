@@ -3,6 +3,7 @@
 
 import type { Acl } from '../support/jute.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
+import { hasModeWithoutTtl } from './allowed.ts'
 import { BAD_PATHS, type Chances, DRAWS, type Draw, EMPTY_PATH, OPEN, USERS } from './draws.ts'
 import { KnownTree } from './known-tree.ts'
 import type { SeenBySlot } from './side.ts'
@@ -184,9 +185,10 @@ export class Generator implements Chances {
   requests(slot: number, count: number): Request[] {
     const requests = Array.from({ length: count }, () => this.maybeDamaged(this.watching(slot, this.request())))
     for (const request of requests) this.remember(slot, request)
-    // Before its reply, ZooKeeper checks what follows a setACL by the old ACL.
-    const access = requests.findIndex(({ op }) => op === 'setACL')
-    if (access >= 0) requests.length = access + 1
+    // Before its reply, ZooKeeper checks what follows a setACL by the old ACL, and what follows a multi that it can't read as if the
+    // first operations of that had been carried out.
+    const last = requests.findIndex((request) => request.op === 'setACL' || hasModeWithoutTtl(request))
+    if (last >= 0) requests.length = last + 1
     // Which nodes everybody may read must be known before watches come back, and what persistent ones have missed is told at once.
     const alone = requests.findLast(({ op }) => op === 'setWatches' || op === 'setWatches2')
     return alone === undefined ? requests : [alone]

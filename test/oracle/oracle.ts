@@ -21,7 +21,7 @@ const QUOTA_EVERY = 8
 const QUOTA_OPERATIONS = 400
 /** One in so many lets a session expire at its end. */
 const EXPIRY_EVERY = 5
-const STEPS_SHOWN = 20
+const STEPS_SHOWN = Number(process.env.DELOS_ORACLE_STEPS ?? 20)
 const SHRINK_RUNS_MAX = Number(process.env.DELOS_ORACLE_RUNS ?? 200)
 const SHRINK_MS_MAX = 30_000
 const FIRST_ROUND = Number(process.env.DELOS_ORACLE_ROUND ?? 0)
@@ -139,7 +139,9 @@ function singled(steps: readonly Step[]): Step[] {
 }
 
 function opsOf(step: Step): ReadonlySet<string> {
-  return new Set(step.do === 'ask' ? step.requests.map(({ op }) => op) : [])
+  return new Set(
+    step.do === 'ask' ? step.requests.map(({ op, opcode }) => (opcode === undefined ? op : 'unknown')) : [],
+  )
 }
 
 function orderOf(step: Step): Order {

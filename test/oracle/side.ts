@@ -234,6 +234,8 @@ export class Side {
       connection.writeFrame(encodeRequest(request, slot.nextXid++, { root: this.root, zxid }))
     }
     await slot.answered()
+    // Which may come after the answer to the next request.
+    if (requests.some(({ opcode }) => opcode !== undefined)) await within(connection.closed, SILENCE_MS, 'close')
   }
 
   /** Pings every connection: what a server had to tell them before is there when it has answered. */
