@@ -157,6 +157,39 @@ describe('changes that are remembered', () => {
     expect(zelos.stats.missedCompared).toBe(0)
   })
 
+  it('of a time when the session was connected, and none of its connections watched, are all told', () => {
+    const { harness, zelos, bob } = server()
+    bob.create('/a')
+    const alice = harness.client(30_000)
+    const session = alice.open(30_000)
+    const since = zelos.lastZxid
+    const watches = { relativeZxid: since, data: [], exist: [], child: [], persistent: ['/a'] }
+    zelos.setWatches(alice, watches)
+    zelos.removeSink(alice)
+    bob.setData('/a', null)
+    // Comes and goes for minutes, and never gets to set its watches.
+    for (let i = 0; i < 8; i++) {
+      harness.pass(20_000, () => zelos.sessions.touch(bob.requester.session))
+      const passing = new TestClient(zelos)
+      expect(passing.reattach(session)).toBeDefined()
+      zelos.removeSink(passing)
+    }
+    const back = new TestClient(zelos)
+    back.reattach(session)
+    zelos.setWatches(back, watches)
+    expect(back.takeEvents()).toEqual(['dataChanged /a'])
+    // From here on it was told.
+    harness.pass(100_000, () => {
+      zelos.sessions.touch(session.id)
+      zelos.sessions.touch(bob.requester.session)
+    })
+    zelos.removeSink(back)
+    const again = new TestClient(zelos)
+    again.reattach(session)
+    zelos.setWatches(again, watches)
+    expect(again.takeEvents()).toEqual([])
+  })
+
   it('begin anew behind a path that is too long to be remembered', () => {
     const { zelos, comeBack, bob } = server()
     const since = zelos.lastZxid

@@ -17,6 +17,7 @@ import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { SessionRenewals } from './sessions/session-renewals.ts'
 import { SessionTable } from './sessions/session-table.ts'
+import { ToldUntil } from './told-until.ts'
 import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
 import type { QuotaNotice } from './tree/quotas.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
@@ -83,6 +84,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly watches: Watches
   private readonly history = new ChangeHistory()
   private readonly missed: MissedEvents
+  private readonly told = new ToldUntil()
   /** When the newest commit was told, by the monotonic clock. */
   private committedMs = 0
   private readonly table: SessionTable
@@ -123,6 +125,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
         isPassword: (id, password) => this.isPassword(id, password),
         newPassword: () => this.runtime.random.bytes(PASSWORD_BYTES),
         sessionCount: () => this.counters.sessions,
+        cameBack: (id) => this.told.cameBack(id, this.nowMs()),
       },
       timerService,
       this.renewals,
@@ -274,6 +277,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     return this.guard.check('aclCharsMax', chars)
   }
 
+  private nowMs(): number {
+    return this.runtime.clock.monotonicMs()
+  }
+
   private wallMs(): number {
     return Math.max(0, Math.floor(this.runtime.clock.wallMs()))
   }
@@ -282,23 +289,24 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   setWatches(sink: WatchSink, watches: WatchSet): void {
     const { relativeZxid } = watches
-    for (const path of watches.persistent ?? []) this.watches.addLasting('persistent', path, sink)
-    for (const path of watches.recursive ?? []) this.watches.addLasting('recursive', path, sink)
-    const told = this.missed.tell(sink, watches, this.lastZxid, this.awaySinceMs(sink, relativeZxid))
+    const awaySinceMs = this.awaySinceMs(sink, relativeZxid)
+    for (const path of watches.persistent ?? []) this.addWatch(sink, path, 'persistent')
+    for (const path of watches.recursive ?? []) this.addWatch(sink, path, 'recursive')
+    const told = this.missed.tell(sink, watches, this.lastZxid, awaySinceMs)
     for (const path of watches.data) if (!told.data.has(path)) this.resetWatch(sink, path, 'data', relativeZxid)
     for (const path of watches.exist) if (!told.data.has(path)) this.resetWatch(sink, path, 'exist', relativeZxid)
     for (const path of watches.child) if (!told.child.has(path)) this.resetWatch(sink, path, 'child', relativeZxid)
   }
 
   /**
-   * The connection was there until then, if it belongs to a session that was: nobody is away longer than sessions last. Of a
-   * new session nothing is known.
+   * The connection was there until then, if it belongs to a session whose watches were: a client finds out that a connection is
+   * gone before its session would be. Of a new session nothing is known.
    */
   private awaySinceMs(sink: WatchSink, relativeZxid: Zxid): number {
     const { session: id } = sink.requester
     const session = id > relativeZxid ? undefined : this.applicator.sessions.session(this.store.read(), id)
     if (session === undefined) return Number.NEGATIVE_INFINITY
-    return this.runtime.clock.monotonicMs() - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * session.timeoutMs)
+    return this.told.of(id, this.nowMs()) - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * session.timeoutMs)
   }
 
   private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
@@ -316,6 +324,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   addWatch(sink: WatchSink, path: string, mode: WatchMode): void {
     this.watches.addLasting(mode, path, sink)
+    this.told.watches(sink, this.nowMs())
   }
 
   hasWatch(sink: WatchSink, path: string, selector: WatchSelector): boolean {
@@ -328,10 +337,11 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   removeSink(sink: WatchSink): void {
     this.watches.removeSink(sink)
+    this.told.left(sink, this.nowMs())
   }
 
   committed(): void {
-    this.committedMs = this.runtime.clock.monotonicMs()
+    this.committedMs = this.nowMs()
   }
 
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
@@ -353,6 +363,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   sessionChanged(change: SessionChange): void {
+    if ('id' in change) this.told.ended(change.id)
     this.table.sessionChanged(change)
   }
 

@@ -21,6 +21,8 @@ export interface SessionTableHost {
   /** As far as this server knows. */
   isPassword(id: SessionId, password: Uint8Array): boolean
   sessionCount(): number
+  /** A client is back at its session, here. */
+  cameBack(id: SessionId): void
 }
 
 interface KnownSession extends RenewableSession {
@@ -94,6 +96,7 @@ export class SessionTable implements ZelosSessions {
       {
         resolve: (result) => {
           const lost = result.session === undefined ? undefined : this.own(result.session, owner)
+          if (result.session !== undefined && lost === undefined) this.host.cameBack(session)
           completion.resolve(result.session)
           if (lost !== undefined) owner.sessionEnded(lost)
         },
