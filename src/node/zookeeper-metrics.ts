@@ -5,6 +5,7 @@ import { Counter, Gauge, type Registry, Summary } from 'prom-client'
 import { type HistogramSnapshot, quantileMs } from '../base/latency-histogram.ts'
 import { SERVER_FIGURES, SERVER_SUMMARIES } from '../zookeeper/server-metrics.ts'
 import type { ServerView } from '../zookeeper/server-view.ts'
+import { registerJvmMetrics } from './jvm-metrics.ts'
 
 /** `server`: undefined while there is none, and so no figures. */
 export function registerZooKeeperMetrics(registry: Registry, server: () => ServerView | undefined): void {
@@ -31,7 +32,7 @@ export function registerZooKeeperMetrics(registry: Registry, server: () => Serve
     }
     registry.registerMetric(new HistogramSummary(name, help, quantiles, source))
   }
-  registerMemory(registry)
+  registerJvmMetrics(registry)
 }
 
 /** A summary that shows a histogram which somebody else keeps. */
@@ -67,33 +68,4 @@ function summaryRows(name: string, quantiles: readonly number[], histogram: Hist
     { metricName: `${name}_sum`, labels: {}, value: sumMs },
     { metricName: `${name}_count`, labels: {}, value: count },
   ]
-}
-
-/** What dashboards for ZooKeeper show as the memory of its virtual machine. */
-function registerMemory(registry: Registry): void {
-  const memory = (
-    name: string,
-    help: string,
-    read: (usage: NodeJS.MemoryUsage) => [heap: number, rest: number],
-  ): void => {
-    new Gauge({
-      name,
-      help,
-      labelNames: ['area'],
-      registers: [registry],
-      collect() {
-        const [heap, rest] = read(process.memoryUsage())
-        this.set({ area: 'heap' }, heap)
-        this.set({ area: 'nonheap' }, rest)
-      },
-    })
-  }
-  memory('jvm_memory_bytes_used', 'Memory in use: the heap, and all that the process has beside it.', (usage) => [
-    usage.heapUsed,
-    usage.rss - usage.heapTotal,
-  ])
-  memory('jvm_memory_bytes_committed', 'Memory that the system has given, in the same parts.', (usage) => [
-    usage.heapTotal,
-    usage.rss - usage.heapTotal,
-  ])
 }
