@@ -23,6 +23,8 @@ export interface StopReport {
   readonly position: LogPos
   /** The first bytes of the entry at that position as hex, if it is an entry that stopped it. */
   readonly entryHex: string | undefined
+  /** Positions of the repairs that were delivered with that entry. */
+  readonly repairs?: readonly LogPos[]
   /** Call stack of what was thrown, causes included. */
   readonly stack: string
 }
@@ -98,15 +100,8 @@ export interface BottomEngine extends Engine<unknown> {
   status(): BottomStatus
 }
 
-/** Disk and log, a build that is too old, and an orderly end: nothing that another server would meet at the same entry. */
-const NOT_OF_AN_ENTRY: ReadonlySet<ErrorCode> = new Set([
-  'IO_ERROR',
-  'DISK_FULL',
-  'CLOSED',
-  'TRIMMED',
-  'UNSUPPORTED',
-  'FORMAT',
-])
+/** Disk and log, a stack that lacks an engine, an orderly end: nothing that another server would meet at the same entry. */
+const NOT_OF_AN_ENTRY: ReadonlySet<ErrorCode> = new Set(['IO_ERROR', 'DISK_FULL', 'CLOSED', 'TRIMMED', 'UNSUPPORTED'])
 
 /** True if it was an entry that stopped the database, so that every server of the same build stops there. */
 export function stoppedAtEntry({ code, entryHex }: StopReport): boolean {

@@ -3,6 +3,7 @@
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
 import type { LogletProvider, LogletRecipe } from './loglet.ts'
 import type { MetaStore } from './metastore.ts'
+import { LOG_START, type LogPos } from './position.ts'
 import { RETENTION_DEFAULT, type RetentionPolicy } from './retention.ts'
 
 /** Things that happen rarely, by name, for counters. */
@@ -31,6 +32,8 @@ export interface VirtualLogOptions {
   readonly random: Random
   /** Makes the first chain if the metastore holds none; without it an empty metastore is NOT_FOUND. */
   readonly initial?: LogletRecipe
+  /** Where a first chain begins. Default: at 0; a restored database goes on where its content ends. */
+  readonly initialStart?: LogPos
   /** Larger entries are refused; those larger than the loglet's own limit are chunked. Default 16 MiB. */
   readonly maxEntryBytes?: number
   /** Longest wait of an append; past it the answer is `indeterminate` or `refused`. Default 30 s. */
@@ -52,6 +55,7 @@ export interface VirtualLogOptions {
 export type ResolvedLogOptions = Required<Omit<VirtualLogOptions, 'initial'>> & Pick<VirtualLogOptions, 'initial'>
 
 const DEFAULTS = {
+  initialStart: LOG_START,
   maxEntryBytes: 16 * 1024 * 1024,
   appendLimitMs: 30_000,
   readLimitMs: 10_000,

@@ -13,6 +13,7 @@ import {
   firstChain,
   modifyChain,
   repairInChain,
+  type StoppedAt,
   touchChain,
   truncateChain,
   voidInChain,
@@ -65,7 +66,10 @@ export class Reconfiguration {
     if (used) throw lostChain(used)
     const config = await this.create(initial)
     try {
-      const result = await this.register.compareAndSet(undefined, firstChain(config, this.newIdentity()))
+      const result = await this.register.compareAndSet(
+        undefined,
+        firstChain(config, this.newIdentity(), this.options.initialStart),
+      )
       if (result === 'lost') await this.discard(config)
     } catch (error) {
       if (!isIndeterminate(error)) await this.discard(config)
@@ -140,20 +144,28 @@ export class Reconfiguration {
   }
 
   /**
-   * Voids a position: every server that has not passed it yet applies it as a no-op. The caller knows that none has. `note` is
-   * an entry behind it that is applied in front of it.
+   * Voids a position: every server that has not passed it yet applies it as a no-op. The caller knows that none has; see StoppedAt.
+   * `note` is an entry behind it that is applied in front of it.
    */
-  async voidPosition(pos: LogPos, note?: LogPos): Promise<void> {
-    const done = await this.editAndCompare((chain, edit) => voidInChain(chain, pos, edit, note))
-    if (!done) throw new DelosError('CONFLICT', `position ${pos} can't be voided: trimmed, voided already, or too many`)
+  async voidPosition(pos: LogPos, stopped?: StoppedAt, note?: LogPos): Promise<void> {
+    await this.editOrRefuse((chain, edit) => voidInChain(chain, pos, edit, stopped, note))
     this.options.onEvent('voided')
   }
 
-  /** Every server that has not passed `at` yet applies the entry at `entry`, which lies behind it, first. As with voids. */
-  async repairPosition(at: LogPos, entry: LogPos): Promise<void> {
-    const done = await this.editAndCompare((chain, edit) => repairInChain(chain, { at, entry }, edit))
-    if (!done) throw new DelosError('CONFLICT', `position ${at} can't be repaired: trimmed, or too many are`)
+  /** Every server that has not passed that position yet applies the entry at `entry`, which lies behind it, first. As with voids. */
+  async repairPosition(stopped: StoppedAt, entry: LogPos): Promise<void> {
+    await this.editOrRefuse((chain, edit) => repairInChain(chain, stopped, entry, edit))
     this.options.onEvent('repaired')
+  }
+
+  private async editOrRefuse(edit: (chain: Chain, identity: string) => Edited): Promise<void> {
+    let reason = ''
+    const done = await this.editAndCompare((chain, identity) => {
+      const edited = edit(chain, identity)
+      if (edited.kind === 'rejected') reason = edited.reason
+      return edited
+    })
+    if (!done) throw new DelosError('CONFLICT', reason)
   }
 
   /**

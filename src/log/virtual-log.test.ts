@@ -573,13 +573,15 @@ describe('what operators do', () => {
     withMemory(async (memory) => {
       const log = await memory.open()
       await appendAll(log, 5)
-      await log.repairPosition(pos(1), pos(4))
-      await log.repairPosition(pos(1), pos(3))
+      await log.repairPosition({ position: pos(1), repairs: [] }, pos(4))
+      await log.repairPosition({ position: pos(1), repairs: [pos(4)] }, pos(3))
       for (const [at, entry] of [
         [3, 3],
         [0, 4],
       ] as const) {
-        await expect(log.repairPosition(pos(at), pos(entry))).rejects.toMatchObject({ code: 'CONFLICT' })
+        await expect(log.repairPosition({ position: pos(at), repairs: [] }, pos(entry))).rejects.toMatchObject({
+          code: 'CONFLICT',
+        })
       }
       const fresh = await memory.open()
       for (const server of [log, fresh]) {
@@ -590,7 +592,7 @@ describe('what operators do', () => {
         expect(entries[2]?.repairs).toBeUndefined()
       }
       // Named, and not in the log as far as it is known here: whoever comes there waits.
-      await log.voidPosition(pos(2), pos(5))
+      await log.voidPosition(pos(2), { position: pos(2), repairs: [] }, pos(5))
       await expect(log.readNext(pos(0), pos(5), 1 << 20)).rejects.toMatchObject({ code: 'NOT_READY', retryable: true })
       await appendAll(log, 1)
       const noted = (await log.readNext(pos(0), pos(5), 1 << 20)).entries[2]

@@ -129,13 +129,13 @@ export class VirtualLog implements SharedLog {
   }
 
   /** Operators only, while no server has passed `pos`: it is applied as a no-op everywhere. */
-  voidPosition(pos: LogPos, note?: LogPos): Promise<void> {
-    return this.untilDone(() => this.reconfiguration.voidPosition(pos, note))
+  voidPosition(...args: Parameters<Reconfiguration['voidPosition']>): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.voidPosition(...args))
   }
 
-  /** Operators only, while no server has passed `at`: the entry at `entry`, behind it, is applied first everywhere. */
-  repairPosition(at: LogPos, entry: LogPos): Promise<void> {
-    return this.untilDone(() => this.reconfiguration.repairPosition(at, entry))
+  /** Operators only, of a position that no server can pass: the entry at `entry`, behind it, is applied first everywhere. */
+  repairPosition(...args: Parameters<Reconfiguration['repairPosition']>): Promise<void> {
+    return this.untilDone(() => this.reconfiguration.repairPosition(...args))
   }
 
   /** Operators only: leaves an active loglet that can't be sealed any more. See Reconfiguration.forceEnd. */

@@ -12,6 +12,7 @@ import { BRAIN_DOCTOR, BrainDoctorEngine, type Unmade } from '../engines/brain-d
 import type { EditRequest, RowEdit } from '../engines/brain-doctor/edit-codec.ts'
 import { decodeViewMessage } from '../engines/view-tracking/view-message.ts'
 import { VIEW_TRACKING } from '../engines/view-tracking/view-tracking-engine.ts'
+import type { StoppedAt } from '../log/chain/chain-edits.ts'
 import type { LogPos } from '../log/position.ts'
 import type { VirtualLog } from '../log/virtual-log.ts'
 import type { Clock } from '../runtime/runtime.ts'
@@ -87,7 +88,8 @@ export class Doctor {
   async edit(wanted: WantedEdits): Promise<DoctorOutcome> {
     const { clock, stack } = this.parts
     const status = stack.status()
-    const repairs = status.state === 'serving' ? undefined : stoppedPosition(status)
+    const stopped = status.state === 'serving' ? undefined : stoppedAt(status)
+    const repairs = stopped?.position
     const request = await this.read((tx): EditRequest & { readonly unmade: Unmade | undefined } => {
       const { forced, who, why } = wanted
       const edits = wanted.edits.map(
@@ -99,14 +101,14 @@ export class Doctor {
     const { edits, unmade } = request
     if (unmade !== undefined) return unmade
     if (wanted.dryRun) return { kind: 'would edit', position: repairs, edits }
-    if (repairs === undefined) {
+    if (stopped === undefined) {
       const outcome = await this.engine.edit(request)
       return outcome.kind === 'edited' ? { ...outcome, edits } : outcome
     }
-    await this.requireNotPassed(repairs)
+    await this.requireNotPassed(stopped.position)
     const recordedAt = await this.append(request)
-    await this.parts.log.repairPosition(repairs, recordedAt)
-    return { kind: 'recorded', position: repairs, recordedAt, edits }
+    await this.parts.log.repairPosition(stopped, recordedAt)
+    return { kind: 'recorded', position: stopped.position, recordedAt, edits }
   }
 
   /**
@@ -119,18 +121,19 @@ export class Doctor {
     const engine = stack.layer(BRAIN_DOCTOR)
     const doctor = engine instanceof BrainDoctorEngine && engine.flags.enabled ? engine : undefined
     if (log.chain.voided.includes(position)) return { position, changed: false, audited: doctor !== undefined }
-    const stopped = stoppedPosition(stack.status())
-    const isRepair = log.chain.repairs.some(({ at, entry }) => at === stopped && entry === position)
-    if (stopped !== position && !isRepair)
-      throw new DelosError('CONFLICT', `the database stopped at position ${stopped}, not ${position}`)
-    await this.requireNotPassed(stopped)
+    const stopped = stoppedAt(stack.status())
+    const isRepair = stopped.repairs.includes(position)
+    if (stopped.position !== position && !isRepair) {
+      throw new DelosError('CONFLICT', `the database stopped at position ${stopped.position}, not ${position}`)
+    }
+    await this.requireNotPassed(stopped.position)
     // Behind a repair nothing is applied there that could note it.
     if (isRepair) {
-      await log.voidPosition(position)
+      await log.voidPosition(position, stopped)
       return { position, changed: true, audited: false }
     }
     const request = { ...signature, forced: false, edits: [], repairs: position, voids: true, wallMs: clock.wallMs() }
-    await log.voidPosition(position, doctor && (await this.append(request)))
+    await log.voidPosition(position, stopped, doctor && (await this.append(request)))
     return { position, changed: true, audited: doctor !== undefined }
   }
 
@@ -170,15 +173,13 @@ export class Doctor {
 }
 
 /** Where it stopped at an entry that it could not apply. NOT_READY if it did not stop there. */
-function stoppedPosition({ cursor, failure, state }: StackStatus): LogPos {
-  if (state !== 'stopped' || failure === undefined) throw new DelosError('NOT_READY', `the database is ${state}`)
-  if (!stoppedAtEntry(failure) || cursor > failure.position) {
-    throw new DelosError(
-      'NOT_READY',
-      `the database did not stop at an entry, but with ${failure.code}: ${failure.message}`,
-    )
+function stoppedAt({ cursor, failure, state }: StackStatus): StoppedAt {
+  if (state !== 'stopped' || failure === undefined) {
+    throw new DelosError(state === 'serving' ? 'CONFLICT' : 'NOT_READY', `the database is ${state}, not stopped`)
   }
-  return failure.position
+  const { code, message, position, repairs = [] } = failure
+  if (stoppedAtEntry(failure) && cursor <= position) return { position, repairs }
+  throw new DelosError('NOT_READY', `the database did not stop at an entry, but with ${code}: ${message}`)
 }
 
 /** The server that says in this entry that it has durably applied `position`. */

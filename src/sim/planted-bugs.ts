@@ -12,6 +12,12 @@ export const PLANTED_BUGS = {
   'stale-vote': 'Time counts a vote for an earlier generation of a timer.',
   'trim-past-durable': 'ViewTracking reports what a server has applied instead of what is durable there.',
   'epoch-reused': 'SessionOrder goes on in the epoch of its former process.',
+  'ephemerals-die-early': 'A session, and with it its ephemeral nodes, ends with its connection.',
+  'watch-lost': 'Of the watches that a client brings back, the first is not set.',
+  'event-twice': 'A client that comes back is told once more of the last change that it has seen.',
+  'event-late': 'A watch event leaves after replies that show its change.',
+  'standstill-counts': 'Time in which the server stood still counts against its sessions.',
+  'edit-kept-from-memory': 'BrainDoctor tells no layer above that rows were edited.',
 } as const satisfies Record<string, string>
 
 export type PlantedBug = keyof typeof PLANTED_BUGS

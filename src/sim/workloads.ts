@@ -2,9 +2,11 @@
 
 import type { Workload } from './workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
+import { doctorWorkload } from './workloads/doctor/doctor-workload.ts'
 import { enginesWorkload } from './workloads/engines/engines-workload.ts'
 import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
+import { sessionsWorkload } from './workloads/sessions/sessions-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
 import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
@@ -15,6 +17,8 @@ const ALL: readonly Workload[] = [
   stackWorkload,
   zelosWorkload,
   enginesWorkload,
+  doctorWorkload,
+  sessionsWorkload,
 ]
 
 export const WORKLOADS: ReadonlyMap<string, Workload> = new Map(ALL.map((workload) => [workload.name, workload]))

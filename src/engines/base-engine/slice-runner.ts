@@ -240,6 +240,9 @@ export function report(thrown: unknown, position: LogPos, logged: LogEntry | und
     code: thrown instanceof DelosError ? thrown.code : 'STOPPED',
     message: error.message,
     position,
+    ...(logged?.repairs !== undefined && {
+      repairs: logged.repairs.flatMap((repair) => (repair.voided ? [] : [repair.pos])),
+    }),
     entryHex: logged === undefined ? undefined : Buffer.from(logged.bytes.subarray(0, HEX_BYTES)).toString('hex'),
     stack,
   }

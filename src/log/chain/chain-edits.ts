@@ -14,6 +14,7 @@ import {
   chainStart,
   EDITS_KEPT,
   REPAIRS_MAX,
+  repairsAt,
   VOIDED_MAX,
 } from './chain.ts'
 
@@ -22,9 +23,9 @@ export type Edited =
   | { readonly kind: 'edited'; readonly chain: Chain }
   | { readonly kind: 'rejected'; readonly reason: string }
 
-/** The first chain: everything from position 0 in one loglet. */
-export function firstChain(config: LogletConfig, edit: string): Chain {
-  const segments = [{ start: LOG_START, end: undefined, config }]
+/** The first chain: everything from `start` in one loglet. */
+export function firstChain(config: LogletConfig, edit: string, start = LOG_START): Chain {
+  const segments = [{ start, end: undefined, config }]
   return { version: 1, edits: [edit], segments, voided: [], repairs: [] }
 }
 
@@ -61,8 +62,21 @@ export function modifyChain(chain: Chain, start: LogPos, config: LogletConfig, e
   })
 }
 
-/** Adds a voided position; `note`: where the entry lies that says so, to be applied in front of it. */
-export function voidInChain(chain: Chain, pos: LogPos, edit: string, note?: LogPos): Edited {
+/**
+ * Where a server stopped, and the repairs with which it did: every server does, so none has passed it. With others the chain has
+ * gone on since, and who has met those may have passed it.
+ */
+export interface StoppedAt {
+  readonly position: LogPos
+  readonly repairs: readonly LogPos[]
+}
+
+/**
+ * Adds a voided position. `stopped`: only if it still is as it was for a server that stopped there. `note`: where the entry lies
+ * that says so, to be applied in front of it.
+ */
+export function voidInChain(chain: Chain, pos: LogPos, edit: string, stopped?: StoppedAt, note?: LogPos): Edited {
+  if (stopped !== undefined && !isAsStopped(chain, stopped)) return rejected(wentOn(stopped))
   if (pos < chainStart(chain)) return rejected(`position ${pos} is trimmed, the log starts at ${chainStart(chain)}`)
   if (chain.voided.includes(pos)) return rejected(`position ${pos} is voided already`)
   if (chain.voided.length >= VOIDED_MAX) return rejected(`${VOIDED_MAX} positions are voided, no more fit`)
@@ -72,9 +86,22 @@ export function voidInChain(chain: Chain, pos: LogPos, edit: string, note?: LogP
   return refusal ?? next(chain, edit, { voided, repairs: [...chain.repairs, { at: pos, entry: note }] })
 }
 
-/** Adds a repair, behind those of the same position. */
-export function repairInChain(chain: Chain, repair: ChainRepair, edit: string): Edited {
+/** Adds a repair of the position where a server stopped, behind those that it has, if they are still those that it stopped with. */
+export function repairInChain(chain: Chain, stopped: StoppedAt, entry: LogPos, edit: string): Edited {
+  if (!isAsStopped(chain, stopped)) return rejected(wentOn(stopped))
+  const repair = { at: stopped.position, entry }
   return refusedRepair(chain, repair) ?? next(chain, edit, { repairs: [...chain.repairs, repair] })
+}
+
+function isAsStopped(chain: Chain, { position, repairs }: StoppedAt): boolean {
+  const now = repairsAt(chain, position)
+  return (
+    !chain.voided.includes(position) && now.length === repairs.length && now.every((entry, i) => entry === repairs[i])
+  )
+}
+
+function wentOn({ position }: StoppedAt): string {
+  return `the chain has changed what becomes of position ${position} since the server stopped there: start it again first`
 }
 
 function refusedRepair(chain: Chain, { at, entry }: ChainRepair): Edited | undefined {

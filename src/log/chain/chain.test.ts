@@ -3,7 +3,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LogletConfig } from '../loglet.ts'
 import type { LogPos } from '../position.ts'
-import { activeSegment, brokenInvariant, type Chain, chainStart, EDITS_KEPT, segmentAt, VOIDED_MAX } from './chain.ts'
+import {
+  activeSegment,
+  brokenInvariant,
+  type Chain,
+  chainStart,
+  EDITS_KEPT,
+  repairsAt,
+  segmentAt,
+  VOIDED_MAX,
+} from './chain.ts'
 import { decodeChain, encodeChain } from './chain-codec.ts'
 import {
   type Edited,
@@ -35,9 +44,10 @@ function apply(chain: Chain, kind: string, n: number, id: string): Edited {
   if (kind === 'modify')
     return modifyChain(chain, chain.segments[Math.abs(n) % chain.segments.length]?.start ?? pos(0), config(id), id)
   if (kind === 'void') return voidInChain(chain, pos(chainStart(chain) + n), id)
-  if (kind === 'note') return voidInChain(chain, pos(chainStart(chain) + n), id, pos(chainStart(chain) + 5 * n))
-  const repair = { at: pos(chainStart(chain) + n), entry: pos(chainStart(chain) + 7 * n) }
-  if (kind === 'repair') return repairInChain(chain, repair, id)
+  const position = pos(chainStart(chain) + n)
+  const stopped = { position, repairs: repairsAt(chain, position) }
+  if (kind === 'note') return voidInChain(chain, position, id, stopped, pos(chainStart(chain) + 5 * n))
+  if (kind === 'repair') return repairInChain(chain, stopped, pos(chainStart(chain) + 7 * n), id)
   return touchChain(chain, id)
 }
 
@@ -107,6 +117,25 @@ describe('the chain', () => {
     expect(reason(voidInChain(full, pos(99), 'e'))).toBe('64 positions are voided, no more fit')
     expect(reason(voidInChain(chain, pos(3), 'e'))).toBe('accepted')
     expect(reason(truncateChain(full, pos(10), 'e'))).toBe('accepted')
+  })
+
+  it('takes a repair or a void only of a position that is as it was for the server that stopped there', () => {
+    const chain = firstChain(config('a'), 'e')
+    const repaired = (from: Chain, repairs: readonly number[], entry: number): Chain | string => {
+      const edited = repairInChain(from, { position: pos(3), repairs: repairs.map(pos) }, pos(entry), 'r')
+      return edited.kind === 'edited' ? edited.chain : edited.reason
+    }
+    const reason = (result: Edited) => (result.kind === 'rejected' ? result.reason : 'accepted')
+    const once = repaired(chain, [], 7) as Chain
+    expect(repaired(once, [], 8)).toContain('start it again first')
+    expect(reason(voidInChain(once, pos(3), 'v', { position: pos(3), repairs: [] }))).toContain('start it again first')
+    const twice = repaired(once, [7], 8) as Chain
+    expect(repairsAt(twice, pos(3))).toEqual([7, 8])
+    // One that does harm goes by a void of its own.
+    const without = voidInChain(twice, pos(8), 'v', { position: pos(3), repairs: [pos(7), pos(8)] })
+    expect(without.kind === 'edited' && repairsAt(without.chain, pos(3))).toEqual([7])
+    const voided = voidInChain(twice, pos(3), 'v', { position: pos(3), repairs: [pos(7), pos(8)] }, pos(9))
+    expect(voided.kind === 'edited' && repaired(voided.chain, [7, 8, 9], 10)).toContain('start it again first')
   })
 
   it('is read back from its bytes, and the stored format stays', () => {

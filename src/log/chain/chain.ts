@@ -68,6 +68,13 @@ export function chainNames(chain: Chain, nonce: string): boolean {
   return chain.segments.some((segment) => segment.config.nonce === nonce)
 }
 
+/** What is applied in front of `at`: repairs that are not void themselves, in their order. */
+export function repairsAt(chain: Chain, at: LogPos): readonly LogPos[] {
+  return chain.repairs.flatMap((repair) =>
+    repair.at === at && !chain.voided.includes(repair.entry) ? [repair.entry] : [],
+  )
+}
+
 /** The invariant that `chain` breaks, in words, or undefined if it is sound. */
 export function brokenInvariant(chain: Chain): string | undefined {
   return brokenSegments(chain.segments) ?? brokenEdits(chain) ?? brokenVoided(chain) ?? brokenRepairs(chain)
