@@ -45,7 +45,7 @@ export async function startReference(): Promise<OracleServer> {
     `clientPort=${port}`,
     'clientPortAddress=127.0.0.1',
     'maxClientCnxns=0',
-    '4lw.commands.whitelist=srvr',
+    '4lw.commands.whitelist=srvr, mntr',
   ]
   writeFileSync(join(dir, 'zoo.cfg'), `${settings.join('\n')}\n`)
   const properties = Object.entries(PROPERTIES).map(([name, value]) => `-D${name}=${value}`)
