@@ -16,7 +16,7 @@ export default defineConfig({
     alias: [
       { find: /^delos$/, replacement: source('node/index.ts') },
       { find: /^delos\/testing$/, replacement: source('sim/testing.ts') },
-      { find: /^delos\/(engine|log|store)$/, replacement: source('$1/index.ts') },
+      { find: /^delos\/(engine|log|store|table)$/, replacement: source('$1/index.ts') },
     ],
   },
   test: {

@@ -143,6 +143,7 @@ it('exports the names of testdata/public-names.txt and no others', () => {
     'delos/engine': 'engine/index',
     'delos/log': 'log/index',
     'delos/store': 'store/index',
+    'delos/table': 'table/index',
     'delos/testing': 'sim/testing',
   }
   const names = Object.entries(entries).flatMap(([entry, file]) =>

@@ -63,7 +63,11 @@ function isOutsideName(tokens: readonly Token[], i: number): boolean {
   const after = tokens[i + 1]?.text ?? ''
   if (before === '.') return LOCALE_METHOD.test(name)
   if (name === 'Math') return after === '.' && tokens[i + 2]?.text === 'random'
-  if (name === 'Date') return before === 'new' || after === '.' || after === '('
+  // A date made of a number is a value; one made of nothing is the clock.
+  if (name === 'Date')
+    return after !== '(' || before !== 'new'
+      ? before === 'new' || after === '.' || after === '('
+      : tokens[i + 2]?.text === ')'
   if (name === 'Intl') return after === '.'
   if (!Object.hasOwn(OUTSIDE_GLOBALS, name) || !(OUTSIDE_GLOBALS[name] as RegExp).test(after)) return false
   return after !== '(' || !declaresMethod(tokens, i)

@@ -103,6 +103,14 @@ export const LAYERS: readonly Layer[] = [
     ambient: 'deterministic',
   },
   {
+    name: 'table',
+    folder: 'singular',
+    purpose: 'typed tables with transactions, secondary indexes and a change feed as a database on the log',
+    imports: DATABASE_SIDE,
+    types: ['log'],
+    ambient: 'deterministic',
+  },
+  {
     name: 'zookeeper/codec',
     folder: 'singular',
     purpose: "ZooKeeper's messages as bytes",
@@ -132,6 +140,7 @@ export const LAYERS: readonly Layer[] = [
       'engine',
       'engines',
       'zelos',
+      'table',
       'zookeeper',
     ],
     ambient: 'free',
@@ -160,6 +169,7 @@ export const LAYERS: readonly Layer[] = [
       'engine',
       'engines',
       'zelos',
+      'table',
       'zookeeper',
       'zookeeper/codec',
       'node',
@@ -184,6 +194,7 @@ export const ENTRY_POINTS: readonly string[] = [
   'src/engine/index.ts', // package export `delos/engine`
   'src/log/index.ts', // package export `delos/log`
   'src/store/index.ts', // package export `delos/store`
+  'src/table/index.ts', // package export `delos/table`
   'src/sim/testing.ts', // package export `delos/testing`
   'src/cli/main.ts', // bin `delos`
   'src/sim/main.ts', // npm run sim

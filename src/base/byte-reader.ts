@@ -104,6 +104,15 @@ export class ByteReader {
     return this.buffer.utf8Slice(start, this.offset)
   }
 
+  /** A byte string as `Key` holds it. */
+  key(): string {
+    const length = this.varint()
+    this.need(length)
+    const start = this.offset
+    this.offset += length
+    return this.buffer.latin1Slice(start, this.offset)
+  }
+
   /** As `string`, for one that is read again and again, such as a name: then it costs no allocation, and no hashing in a map. */
   name(): string {
     const length = this.varint()

@@ -94,6 +94,14 @@ export class ByteWriter {
     this.length += this.buffer.utf8Write(value, this.length)
   }
 
+  /** A byte string as `Key` holds it: its length as varint, one byte a code unit. */
+  key(value: string): void {
+    const chars = value.length
+    this.varint(chars)
+    this.reserve(chars)
+    this.length += this.buffer.latin1Write(value, this.length, chars)
+  }
+
   /** A copy of what was written; the writer can be reset and reused. */
   toBytes(): Buffer {
     const { buffer, length } = this

@@ -35,8 +35,44 @@ export const ERROR_CODES = {
     meaning: 'The database stopped at an entry it could not apply; the status names position and reason.',
   },
   NOT_READY: { retryable: true, meaning: 'The server is still catching up with its log.' },
+  UNREACHABLE: {
+    retryable: true,
+    meaning: 'A service outside does not answer, or refuses for now; what it was asked may have happened.',
+  },
   UNSUPPORTED: { retryable: false, meaning: 'Not available in this version or on this platform.' },
   INVALID_ARGUMENT: { retryable: false, meaning: 'A value is malformed or out of range; the message says which.' },
+  UNKNOWN_TABLE: { retryable: false, meaning: 'There is no table of that name: create it, or look at its spelling.' },
+  UNKNOWN_COLUMN: {
+    retryable: false,
+    meaning: 'The table has no such column or index; the message lists those that it has.',
+  },
+  WRONG_TYPE: { retryable: false, meaning: 'A value does not fit the type of its column; the message names both.' },
+  OUT_OF_RANGE: {
+    retryable: false,
+    meaning: 'A number is beyond what its column holds, or would be after an increment.',
+  },
+  INVALID_TEXT: {
+    retryable: false,
+    meaning: 'A text has a lone surrogate, so it has no UTF-8: keep such content in a column of bytes.',
+  },
+  INDEX_NOT_READY: {
+    retryable: true,
+    meaning:
+      'The index is still being built, or found duplicates: its progress and violations are in the description of the table.',
+  },
+  SCHEMA_FORBIDDEN: {
+    retryable: false,
+    meaning: 'The change of a schema would lose or reinterpret data; the message says what to do instead.',
+  },
+  SCHEMA_CHANGED: {
+    retryable: true,
+    meaning:
+      'The schema of a table was changed under the call; nothing was changed by it. Look at the schema and try again.',
+  },
+  SNAPSHOT_GONE: {
+    retryable: false,
+    meaning: 'The position is older than what is kept of the past: read at a newer one.',
+  },
 } as const satisfies Record<string, { retryable: boolean; meaning: string }>
 
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -1,0 +1,122 @@
+// What every transaction changed, kept for the newest of them: the change feed and reads of the past come from here. Written
+// and trimmed in apply, so it is the same on every server. A stored format:
+//
+//   count as varint, then for each row: table id as varint, primary key, stored row before, stored row after (empty: none)
+
+import { ByteReader } from '../../base/byte-reader.ts'
+import { ByteWriter } from '../../base/byte-writer.ts'
+import type { Key } from '../../base/key.ts'
+import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import type { StoredRow } from '../codec/stored-row.ts'
+import { changeKey, changeRange, positionOfChange, segmentKey } from '../codec/table-keys.ts'
+import { REPLICATED_LIMITS } from '../table-limits.ts'
+import type { TableCounters } from './table-counters.ts'
+
+/** Positions whose bytes are counted together. */
+const SEGMENT = 1024
+/** Positions that one transaction forgets at most: more than come, so that the feed shrinks where its bytes are too many. */
+const TRIM_STEP = 3
+
+/** One changed row, as it is kept. */
+export interface RowChange {
+  readonly table: number
+  /** The key fragment behind the prefix of the table. */
+  readonly key: Key
+  readonly before: Uint8Array | undefined
+  readonly after: Uint8Array | undefined
+}
+
+const writer = new ByteWriter(4096)
+const NOTHING = new Uint8Array(0)
+
+export class ChangeLog {
+  private readonly pending: RowChange[] = []
+
+  /** In the order of the operations. */
+  add(table: number, key: Key, before: StoredRow | undefined, after: StoredRow | undefined): void {
+    this.pending.push({ table, key, before: before?.bytes, after: after?.bytes })
+  }
+
+  get isEmpty(): boolean {
+    return this.pending.length === 0
+  }
+
+  /** The transaction was rejected: it changes nothing. */
+  clear(): void {
+    this.pending.length = 0
+  }
+
+  /** Writes what was added as the transaction at `counters.position`, and forgets what is too old. */
+  write(tx: ReadWriteTx, counters: TableCounters): void {
+    writer.reset()
+    writer.varint(this.pending.length)
+    for (const { after, before, key, table } of this.pending) {
+      writer.varint(table)
+      writer.key(key)
+      writer.bytes(before ?? NOTHING)
+      writer.bytes(after ?? NOTHING)
+    }
+    this.pending.length = 0
+    tx.put(changeKey(counters.position), writer.toBytes())
+    counters.segmentBytes += writer.size
+    counters.changeBytes += writer.size
+    if (counters.position % SEGMENT === SEGMENT - 1) endSegment(tx, counters)
+    trim(tx, counters)
+  }
+}
+
+function endSegment(tx: ReadWriteTx, counters: TableCounters): void {
+  writer.reset()
+  writer.varint(counters.segmentBytes)
+  tx.put(segmentKey(Math.floor(counters.position / SEGMENT)), writer.toBytes())
+  counters.segmentBytes = 0
+}
+
+function trim(tx: ReadWriteTx, counters: TableCounters): void {
+  const { changeBytesKept, changesKept } = REPLICATED_LIMITS
+  for (let step = 0; step < TRIM_STEP; step++) {
+    const tooMany = counters.position - counters.oldestChange >= changesKept
+    // The newest segments stay, however large: their bytes are not known one by one.
+    const tooLarge = counters.changeBytes > changeBytesKept && counters.position - counters.oldestChange > 2 * SEGMENT
+    if (!tooMany && !tooLarge) return
+    tx.delete(changeKey(counters.oldestChange))
+    counters.oldestChange++
+    if (counters.oldestChange % SEGMENT !== 0) continue
+    const ended = segmentKey(counters.oldestChange / SEGMENT - 1)
+    const bytes = tx.get(ended)
+    if (bytes === undefined) continue
+    counters.changeBytes -= new ByteReader(bytes).varint()
+    tx.delete(ended)
+  }
+}
+
+/** Transactions at the positions [from, to), in order. */
+export function* readChanges(
+  reader: ReadTx,
+  from: number,
+  to: number,
+  limit?: number,
+): Iterable<{ readonly position: number; readonly changes: readonly RowChange[] }> {
+  if (to <= from) return
+  for (const [key, bytes] of reader.scan(changeRange(from, to), limit === undefined ? {} : { limit })) {
+    yield { position: positionOfChange(key), changes: decodeChanges(bytes) }
+  }
+}
+
+function decodeChanges(bytes: Uint8Array): readonly RowChange[] {
+  const reader = new ByteReader(bytes)
+  const changes: RowChange[] = []
+  for (let left = reader.varint(); left > 0; left--) {
+    const table = reader.varint()
+    const key = reader.key()
+    const before = reader.bytes()
+    const after = reader.bytes()
+    changes.push({
+      table,
+      key,
+      before: before.length === 0 ? undefined : before,
+      after: after.length === 0 ? undefined : after,
+    })
+  }
+  return changes
+}

@@ -1,0 +1,56 @@
+// The change feed: what transactions did to rows, in their order, out of the change log.
+
+import { DelosError } from '../../base/delos-error.ts'
+import type { Key } from '../../base/key.ts'
+import type { ReadTx } from '../../store/local-store.ts'
+import { type RowChange, readChanges } from '../apply/change-log.ts'
+import type { TableState } from '../apply/table-state.ts'
+import type { CompiledTable } from '../codec/compiled-table.ts'
+import type { RowData } from '../codec/row-codec.ts'
+import { storedRow } from '../codec/stored-row.ts'
+import type { Change, ChangesAnswer, ChangesRequest } from '../messages.ts'
+import { rangeOf } from './scan-plan.ts'
+
+const TRANSACTIONS_MAX = 256
+
+/** What comes after a position, at most so many transactions. Throws TRIMMED, UNKNOWN_TABLE and what a wrong prefix is. */
+export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequest): ChangesAnswer {
+  const { after, limit = TRANSACTIONS_MAX } = request
+  const { oldestChange } = state.counters
+  if (!Number.isSafeInteger(after) || after < 0)
+    throw new DelosError('INVALID_ARGUMENT', `after: ${after} is no position`)
+  if (after < oldestChange - 1) {
+    const advice = `the oldest position to go on from is ${oldestChange - 1}: read the table, and go on from there`
+    throw new DelosError('TRIMMED', `changes after position ${after} are gone; ${advice}`)
+  }
+  const wanted = request.table === undefined ? undefined : state.catalog.table(request.table)
+  const prefix = wanted === undefined ? '' : prefixOf(wanted, request)
+  const end = state.position
+  const changes: Change[] = []
+  let position = after
+  for (const read of readChanges(reader, after + 1, end + 1, Math.min(limit, TRANSACTIONS_MAX))) {
+    position = read.position
+    for (const change of read.changes) {
+      if (wanted !== undefined && (change.table !== wanted.id || !change.key.startsWith(prefix))) continue
+      const table = state.catalog.byIdOf(change.table)
+      // Of a table that was dropped since nothing can be told.
+      if (table !== undefined) changes.push(changeOf(table, position, change))
+    }
+  }
+  return { changes, position: Math.max(position, after), caughtUp: position >= end }
+}
+
+function prefixOf(table: CompiledTable, { prefix = {} }: ChangesRequest): Key {
+  return rangeOf(table, undefined, '', { prefix }).from
+}
+
+function changeOf(table: CompiledTable, position: number, { after, before }: RowChange): Change {
+  const decoded = (bytes: Uint8Array | undefined): RowData | undefined =>
+    bytes === undefined ? undefined : storedRow(bytes).row(table)
+  const [old, now] = [decoded(before), decoded(after)]
+  const key = table.rows.copyOf(
+    (now ?? old) as RowData,
+    table.primary.map(({ name }) => name),
+  )
+  return { position, table: table.name, key, before: old, after: now }
+}

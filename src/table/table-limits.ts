@@ -1,0 +1,70 @@
+// The limits of one DelosTable database: each has a number and an error that names it and the value.
+
+import { DelosError } from '../base/delos-error.ts'
+
+export interface TableLimits {
+  /** Bytes of one row as it is stored. */
+  readonly rowBytesMax: number
+  /** Writes of one transaction or batch; the same for the rows that it has read, and for the ranges that it has scanned. */
+  readonly operationsMax: number
+  /** Bytes of one transaction as it goes into the log. */
+  readonly transactionBytesMax: number
+  /** Rows in one range that a transaction scans: apply looks at each of them again. */
+  readonly scannedRowsMax: number
+  /** Keys of one multi-get. */
+  readonly keysMax: number
+  /** Rows of one page, and how many index entries are looked at for it, whatever the filter lets through. */
+  readonly pageRowsMax: number
+  readonly pageExaminedMax: number
+  /** Keys that one count looks at. A whole table is counted without. */
+  readonly countedMax: number
+  /** Transactions of this server that are in the log's hands, by count and bytes. OVERLOADED. */
+  readonly pendingMax: number
+  readonly pendingBytesMax: number
+  /** Changes since a snapshot's position that a read there takes back. SNAPSHOT_GONE past it. */
+  readonly snapshotChangesMax: number
+}
+
+export const DEFAULT_TABLE_LIMITS: TableLimits = {
+  rowBytesMax: 1 << 20,
+  operationsMax: 1000,
+  transactionBytesMax: 4 << 20,
+  scannedRowsMax: 10_000,
+  keysMax: 1000,
+  pageRowsMax: 10_000,
+  pageExaminedMax: 100_000,
+  countedMax: 200_000,
+  pendingMax: 50_000,
+  pendingBytesMax: 64 << 20,
+  snapshotChangesMax: 200_000,
+}
+
+/** Those that apply goes by: equal on all servers, part of the build. Changed only behind a replicated level. */
+export const REPLICATED_LIMITS = {
+  tablesMax: 1000,
+  columnsMax: 256,
+  indexesMax: 32,
+  nameCharsMax: 64,
+  /** Bytes of a primary key, and of an index entry with the columns that it includes. */
+  keyBytesMax: 2048,
+  indexEntryBytesMax: 8192,
+  /** Tokens of transactions that are remembered: the newest. */
+  tokensKept: 500_000,
+  tokenCharsMax: 64,
+  /** Transactions in the change feed, and their bytes: the newest. */
+  changesKept: 1_000_000,
+  changeBytesKept: 256 << 20,
+  /** Rows or entries that one step of background work looks at. */
+  stepRows: 500,
+  /** Rows that one tick of the clock of TTLs removes. */
+  expiredPerTick: 1000,
+  /** Duplicates that a failed unique index lists. */
+  violationsListed: 100,
+} as const
+
+/** How often the clock of TTLs ticks. */
+export const TTL_TICK_MS = 1000
+
+export function limitExceeded(name: string, limit: number, value: number, advice: string): DelosError {
+  return new DelosError('LIMIT_EXCEEDED', `${name} is ${limit}, this would be ${value}: ${advice}`)
+}

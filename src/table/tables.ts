@@ -1,0 +1,295 @@
+// DelosTable as a program uses it: typed by the definitions of its tables. A thin face: everything goes through as plain data.
+
+import { assert } from '../base/assert.ts'
+import { DelosError } from '../base/delos-error.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type {
+  CountRequest,
+  KeyData,
+  Position,
+  ReadLevel,
+  RejectionReason,
+  ScanRequest,
+  TableDescription,
+  TransactionAnswer,
+} from './messages.ts'
+import type { AnyTable } from './schema/define-table.ts'
+import type { MigrationHints } from './schema/migration-plan.ts'
+import type {
+  BoundOf,
+  ColumnName,
+  IndexName,
+  KeyOf,
+  NewRowOf,
+  PatchOf,
+  RowFilter,
+  RowOf,
+  ScanOf,
+} from './schema/row-types.ts'
+import { SchemaClient } from './schema-client.ts'
+import type { TableDatabase } from './table-database.ts'
+import type { TableTransaction, Versioned } from './table-transaction.ts'
+import {
+  rejectedResult,
+  runTransaction,
+  type TransactionOptions,
+  type TransactionResult,
+} from './transaction-runner.ts'
+import { type ConditionalWrite, WriteBatch } from './write-batch.ts'
+
+export interface ReadOptions {
+  /** Default: linearizable. */
+  readonly level?: ReadLevel
+}
+
+export interface WriteOptions {
+  /** Of all writes with this token one is applied. */
+  readonly token?: string
+}
+
+/** What became of one write. */
+export type WriteResult<Row> =
+  | {
+      readonly ok: true
+      readonly position: Position
+      /** The row as it is now; after a delete the row that was there. Undefined if `repeated`. */
+      readonly row: Row | undefined
+      readonly repeated: boolean
+    }
+  | {
+      readonly ok: false
+      readonly position: Position
+      readonly reason: RejectionReason
+      readonly index?: string
+      readonly detail: string
+      /** The row that is in the way, or that did not meet the condition. */
+      readonly current: Row | undefined
+      /** Its version; 0: there is none. */
+      readonly version: number
+    }
+
+export interface Page<Row> {
+  readonly rows: readonly Row[]
+  /** Where the next page begins; undefined: this was the last one. */
+  readonly page: string | undefined
+  readonly position: Position
+}
+
+/** One row that a transaction changed. */
+export interface RowChange<Row, Key> {
+  readonly position: Position
+  readonly table: string
+  readonly key: Key
+  /** Undefined: there was none. */
+  readonly before: Row | undefined
+  /** Undefined: it was deleted. */
+  readonly after: Row | undefined
+}
+
+export interface ChangesOptions<T extends AnyTable> {
+  /** Changes after this position. Default: those from now on. */
+  readonly after?: Position
+  /** Only rows whose primary key begins with these. */
+  readonly prefix?: BoundOf<T, undefined>
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal
+}
+
+type Columns<T extends AnyTable, S extends string> = Pick<RowOf<T>, S & keyof RowOf<T>>
+
+export class Tables {
+  readonly schema: SchemaClient
+  private readonly database: TableDatabase
+  private readonly runtime: Pick<Runtime, 'timers' | 'random'>
+
+  constructor(database: TableDatabase, runtime: Pick<Runtime, 'timers' | 'random'>) {
+    this.database = database
+    this.runtime = runtime
+    this.schema = new SchemaClient(database)
+  }
+
+  /** Of what this server has applied: what a session hands to its next read. */
+  get position(): Position {
+    return this.database.position
+  }
+
+  /**
+   * Makes the table what its definition says: creates it, or changes it step by step. Rejects with SCHEMA_FORBIDDEN if that would
+   * lose or reinterpret data that `hints` don't name. New indexes are readable once they are built: see `schema.ready`.
+   */
+  migrate(table: AnyTable, hints: MigrationHints = {}): Promise<TableDescription> {
+    return this.schema.migrate(table, hints)
+  }
+
+  // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async get<T extends AnyTable>(table: T, key: KeyOf<T>, options: ReadOptions = {}): Promise<RowOf<T> | undefined> {
+    return (await this.read(table, key, options)).row
+  }
+
+  /** The row with its version. */
+  read<T extends AnyTable>(table: T, key: KeyOf<T>, { level }: ReadOptions = {}): Promise<Versioned<RowOf<T>>> {
+    const request = { table: table.name, key: key as KeyData, level: level ?? 'linearizable' }
+    return this.database.get(request) as Promise<Versioned<RowOf<T>>>
+  }
+
+  /** In the order of the keys, all as of one position. */
+  getMany<T extends AnyTable>(
+    table: T,
+    keys: readonly KeyOf<T>[],
+    { level }: ReadOptions = {},
+  ): Promise<readonly Versioned<RowOf<T>>[]> {
+    const request = { table: table.name, keys: keys as readonly KeyData[], level: level ?? 'linearizable' }
+    return this.database.getMany(request) as Promise<readonly Versioned<RowOf<T>>[]>
+  }
+
+  /** One page. */
+  scan<T extends AnyTable, I extends IndexName<T> | undefined = undefined, S extends ColumnName<T> = ColumnName<T>>(
+    table: T,
+    scan: ScanOf<T, I, S> = {},
+    options: ReadOptions = {},
+  ): Promise<Page<Columns<T, S>>> {
+    const request = { ...(scan as object), table: table.name, ...options } as ScanRequest
+    return this.database.scan(request) as Promise<Page<unknown>> as Promise<Page<Columns<T, S>>>
+  }
+
+  /** All rows, page by page; each page is as of a moment of its own unless the level is a snapshot. */
+  async *rows<
+    T extends AnyTable,
+    I extends IndexName<T> | undefined = undefined,
+    S extends ColumnName<T> = ColumnName<T>,
+  >(table: T, scan: ScanOf<T, I, S> = {}, options: ReadOptions = {}): AsyncGenerator<Columns<T, S>, void, undefined> {
+    let { page } = scan
+    do {
+      const answer: Page<Columns<T, S>> = await this.scan<T, I, S>(table, { ...scan, page }, options)
+      yield* answer.rows
+      page = answer.page
+    } while (page !== undefined)
+  }
+
+  /** Without filter, index and prefix: of the whole table, at no cost. Otherwise of at most 200 000 keys. */
+  count<T extends AnyTable, I extends IndexName<T> | undefined = undefined>(
+    table: T,
+    scope: { readonly index?: I; readonly prefix?: BoundOf<T, I>; readonly filter?: RowFilter<T> } = {},
+    options: ReadOptions = {},
+  ): Promise<number> {
+    return this.database.count({ ...(scope as object), table: table.name, ...options } as CountRequest)
+  }
+
+  // ── writes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A new row; rejected if there is one with its key. */
+  insert<T extends AnyTable>(table: T, row: NewRowOf<T>, options: WriteOptions = {}): Promise<WriteResult<RowOf<T>>> {
+    return this.one(new WriteBatch().insert(table, row), options)
+  }
+
+  /** A new row, or another in the place of the one that is there. */
+  upsert<T extends AnyTable>(
+    table: T,
+    row: NewRowOf<T>,
+    options: WriteOptions & ConditionalWrite<T> = {},
+  ): Promise<WriteResult<RowOf<T>>> {
+    return this.one(new WriteBatch().upsert(table, row, options), options)
+  }
+
+  /** Changes a row; rejected if there is none. */
+  update<T extends AnyTable>(
+    table: T,
+    key: KeyOf<T>,
+    patch: PatchOf<T>,
+    options: WriteOptions & ConditionalWrite<T> = {},
+  ): Promise<WriteResult<RowOf<T>>> {
+    return this.one(new WriteBatch().update(table, key, patch, options), options)
+  }
+
+  /** No row of that key is there afterwards. */
+  delete<T extends AnyTable>(
+    table: T,
+    key: KeyOf<T>,
+    options: WriteOptions & ConditionalWrite<T> = {},
+  ): Promise<WriteResult<RowOf<T>>> {
+    return this.one(new WriteBatch().delete(table, key, options), options)
+  }
+
+  /** Several writes, all or nothing, without reads. */
+  async batch(fill: (batch: WriteBatch) => unknown, options: WriteOptions = {}): Promise<TransactionResult<undefined>> {
+    const batch = new WriteBatch()
+    fill(batch)
+    const answer = await this.database.transact({ operations: batch.operations, token: options.token })
+    if (answer.kind === 'rejected') return rejectedResult(answer)
+    return { ok: true, position: answer.position, value: undefined, repeated: answer.kind === 'repeated' }
+  }
+
+  /** Reads and writes as if nobody else were there (strictly serializable). `body` is run again after a conflict. */
+  transaction<R>(
+    body: (tx: TableTransaction) => Promise<R> | R,
+    options: TransactionOptions = {},
+  ): Promise<TransactionResult<R>> {
+    const parts = {
+      database: this.database,
+      ...this.runtime,
+      sync: () => this.database.read('linearizable', () => undefined),
+    }
+    return runTransaction(parts, body, options)
+  }
+
+  // ── changes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * What transactions change in a table, in their order, for as long as somebody asks. To go on later, keep the position of the
+   * last change that was dealt with; a transaction may have several. TRIMMED if what follows is not kept any more.
+   */
+  async *changes<T extends AnyTable>(
+    table: T,
+    { after, prefix, signal }: ChangesOptions<T> = {},
+  ): AsyncGenerator<RowChange<RowOf<T>, KeyOf<T>>, void, undefined> {
+    const { database } = this
+    let position = after ?? database.position
+    const wake = (): void => database.wake()
+    signal?.addEventListener('abort', wake)
+    try {
+      while (signal?.aborted !== true) {
+        const answer = database.changes({ after: position, table: table.name, prefix: prefix as KeyData | undefined })
+        for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
+        position = answer.position
+        if (answer.caughtUp) await database.changed(position)
+        if (database.stopped) throw new DelosError('CLOSED', 'the database is closed')
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake)
+    }
+  }
+
+  private one<Row>({ operations }: WriteBatch, { token }: WriteOptions): Promise<WriteResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const request = token === undefined ? { operations } : { operations, token }
+      this.database.submit(request, { resolve: (answer) => resolve(writeResult<Row>(answer)), reject })
+    })
+  }
+}
+
+function writeResult<Row>(answer: TransactionAnswer): WriteResult<Row> {
+  if (answer.kind === 'committed') return new Written<Row>(answer)
+  if (answer.kind === 'repeated') return { ok: true, position: answer.position, row: undefined, repeated: true }
+  // Nothing was read that could conflict.
+  assert(answer.kind === 'rejected', 'a conflict of a write without reads')
+  const { operation: _, ...rest } = rejectedResult(answer)
+  return rest as WriteResult<Row>
+}
+
+/** The row is decoded if somebody looks at it. */
+class Written<Row> {
+  readonly ok = true
+  readonly repeated = false
+  readonly position: Position
+  private readonly answer: Extract<TransactionAnswer, { kind: 'committed' }>
+
+  constructor(answer: Extract<TransactionAnswer, { kind: 'committed' }>) {
+    this.position = answer.position
+    this.answer = answer
+  }
+
+  get row(): Row | undefined {
+    return this.answer.rows[0]?.row as Row | undefined
+  }
+}
