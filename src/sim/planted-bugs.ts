@@ -14,7 +14,7 @@ export const PLANTED_BUGS = {
   'epoch-reused': 'SessionOrder goes on in the epoch of its former process.',
   'ephemerals-die-early': 'A session, and with it its ephemeral nodes, ends with its connection.',
   'watch-lost': 'Of the watches that a client brings back, the first is not set.',
-  'event-twice': 'A client that comes back is told once more of the last change that it has seen.',
+  'event-twice': 'A client that comes back is told once more of the last changes that it has seen.',
   'event-late': 'A watch event leaves after replies that show its change.',
   'standstill-counts': 'Time in which the server stood still counts against its sessions.',
   'edit-kept-from-memory': 'BrainDoctor tells no layer above that rows were edited.',

@@ -11,6 +11,8 @@ export interface Workload {
   readonly summary: string
   /** Operations of one seed, unless somebody asks for another number. Default: OPERATIONS. */
   readonly operations?: number
+  /** Seeds that its tests run through, where fewer than those of others show as much. */
+  readonly seeds?: number
   /** The planted bugs that it must find within 200 seeds. */
   readonly finds: readonly PlantedBug[]
   /** Counters that 200 seeds must all have reached, or they prove less than they say. */

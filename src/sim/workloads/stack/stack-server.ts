@@ -42,6 +42,13 @@ const LIMITS: Partial<BaseLimits> = {
   retryMs: 5,
 }
 
+/** Where a workload wants more room than the small limits of others. */
+export interface StackRoom {
+  readonly base: Partial<BaseLimits>
+  /** Proposals that wait for a batch. */
+  readonly waitingCountMax: number
+}
+
 /** One life of the server, once it serves. */
 export interface StackLife<R> {
   readonly runtime: SimRuntime
@@ -59,6 +66,7 @@ export class StackServer<R> {
   private readonly engines: readonly EngineFactory[]
   private readonly backend: MemoryBackend
   private readonly limits: Partial<BaseLimits>
+  private readonly waitingCountMax: number
   private readonly isHostile: boolean
   private readonly batchCountMax: number
   /** Of the present life, from the moment that it is open. */
@@ -66,7 +74,13 @@ export class StackServer<R> {
   /** Empty before the first start. */
   serverId = ''
 
-  constructor(world: Simulation, name: string, database: string, engines: readonly EngineFactory[]) {
+  constructor(
+    world: Simulation,
+    name: string,
+    database: string,
+    engines: readonly EngineFactory[],
+    { base, waitingCountMax }: StackRoom = { base: {}, waitingCountMax: 40 },
+  ) {
     this.world = world
     this.database = database
     this.engines = engines
@@ -77,7 +91,13 @@ export class StackServer<R> {
       { timers: world.timers, random: disk },
       { delayMs: (sync) => (sync ? disk.latency(0.3, 6) : disk.latency(0.05, 1)) },
     )
-    this.limits = { ...LIMITS, flushMs: random.pick([5, 20, 100]), flushBytes: random.pick([400, 3_000, 100_000]) }
+    this.limits = {
+      ...LIMITS,
+      flushMs: random.pick([5, 20, 100]),
+      flushBytes: random.pick([400, 3_000, 100_000]),
+      ...base,
+    }
+    this.waitingCountMax = waitingCountMax
     this.isHostile = random.chance(0.4)
     this.batchCountMax = random.pick([2, 7, 20])
   }
@@ -185,7 +205,10 @@ export class StackServer<R> {
     return new Stack<R>({
       serverId,
       bottom: new BaseEngine({ serverId, log, store, clock, timers, limits: this.limits }),
-      engines: [batchingEngine({ batchCountMax: this.batchCountMax, waitingCountMax: 40 }), ...this.engines],
+      engines: [
+        batchingEngine({ batchCountMax: this.batchCountMax, waitingCountMax: this.waitingCountMax }),
+        ...this.engines,
+      ],
       clock,
       timers,
       random,

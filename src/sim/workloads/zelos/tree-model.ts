@@ -93,6 +93,8 @@ export class TreeModel {
         if (!sessions.has(update.requester.session)) return { err: ZCODE.OK }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'newHistory':
+        throw new Error('no workload restores')
       case 'renewSessions':
         for (const { session: id, ownerEpoch } of update.sessions) {
           const session = sessions.get(id)
