@@ -81,6 +81,14 @@ export const LAYERS: readonly Layer[] = [
     packages: ['@nxtedition/rocksdb'],
   },
   {
+    name: 'blobs',
+    folder: 'singular',
+    purpose: 'object storage: whole named blobs in a directory or a bucket, packed and sealed',
+    imports: ['base', 'runtime'],
+    ambient: 'pure',
+    packages: ['@aws-sdk/client-s3'],
+  },
+  {
     name: 'engine',
     folder: 'singular',
     purpose: 'the contract of engines, entries and their codec, stack composition',
@@ -92,6 +100,7 @@ export const LAYERS: readonly Layer[] = [
     folder: 'plural',
     purpose: 'log-structured protocols, stacked between database and log',
     imports: ['base', 'runtime', 'log', 'store', 'engine'],
+    types: ['blobs'],
     ambient: 'deterministic',
   },
   {
@@ -137,6 +146,7 @@ export const LAYERS: readonly Layer[] = [
       'loglets',
       'metastores',
       'store',
+      'blobs',
       'engine',
       'engines',
       'zelos',
@@ -166,6 +176,7 @@ export const LAYERS: readonly Layer[] = [
       'loglets',
       'metastores',
       'store',
+      'blobs',
       'engine',
       'engines',
       'zelos',
@@ -183,7 +194,10 @@ export const LAYERS: readonly Layer[] = [
  * Modules outside the plural folders that implement a contract to choose from. Like everything in a plural folder, only the
  * composition root, the simulator, tests and their own folder may name them.
  */
-export const IMPLEMENTATION_MODULES: readonly RegExp[] = [/^src\/store\/(memory|rocks)[-a-z]*(\.ts$|\/)/]
+export const IMPLEMENTATION_MODULES: readonly RegExp[] = [
+  /^src\/store\/(memory|rocks)[-a-z]*(\.ts$|\/)/,
+  /^src\/blobs\/(memory|directory|s3)-[-a-z]*\.ts$/,
+]
 
 /** Layers that may name an implementation. */
 export const COMPOSITION_LAYERS: readonly string[] = ['node', 'sim']
@@ -213,8 +227,8 @@ export const OUTER_FOLDERS: readonly string[] = ['test', 'bench', 'examples', 't
  */
 export const PURE_NODE_MODULES: Readonly<Record<string, readonly string[] | undefined>> = {
   'node:buffer': undefined,
-  'node:crypto': ['createHash', 'createHmac', 'timingSafeEqual'],
-  'node:zlib': ['crc32'],
+  'node:crypto': ['createCipheriv', 'createDecipheriv', 'createHash', 'createHmac', 'hkdfSync', 'timingSafeEqual'],
+  'node:zlib': ['crc32', 'deflateRaw', 'inflateRaw', 'deflateRawSync', 'inflateRawSync'],
 }
 
 /** Modules that may touch the outside world although their layer may not, and what for. */

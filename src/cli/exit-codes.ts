@@ -34,6 +34,8 @@ export function exitCodeOf(error: unknown): number {
     case 'DISK_FULL':
     case 'IO_ERROR':
     case 'TIMEOUT':
+    case 'UNREACHABLE':
+    case 'CONFLICT':
       return EXIT.failed
     default:
       return EXIT.internal

@@ -7,10 +7,12 @@
 import { Command, CommanderError } from 'commander'
 import { DelosError } from '../base/delos-error.ts'
 import { productVersion } from '../node/version.ts'
+import { addBackupCommand } from './backup-command.ts'
 import { CommandFailure } from './command-failure.ts'
 import { addDoctorCommand } from './doctor-command.ts'
 import { addEngineCommand } from './engine-command.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { addRestoreCommand } from './restore-command.ts'
 import { addServeCommand } from './serve-command.ts'
 import { addStackCommand } from './stack-command.ts'
 import { addStatusCommand } from './status-command.ts'
@@ -27,6 +29,8 @@ function program(): Command {
   addStackCommand(root)
   addEngineCommand(root)
   addDoctorCommand(root)
+  addBackupCommand(root)
+  addRestoreCommand(root)
   addVersionCommand(root)
   return root
 }

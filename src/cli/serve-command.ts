@@ -48,6 +48,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     for (const note of zooCfg?.notes ?? []) process.stderr.write(`${note}\n`)
     return await printConfig(settings, flags.json === true)
   }
+  if (!settings.values.zooCfgAlone) zooCfg?.requireOneServer()
   takeCharge()
   const server = await open(settings, zooCfg)
   process.stdout.write(flags.json ? startUpJson(server) : startUpText(server, settings.values.dataDir))
@@ -56,9 +57,10 @@ async function serve(flags: ServeFlags): Promise<void> {
 
 async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | undefined): Promise<Server> {
   // Loaded here, since every other command does without.
-  const [{ openServer }, { accessOptions, tlsOptions }, { createLogger }] = await Promise.all([
+  const [{ openServer }, { accessOptions, tlsOptions }, { backupOptions }, { createLogger }] = await Promise.all([
     import('../node/open-server.ts'),
     import('../node/access-from-settings.ts'),
+    import('../node/backup-options.ts'),
     import('../node/create-logger.ts'),
   ])
   const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = values
@@ -66,6 +68,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
   for (const note of zooCfg?.notes ?? []) logger.warn({}, note)
   const tls = tlsOptions(values)
   const access = await accessOptions(values)
+  const backup = backupOptions(values)
   return openServer({
     dataDir: values.dataDir,
     databases: values.databases,
@@ -86,6 +89,8 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
         reconfig: values.reconfigEnabled,
       },
       enforceQuotas: values.enforceQuota,
+      linearizablePort: values.linearizablePort,
+      linearizableReads: values.linearizableReads,
       access,
       ...(tls !== undefined && { tls }),
       slowMs: values.slowMs,
@@ -96,6 +101,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
     api: { port: values.apiPort, fallback: origins.apiPort === 'default' },
     admin: { port: values.adminPort },
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
+    ...(backup !== undefined && { backup }),
     drainMs: values.drainMs,
     traceSample: values.traceSample,
     logger,
@@ -164,13 +170,14 @@ function startUpJson(server: Server): string {
 }
 
 function startUpText(server: Server, dataDir: string): string {
-  const { zookeeper, secure, metrics, api, admin } = server.addresses
+  const { zookeeper, linearizable, secure, metrics, api, admin } = server.addresses
   const { ready, databases } = server.status()
   const stopped = Object.entries(databases).filter(([, { state }]) => state !== 'serving')
   const lines = [
     `delos ${productVersion()} ${ready ? 'is ready' : 'runs, but is not ready'}, data in ${dataDir}`,
     ...stopped.map(([name, { state, failure }]) => `  ${name} is ${state}: ${failure ?? 'see the log'}`),
     zookeeper === undefined ? '' : `  ZooKeeper clients  ${zookeeper}   (try: zkCli.sh -server ${zookeeper})`,
+    linearizable === undefined ? '' : `  linearizable reads ${linearizable}`,
     secure === undefined ? '' : `  the same by TLS    ${secure}`,
     metrics === undefined ? '' : `  Prometheus         http://${metrics}/metrics`,
     api === undefined ? '' : `  HTTP API           http://${api}/v1/status`,

@@ -4,6 +4,7 @@ import { openEngineServer } from '../../test/support/engine-harness.ts'
 import { engineConformance } from '../engine/engine.conformance.ts'
 import { batchingEngine } from './batching-engine.ts'
 import { brainDoctorEngine } from './brain-doctor/brain-doctor-engine.ts'
+import { logBackupEngine } from './log-backup/log-backup-engine.ts'
 import { sessionOrderEngine } from './session-order/session-order-engine.ts'
 import { timeEngine } from './time/time-engine.ts'
 import { viewTrackingEngine } from './view-tracking/view-tracking-engine.ts'
@@ -18,6 +19,12 @@ engineConformance('Batching', api, {
 
 engineConformance('BrainDoctor', api, {
   factory: brainDoctorEngine(),
+  others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
+  open: openEngineServer,
+})
+
+engineConformance('LogBackup', api, {
+  factory: logBackupEngine(),
   others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
   open: openEngineServer,
 })

@@ -3,6 +3,7 @@
 import { DelosError } from '../base/delos-error.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { DataDirectory } from '../store/data-directory.ts'
+import { mustBeRestored } from './restore/restore-marker.ts'
 
 /** What the system says of a path that somebody has to correct. */
 const PATH_ERRORS: Readonly<Record<string, string>> = {
@@ -24,6 +25,18 @@ export async function openDataDirectory(path: string, runtime: Runtime): Promise
     const reason = PATH_ERRORS[errnoIn(error) ?? '']
     if (reason === undefined || (error instanceof DelosError && error.code === 'IN_USE')) throw error
     throw new DelosError('INVALID_ARGUMENT', `can't use ${path} as data directory: ${reason}`, { cause: error })
+  }
+}
+
+/** As openDataDirectory, to serve from it: rejects with FORMAT if a restore into it has not ended. */
+export async function openServingDirectory(path: string, runtime: Runtime): Promise<DataDirectory> {
+  const directory = await openDataDirectory(path, runtime)
+  try {
+    await mustBeRestored(runtime.disk, path)
+    return directory
+  } catch (error) {
+    await directory.release()
+    throw error
   }
 }
 

@@ -10,6 +10,7 @@ import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { BATCHING } from '../engines/batching-engine.ts'
 import { OBSERVER, ObserverSet, type ObserverSnapshot, type TraceOptions } from '../engines/observer-engine.ts'
 import type { LogEvent } from '../log/log-options.ts'
+import { LOG_START, type LogPos } from '../log/position.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
 import { FileLogletProvider } from '../loglets/file/file-loglet-provider.ts'
 import { FileMetaStore } from '../metastores/file/file-metastore.ts'
@@ -21,8 +22,10 @@ import type { Identity } from '../store/identity.ts'
 import type { LocalStore } from '../store/local-store.ts'
 import { openRocksStore } from '../store/rocks-store.ts'
 import { AlarmWatch } from './alarm-watch.ts'
+import { copySource } from './database-copy-source.ts'
 import { bindStore, openIdentity } from './database-identity.ts'
 import { type Enabling, enableNewEngines, logSwitches } from './enabled-engines.ts'
+import { readRestoredFrom } from './restored-from.ts'
 import type { DatabaseStatus } from './server-status.ts'
 
 /** How much of the log is kept after it is no longer needed. */
@@ -30,6 +33,8 @@ export interface LogRetention {
   readonly retentionHours: number
   readonly retentionBytes: number
 }
+
+export const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
 
 export interface DatabaseOptions {
   /** Its id: names its directory, its metrics label and its key range. */
@@ -45,6 +50,8 @@ export interface DatabaseOptions {
   /** One of so many proposals gets a trace id, which is logged at every joint; 0 = none. */
   readonly traceSample: number
   readonly applicator: Applicator<unknown>
+  /** Where its log begins if there is none yet: a restored one goes on where its content ends. Default: at 0. */
+  readonly logStart?: LogPos
   /** Called when its parts are open and it begins to play its log, so that its status can be shown meanwhile. */
   readonly opened: (database: Database) => void
 }
@@ -251,15 +258,17 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   const { runtime, paths, serverId } = options
   const { clock, timers, random, disk } = runtime
   const identity = await openIdentity(paths, disk, random)
+  const restored = await readRestoredFrom(disk, paths.directory)
   const metastore = await FileMetaStore.open(paths.meta, disk)
   closers.push(() => metastore.close())
-  await mustNameLog(metastore, paths, disk)
+  if (options.logStart === undefined) await mustNameLog(metastore, paths, disk)
   const loglets = new FileLogletProvider(paths.log, disk, clock)
   const reconfigurations = new LatencyHistogram()
   const log = await VirtualLog.open({
     metastore,
     providers: [loglets],
     initial: FILE_LOGLET,
+    initialStart: options.logStart ?? LOG_START,
     clock,
     timers,
     random,
@@ -290,6 +299,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
     database: options.name,
     wrapJoint: options.observed ? observers.wrapJoint : undefined,
     jointNames: [OBSERVER],
+    source: copySource({ database: options.name, identity, restored, log, store }),
     switchApplied: logSwitches(options.name, options.logger),
   })
   closers.push(() => stack.stop())

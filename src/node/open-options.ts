@@ -8,8 +8,10 @@ import type { Logger } from '../runtime/logger.ts'
 import { DEFAULT_ZELOS_LIMITS, type ZelosLimits } from '../zelos/limits.ts'
 import type { AccessOptions } from '../zookeeper/access-options.ts'
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS, type NodeRules } from '../zookeeper/server-options.ts'
+import type { BackupOptions } from './backup-options.ts'
 import type { ClientTlsOptions } from './client-tls.ts'
 import type { LogRetention } from './open-database.ts'
+import type { TableOptions } from './served-tables.ts'
 
 /** A database of your own: an applicator and a name. */
 export interface DatabaseDefinition {
@@ -40,6 +42,10 @@ export interface ZooKeeperOptions {
   readonly limits?: Partial<ClientLimits & ZelosLimits>
   /** TTL nodes, containers. */
   readonly nodes?: Partial<NodeRules>
+  /** A second port, whose connections read linearizably; 0 picks a free one. Default `off`. */
+  readonly linearizablePort?: number | 'off'
+  /** Connections of all ports read linearizably. Default false. */
+  readonly linearizableReads?: boolean
   /** Hard limits of ZooKeeper's quotas refuse updates. Default: they only warn. */
   readonly enforceQuotas?: boolean
   /** Authentication, throttles, read-only sessions. Default: as ZooKeeper without configuration. */
@@ -58,10 +64,11 @@ export interface ServerOptions {
   /** Created if it does not exist. One running server at a time. */
   readonly dataDir: string
   /** Names of built-in databases, and databases of your own. Default: zelos. */
-  readonly databases?: readonly ('zelos' | DatabaseDefinition)[]
+  readonly databases?: readonly ('zelos' | 'table' | DatabaseDefinition)[]
   /** Address of all listeners. Default 127.0.0.1. */
   readonly host?: string
   readonly zookeeper?: ZooKeeperOptions
+  readonly table?: TableOptions
   /** Prometheus, `/metrics`. Default off. */
   readonly metrics?: HttpOptions
   /** HTTP API. Default off. */
@@ -69,6 +76,8 @@ export interface ServerOptions {
   /** ZooKeeper's AdminServer, `/commands`. Default off. A taken port is a warning, and then there is none. */
   readonly admin?: HttpOptions
   readonly log?: Partial<LogRetention>
+  /** Default: none. Databases of your own need LogBackup in their stack. */
+  readonly backup?: BackupOptions
   /** One of so many proposals gets a trace id, logged wherever it is applied, at every layer; 0 = none (default). */
   readonly traceSample?: number
   /** How long close waits for requests under way, ms. Default 5000. */
@@ -91,6 +100,7 @@ export function checkOptions(options: ServerOptions): string {
     ...outOfRange('log.retentionHours', log?.retentionHours, COUNT, false),
     ...outOfRange('log.retentionBytes', log?.retentionBytes, COUNT),
     ...badPort('zookeeper.port', zookeeper.port),
+    ...badPort('zookeeper.linearizablePort', zookeeper.linearizablePort),
     ...badPort('zookeeper.tls.port', zookeeper.tls?.port),
     ...badPort('metrics.port', metrics?.port),
     ...badPort('api.port', api?.port),
@@ -100,7 +110,7 @@ export function checkOptions(options: ServerOptions): string {
   ]
   if (typeof dataDir !== 'string' || dataDir === '') complaints.push('dataDir: a path is expected')
   if (databases?.length === 0) complaints.push('databases: at least one is needed')
-  const names = databases?.map((one) => (one === 'zelos' ? one : one.name)) ?? []
+  const names = databases?.map((one) => (typeof one === 'string' ? one : one.name)) ?? []
   const twice = names.find((name, at) => names.indexOf(name) < at)
   if (twice !== undefined) complaints.push(`databases: ${twice} is given twice`)
   if (complaints.length > 0) throw new DelosError('INVALID_ARGUMENT', complaints.join('\n'))

@@ -10,6 +10,7 @@ import { nodeRuntime } from '../runtime/node-runtime.ts'
 import type { TlsRefusal } from '../runtime/node-tls-network.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { DataDirectory } from '../store/data-directory.ts'
+import type { Tables } from '../table/tables.ts'
 import type { UpdateResult } from '../zelos/requests.ts'
 import type { OptionalScheme } from '../zelos/tree/acl-schemes.ts'
 import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
@@ -19,57 +20,34 @@ import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-op
 import { ThrottledLog } from '../zookeeper/throttled-log.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { type AdminToken, openAdminToken } from './admin-token.ts'
+import { ServerBackups } from './backup-options.ts'
 import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
 import { connectionRoom } from './connection-room.ts'
 import { toldIfDiskFull } from './full-disk.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
-import { openDataDirectory } from './open-data-directory.ts'
-import { Database, type LogRetention } from './open-database.ts'
+import { openServingDirectory } from './open-data-directory.ts'
+import { Database, DEFAULT_RETENTION } from './open-database.ts'
 import { checkOptions, type HttpOptions, type ServerOptions } from './open-options.ts'
 import { processFacts } from './process-facts.ts'
+import { ServedTables } from './served-tables.ts'
+import type { Server, ServerAddresses, ServerParts } from './server.ts'
 import type { ServerStatus } from './server-status.ts'
 import { DEFAULT_STACK, ZELOS_STACK } from './stacks.ts'
 import { DatabaseFacts } from './storage-facts.ts'
 import { productVersion } from './version.ts'
 
-/** Bound addresses, `host:port`; a listener that is off is absent. */
-export interface ServerAddresses {
-  readonly zookeeper?: string
-  /** By TLS. */
-  readonly secure?: string
-  readonly metrics?: string
-  readonly api?: string
-  /** ZooKeeper's AdminServer. */
-  readonly admin?: string
-}
+export type { Server, ServerAddresses, ServerParts } from './server.ts'
 
-export interface Server {
-  readonly addresses: ServerAddresses
-  status(): ServerStatus
-  /** Resolves, once, when a database stopped at an entry or at a disk error. Its status says where. Never rejects. */
-  readonly failed: Promise<DelosError>
-  /** The stack of a database of your own: propose, sync, read. NOT_FOUND if the server does not run it. */
-  database<R>(name: string): Stack<R>
-  /**
-   * Stops listening, answers what is under way (up to drainMs), makes everything durable, ends. Idempotent. Rejects with the
-   * first error, after everything was closed all the same.
-   */
-  close(): Promise<void>
-}
-
-/** What benchmarks and tests replace. A production server has all of it. */
-export interface ServerParts {
-  /** Instead of ZELOS_STACK. For directories that never had another. */
-  readonly zelosStack?: readonly EngineFactory[]
-  /** An Observer at every joint. Default true. */
-  readonly observed?: boolean
-}
-
-const DEFAULT_RETENTION: LogRetention = { retentionHours: 24, retentionBytes: 4 * 1024 ** 3 }
-const DRAIN_MS = 5000
 /** In the order in which they are shown. */
-const LISTENERS = ['zookeeper', 'secure', 'metrics', 'api', 'admin'] as const satisfies (keyof ServerAddresses)[]
+const LISTENERS = [
+  'zookeeper',
+  'linearizable',
+  'secure',
+  'metrics',
+  'api',
+  'admin',
+] as const satisfies (keyof ServerAddresses)[]
 
 /**
  * Opens a server. Rejects with IN_USE (directory or port), FORMAT, CORRUPT, MISMATCH (data), INVALID_ARGUMENT (options),
@@ -99,8 +77,10 @@ class RunningServer implements Server {
   private bound: ServerAddresses = {}
   private directory: DataDirectory | undefined
   private zelos: ZelosDatabase | undefined
+  private served: ServedTables | undefined
   private zookeeper: ZooKeeperServer | undefined
   private tls: ClientTls | undefined
+  private backups: ServerBackups | undefined
   private readonly http: HttpListener[] = []
   private opened = false
   private closing: Promise<void> | undefined
@@ -124,12 +104,14 @@ class RunningServer implements Server {
   }
 
   async open(): Promise<void> {
-    this.directory = await openDataDirectory(this.dataDir, this.runtime)
+    this.directory = await openServingDirectory(this.dataDir, this.runtime)
     const token = await openAdminToken(this.dataDir, this.runtime)
+    this.backups = await ServerBackups.open(this.options.backup, this.runtime, this.dataDir)
     // Before the databases: a long catching up can be watched, and is not taken for a process that hangs.
     await this.openHttp(token)
     for (const wanted of this.options.databases ?? ['zelos']) {
       if (wanted === 'zelos') await this.openZelos()
+      else if (wanted === 'table') this.served = await this.openTables()
       else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK, wanted.opened)
     }
     await this.openZooKeeper()
@@ -152,7 +134,7 @@ class RunningServer implements Server {
       runtime: this.runtime,
       retention: { ...DEFAULT_RETENTION, ...this.options.log },
       logger: this.logger,
-      engines,
+      engines: (this.backups as ServerBackups).stack(engines),
       observed: this.parts.observed ?? true,
       traceSample: this.options.traceSample ?? 0,
       applicator: applicator as Applicator<unknown>,
@@ -167,6 +149,11 @@ class RunningServer implements Server {
       this.fail(new DelosError(report.code, message))
     })
     return database
+  }
+
+  private openTables(): Promise<ServedTables> {
+    const { options, runtime } = this
+    return ServedTables.open(runtime, options.table, (...parts) => this.openDatabase(...parts))
   }
 
   private async openZelos(): Promise<void> {
@@ -203,6 +190,7 @@ class RunningServer implements Server {
   private async stopZelos(): Promise<void> {
     this.zelos?.stopServing()
     this.bind('zookeeper', undefined)
+    this.bind('linearizable', undefined)
     this.bind('secure', undefined)
     await this.zookeeper?.close(0)
   }
@@ -244,13 +232,17 @@ class RunningServer implements Server {
     })
     this.zookeeper = server
     if (port !== 'off') await this.listenZooKeeper('zookeeper', port, () => server.listen())
+    const { linearizablePort = 'off' } = this.options.zookeeper ?? {}
+    if (linearizablePort !== 'off') {
+      await this.listenZooKeeper('linearizable', linearizablePort, () => server.listenLinearizably(linearizablePort))
+    }
     await this.listenSecure(server)
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()
   }
 
   private async listenZooKeeper(
-    what: 'zookeeper' | 'secure',
+    what: 'zookeeper' | 'linearizable' | 'secure',
     port: number,
     listen: () => Promise<Listener>,
   ): Promise<void> {
@@ -291,6 +283,11 @@ class RunningServer implements Server {
       )
     }
     return connectionsMax
+  }
+
+  get tables(): Tables {
+    if (this.served !== undefined) return this.served.tables
+    throw new DelosError('NOT_FOUND', 'this server does not run the database table')
   }
 
   database<R>(name: string): Stack<R> {
@@ -377,12 +374,14 @@ class RunningServer implements Server {
   private async closeOnce(): Promise<void> {
     const errors: unknown[] = []
     const steps: (() => Promise<void> | undefined)[] = [
-      () => this.zookeeper?.close(this.options.drainMs ?? DRAIN_MS),
+      () => this.zookeeper?.close(this.options.drainMs ?? 5000),
       ...[...this.databases.values()].map((database) => () => database.close()),
       ...this.http.map((listener) => () => listener.close()),
+      () => this.backups?.close(),
       () => this.directory?.release(),
     ]
     this.tls?.close()
+    this.served?.stop()
     this.zelos?.stopServing()
     for (const step of steps) {
       try {

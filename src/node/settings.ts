@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { DelosError } from '../base/delos-error.ts'
 import { DEFAULT_CLIENT_LIMITS, DEFAULT_FOUR_LETTER_WORDS } from '../zookeeper/server-options.ts'
 import { ACCESS_SETTINGS } from './access-settings.ts'
+import { BACKUP_SETTINGS } from './backup-settings.ts'
 import { NODE_SETTINGS } from './node-settings.ts'
 import {
   count,
@@ -22,7 +23,7 @@ import {
 } from './setting-kinds.ts'
 
 /** Databases that a server can run. */
-export const DATABASES = ['zelos'] as const
+export const DATABASES = ['zelos', 'table'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
 const databases = {
@@ -152,6 +153,7 @@ export const SETTINGS = {
     unit: 'bytes',
     help: 'how much of the log is kept at most after it is no longer needed',
   },
+  ...BACKUP_SETTINGS,
   drainMs: {
     name: 'drain-ms',
     ...milliseconds(0),

@@ -4,12 +4,14 @@
 import type { EngineFactory } from '../engine/stack.ts'
 import { batchingEngine } from '../engines/batching-engine.ts'
 import { brainDoctorEngine } from '../engines/brain-doctor/brain-doctor-engine.ts'
+import { logBackupEngine } from '../engines/log-backup/log-backup-engine.ts'
 import { sessionOrderEngine } from '../engines/session-order/session-order-engine.ts'
 import { timeEngine } from '../engines/time/time-engine.ts'
 import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
 
 /** What Zelos runs on. */
 export const ZELOS_STACK: readonly EngineFactory[] = [
+  logBackupEngine(),
   brainDoctorEngine(),
   viewTrackingEngine(),
   sessionOrderEngine(),
@@ -19,6 +21,7 @@ export const ZELOS_STACK: readonly EngineFactory[] = [
 
 /** What a database of one's own runs on unless it says otherwise. */
 export const DEFAULT_STACK: readonly EngineFactory[] = [
+  logBackupEngine(),
   brainDoctorEngine(),
   viewTrackingEngine(),
   batchingEngine(),

@@ -2,6 +2,8 @@
 // loglets, stores, engines and databases built on this package. Needs no test framework: suites are handed one.
 
 export type { Matchers, TestFramework, TestFrameworkWithHooks } from '../base/test-framework.ts'
+export { type BlobsUnderTest, blobStoreConformance } from '../blobs/blob-store.conformance.ts'
+export { MemoryBlobStore } from '../blobs/memory-blob-store.ts'
 export {
   type EngineConformanceOptions,
   type EngineServer,

@@ -11,6 +11,7 @@
 //   createSession  terms                   moveSession     varint session, terms
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
+//   newHistory     varint zxid
 //   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
 //   acl        u8 1 (world:anyone, all) | u8 0, varint count, (i32 perms, string scheme, string id)*
@@ -41,6 +42,7 @@ const KIND = {
   renewSessions: 11,
   createTimed: 12,
   expireNode: 13,
+  newHistory: 14,
 } as const
 
 const LIFETIME = { ttl: 1, container: 2 } as const
@@ -94,6 +96,9 @@ export class UpdateEncoder {
         writer.string(update.path)
         writer.varint(update.since)
         writer.varint(update.leftMs)
+        break
+      case 'newHistory':
+        writer.varint(update.zxidAbove)
         break
       case 'renewSessions':
         writer.varint(update.sessions.length)
@@ -234,6 +239,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'expireSession', session: reader.varint(), heardAt: reader.varint() }
     case KIND.expireNode:
       return { kind: 'expireNode', path: reader.string(), since: reader.varint(), leftMs: reader.varint() }
+    case KIND.newHistory:
+      return { kind: 'newHistory', zxidAbove: reader.varint() }
     case KIND.renewSessions:
       return { kind: 'renewSessions', sessions: readRenewals(reader) }
     default:

@@ -63,6 +63,11 @@ export type Update =
    * is another than `since`. `leftMs`: of a long lifetime so much is yet to come.
    */
   | { readonly kind: 'expireNode'; readonly path: string; readonly since: Zxid; readonly leftMs: number }
+  /**
+   * The content was restored: all sessions end, and zxids go on above `zxidAbove`, past whatever the history that it was restored
+   * from may have given out.
+   */
+  | { readonly kind: 'newHistory'; readonly zxidAbove: Zxid }
 
 /** What one operation of a request did. `node` is the node after the operation (create, setData, setAcl). */
 export interface OperationResult {

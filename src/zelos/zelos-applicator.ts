@@ -195,6 +195,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.expireNode(contextOf(NOBODY, moment), update)
       case 'expireSession':
         return this.expire(update.session, update.heardAt, moment)
+      case 'newHistory':
+        return this.newHistory(update.zxidAbove, moment)
       default:
         return unreachable(update)
     }
@@ -248,6 +250,18 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.updates.removeEphemerals(id, context)
     this.sessions.end(id)
     return { result: { zxid, err: ZCODE.OK }, changes: context.changes, session: { kind: 'expired', id } }
+  }
+
+  /** Before anybody is connected: nobody is told of the sessions that end. */
+  private newHistory(zxidAbove: Zxid, moment: Moment): Applied {
+    const { state } = this
+    const context = contextOf(NOBODY, moment)
+    for (const { id } of this.sessions.all(state.tx)) {
+      this.updates.removeEphemerals(id, context)
+      this.sessions.end(id)
+    }
+    state.counters.zxid = Math.max(state.counters.zxid, zxidAbove)
+    return { result: { zxid: moment.zxid, err: ZCODE.OK }, changes: context.changes, session: undefined }
   }
 
   /** Void (BAD_VERSION) if the node has changed since, or is gone. */

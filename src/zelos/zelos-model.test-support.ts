@@ -134,6 +134,8 @@ export class ZelosModel {
         if (!sessions.has(update.requester.session)) return { err: 0 }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'newHistory':
+        throw new Error('the model has one history')
       case 'renewSessions':
         for (const { session: id, ownerEpoch } of update.sessions) {
           const session = sessions.get(id)

@@ -1,0 +1,79 @@
+// Puts the whole replicated content, as of one position, in the blob store, part by part and a manifest last. One part is in memory
+// at a time. Not here: who may, and when (backup-worker.ts).
+
+import { DelosError } from '../../base/delos-error.ts'
+import type { CopySource } from '../../engine/copy-source.ts'
+import type { EngineLevels } from '../../engine/membership.ts'
+import type { LogPos } from '../../log/position.ts'
+import type { Timers } from '../../runtime/runtime.ts'
+import type { Row, StoreView } from '../../store/local-store.ts'
+import { encodeManifest, encodePart, type SnapshotManifest } from './backup-codec.ts'
+import type { BackupNames } from './backup-names.ts'
+import type { BackupTarget, LogBackupOptions } from './log-backup-options.ts'
+
+/** Rows read in one section of the event loop: about a millisecond. */
+const ROWS_AT_ONCE = 256
+
+export interface SnapshotParts {
+  readonly source: CopySource
+  readonly target: BackupTarget
+  readonly names: BackupNames
+  readonly options: LogBackupOptions
+  readonly timers: Timers
+  readonly signal: AbortSignal
+  readonly levels: EngineLevels
+  readonly serverId: string
+  wallMs(): number
+}
+
+/** Resolves with the manifest when all of it is durable there. */
+export async function putSnapshot(parts: SnapshotParts): Promise<SnapshotManifest> {
+  const { options, source } = parts
+  const { cursor, view } = await source.openView(options.snapshotDeadlineMs)
+  // As of now: nothing that was proposed later is in the view.
+  const wallMs = parts.wallMs()
+  try {
+    return await copyView(parts, view, cursor, wallMs)
+  } finally {
+    view.close()
+  }
+}
+
+async function copyView(
+  parts: SnapshotParts,
+  view: StoreView,
+  cursor: LogPos,
+  wallMs: number,
+): Promise<SnapshotManifest> {
+  const { levels, names, options, serverId, signal, source, target, timers } = parts
+  const { historyId } = source.identity
+  const digest = source.newDigest()
+  const put = async (name: string, bytes: Uint8Array): Promise<void> =>
+    target.store.put(name, await target.envelope.wrap(name, bytes), { signal })
+  let total = { parts: 0, rows: 0, bytes: 0 }
+  let rows: Row[] = []
+  let partBytes = 0
+  const putPart = async (): Promise<void> => {
+    const number = total.parts
+    const bytes = encodePart({ historyId, cursor, number, rows })
+    total = { parts: number + 1, rows: total.rows + rows.length, bytes: total.bytes + partBytes }
+    rows = []
+    partBytes = 0
+    await put(names.part(cursor, number), bytes)
+  }
+  let read = 0
+  for (const row of view.scan({ from: '' })) {
+    const [key, value] = row
+    digest.add(key, value)
+    rows.push(row)
+    partBytes += key.length + value.length
+    if (partBytes >= options.partBytes) await putPart()
+    if (++read % ROWS_AT_ONCE === 0) await new Promise<void>((resolve) => timers.soon(resolve))
+    if (signal.aborted) throw new DelosError('CLOSED', 'the snapshot was ended')
+  }
+  if (rows.length > 0 || total.parts === 0) await putPart()
+  const digests = digest.read()
+  const manifest: SnapshotManifest = { historyId, cursor, wallMs, ...total, levels, digests, serverId }
+  await put(names.manifest(cursor), encodeManifest(manifest))
+  return manifest
+}

@@ -1,0 +1,133 @@
+// What there is in a blob store to restore from: the histories of one database, their snapshots and the ranges of the log, learnt from
+// names alone, and which points of the past follow. Not here: reading them (replay-log.ts, restore.ts).
+
+import { DelosError } from '../../base/delos-error.ts'
+import { allBlobs } from '../../blobs/blob-store.ts'
+import {
+  type BackupAbout,
+  decodeAbout,
+  decodeManifest,
+  type SnapshotManifest,
+} from '../../engines/log-backup/backup-codec.ts'
+import {
+  aboutPrefix,
+  BackupNames,
+  type SegmentRange,
+  segmentOf,
+  snapshotOf,
+} from '../../engines/log-backup/backup-names.ts'
+import type { LogPos } from '../../log/position.ts'
+import type { OpenBlobs } from '../open-blob-store.ts'
+
+/** A segment as listed. */
+export interface ListedSegment extends SegmentRange {
+  readonly name: string
+  readonly bytes: number
+}
+
+/** Everything from `first` to `last`, both included, can be restored, from a snapshot of this cursor on. */
+export interface RestorableRange {
+  readonly first: LogPos
+  readonly last: LogPos
+}
+
+/** One history of a database. */
+export interface BackupHistory {
+  readonly about: BackupAbout
+  readonly names: BackupNames
+  /** By their beginning. */
+  readonly segments: readonly ListedSegment[]
+  /** Cursors of complete snapshots, ascending. */
+  readonly snapshots: readonly LogPos[]
+  readonly bytes: number
+}
+
+/** All histories of that database, the oldest first. */
+export async function listHistories(blobs: OpenBlobs, database: string): Promise<BackupHistory[]> {
+  const histories: BackupHistory[] = []
+  for await (const { name } of allBlobs(blobs.store, aboutPrefix(database))) {
+    const about = decodeAbout(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
+    histories.push(await listHistory(blobs, about))
+  }
+  return histories.sort((a, b) => a.about.beganMs - b.about.beganMs)
+}
+
+/** The one that is asked for, or the newest. NOT_FOUND if there is none. */
+export async function chooseHistory(
+  blobs: OpenBlobs,
+  database: string,
+  historyId: string | undefined,
+): Promise<BackupHistory> {
+  const histories = await listHistories(blobs, database)
+  const found =
+    historyId === undefined ? histories.at(-1) : histories.find(({ about }) => about.historyId.startsWith(historyId))
+  if (found !== undefined) return found
+  const what = historyId === undefined ? `a database ${database}` : `the history ${historyId} of ${database}`
+  throw new DelosError('NOT_FOUND', `${blobs.store.location} holds no backup of ${what}`)
+}
+
+async function listHistory({ store }: OpenBlobs, about: BackupAbout): Promise<BackupHistory> {
+  const names = new BackupNames(about.database, about.historyId)
+  const segments: ListedSegment[] = []
+  const snapshots: LogPos[] = []
+  let total = 0
+  for await (const { bytes, name } of allBlobs(store, names.log)) {
+    const range = segmentOf(name)
+    total += bytes
+    if (range !== undefined) segments.push({ ...range, name, bytes })
+  }
+  for await (const { bytes, name } of allBlobs(store, names.snapshots)) {
+    const part = snapshotOf(name)
+    total += bytes
+    if (part?.complete === true) snapshots.push(part.cursor)
+  }
+  segments.sort((a, b) => a.from - b.from || a.to - b.to)
+  return { about, names, segments, snapshots: snapshots.sort((a, b) => a - b), bytes: total }
+}
+
+/** The log without holes, ascending: ranges that touch are one. */
+export function logRanges(segments: readonly SegmentRange[]): SegmentRange[] {
+  const ranges: SegmentRange[] = []
+  for (const { from, to } of [...segments].sort((a, b) => a.from - b.from)) {
+    const last = ranges.at(-1)
+    if (last === undefined || from > last.to) ranges.push({ from, to })
+    else if (to > last.to) ranges[ranges.length - 1] = { from: last.from, to }
+  }
+  return ranges
+}
+
+/** What can be restored, ascending; positions are those of the last entry that is in it. */
+export function restorableRanges({ segments, snapshots }: BackupHistory): RestorableRange[] {
+  const logs = logRanges(segments)
+  const ranges: RestorableRange[] = []
+  for (const cursor of snapshots) {
+    const last = ranges.at(-1)
+    if (last !== undefined && cursor - 1 <= last.last) continue
+    const log = logs.find(({ from, to }) => from <= cursor && cursor < to)
+    ranges.push({ first: (cursor - 1) as LogPos, last: ((log?.to ?? cursor) - 1) as LogPos })
+  }
+  return ranges
+}
+
+/** The newest snapshot from which `position` can be reached. NOT_FOUND says what can be restored. */
+export function snapshotFor(history: BackupHistory, position: LogPos): LogPos {
+  const logs = logRanges(history.segments)
+  const reaches = (cursor: LogPos): boolean =>
+    cursor === position + 1 || (cursor <= position && logs.some(({ from, to }) => from <= cursor && position < to))
+  const cursor = history.snapshots.findLast(reaches)
+  if (cursor !== undefined) return cursor
+  throw new DelosError('NOT_FOUND', `position ${position} can't be restored: ${describeRestorable(history)}`)
+}
+
+/** For messages. */
+export function describeRestorable(history: BackupHistory): string {
+  const ranges = restorableRanges(history).map(({ first, last }) => `${first} to ${last}`)
+  return ranges.length === 0 ? 'there is no complete snapshot yet' : `there are positions ${ranges.join(', ')}`
+}
+
+export async function readManifest(blobs: OpenBlobs, names: BackupNames, cursor: LogPos): Promise<SnapshotManifest> {
+  const name = names.manifest(cursor)
+  const manifest = decodeManifest(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
+  if (manifest.cursor !== cursor) throw new DelosError('CORRUPT', `${name} is of a snapshot at ${manifest.cursor}`)
+  return manifest
+}

@@ -1,0 +1,94 @@
+// Reads a whole backup as a restore would, and says what is damaged or missing. One blob is in memory at a time.
+
+import { DelosError } from '../../base/delos-error.ts'
+import { decodePart, decodeSegment } from '../../engines/log-backup/backup-codec.ts'
+import { rowDigest, wallMsOf } from '../database-copy-source.ts'
+import type { OpenBlobs } from '../open-blob-store.ts'
+import {
+  type BackupHistory,
+  logRanges,
+  type RestorableRange,
+  readManifest,
+  restorableRanges,
+} from './backup-catalog.ts'
+
+export interface VerifiedHistory {
+  readonly historyId: string
+  readonly segments: number
+  readonly entries: number
+  readonly snapshots: number
+  readonly rows: number
+  readonly bytes: number
+  readonly restorable: readonly RestorableRange[]
+  /** One sentence each. Nothing of them is in `restorable`'s making: a restore that needs them fails. */
+  readonly problems: readonly string[]
+}
+
+/** `progress`: so many of its blobs are read. */
+export async function verifyHistory(
+  blobs: OpenBlobs,
+  history: BackupHistory,
+  progress: (done: number, of: number) => void = () => undefined,
+): Promise<VerifiedHistory> {
+  const problems: string[] = []
+  const total = history.segments.length + history.snapshots.length
+  let done = 0
+  const checked = async (work: () => Promise<void>): Promise<void> => {
+    progress(done++, total)
+    try {
+      await work()
+    } catch (error) {
+      // A service that is away, or the wrong key, says nothing about the backup.
+      if (!(error instanceof DelosError) || !DAMAGE.has(error.code)) throw error
+      problems.push(error.message)
+    }
+  }
+  let entries = 0
+  for (const listed of history.segments) {
+    await checked(async () => {
+      const { name } = listed
+      const segment = decodeSegment(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
+      if (segment.from !== listed.from || segment.to !== listed.to) {
+        throw new DelosError('CORRUPT', `${name} holds positions ${segment.from} to ${segment.to}`)
+      }
+      for (const { bytes } of segment.entries) wallMsOf(bytes)
+      entries += segment.entries.length
+    })
+  }
+  let rows = 0
+  for (const cursor of history.snapshots) {
+    await checked(async () => {
+      rows += await verifySnapshot(blobs, history, cursor)
+    })
+  }
+  progress(total, total)
+  for (const [before, next] of pairs(logRanges(history.segments))) {
+    problems.push(`positions ${before.to} to ${next.from - 1} are missing`)
+  }
+  const { about, bytes, segments, snapshots } = history
+  const counts = { segments: segments.length, entries, snapshots: snapshots.length, rows, bytes }
+  return { historyId: about.historyId, ...counts, restorable: restorableRanges(history), problems }
+}
+
+const DAMAGE: ReadonlySet<string> = new Set(['CORRUPT', 'FORMAT', 'NOT_FOUND'])
+
+async function verifySnapshot(blobs: OpenBlobs, history: BackupHistory, cursor: number): Promise<number> {
+  const { about, names } = history
+  const manifest = await readManifest(blobs, names, cursor as Parameters<typeof readManifest>[2])
+  const digest = rowDigest(about.databaseId)
+  let rows = 0
+  for (let number = 0; number < manifest.parts; number++) {
+    const name = names.part(manifest.cursor, number)
+    const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
+    rows += part.rows.length
+    for (const [key, value] of part.rows) digest.add(key, value)
+  }
+  const found = digest.read()
+  const differs = [...manifest.digests].find(([range, expected]) => found.get(range) !== expected)
+  if (differs === undefined && rows === manifest.rows) return rows
+  throw new DelosError('CORRUPT', `the snapshot at ${cursor} differs from its manifest`)
+}
+
+function* pairs<T>(all: readonly T[]): Iterable<readonly [T, T]> {
+  for (let at = 1; at < all.length; at++) yield [all[at - 1] as T, all[at] as T]
+}
