@@ -46,27 +46,6 @@ export class CommittedReads implements PastReads {
     return { acl: this.may(PERM.ADMIN, node, requester) ? acl : maskAcl(acl), node }
   }
 
-  getEphemerals({ session }: Requester, prefix: string, maxBytes: number): readonly string[] {
-    const paths = this.applicator.tree.ephemerals(this.store.read(), session).filter((path) => path.startsWith(prefix))
-    let bytes = 0
-    for (const path of paths) bytes += Buffer.byteLength(path) + 4
-    if (bytes <= maxBytes) return paths
-    throw new DelosError(
-      'LIMIT_EXCEEDED',
-      `the paths of ${paths.length} ephemeral nodes have more than ${maxBytes} bytes`,
-    )
-  }
-
-  countDescendants(requester: Requester, path: string): { readonly count: number } | ZCode {
-    const node = this.getData(requester, path)
-    if (typeof node === 'number') return node
-    const reader = this.store.read()
-    // ZooKeeper counts the paths that start with this one and a slash: by its other name the root counts itself.
-    if (path === '') return { count: this.applicator.counters(reader).nodes }
-    if (path === ROOT) return { count: this.applicator.counters(reader).nodes - 1 }
-    return { count: node.numChildren === 0 ? 0 : this.applicator.tree.countDescendants(reader, path) }
-  }
-
   // ZooKeeper knows its root also by the empty path, and reads do not validate.
   node(path: string): ZNode | undefined {
     return this.applicator.tree.read(this.store.read(), path === '' ? ROOT : path)

@@ -21,6 +21,7 @@ import { ToldUntil } from './told-until.ts'
 import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
 import type { QuotaNotice } from './tree/quotas.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
+import { TreeWalks } from './tree-walks.ts'
 import { deliver, Watches } from './watches.ts'
 import type {
   AclResult,
@@ -74,6 +75,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
   readonly atCompletion: ReadsAtCompletion
   readonly inspection: CommittedInspection
+  readonly walks: TreeWalks
   private readonly runtime: ZelosDatabaseOptions['runtime']
   private readonly applicator: ZelosApplicator
   private readonly log: UpdateLog
@@ -110,6 +112,12 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.aclSchemes = new Set(options.aclSchemes ?? ['digest'])
     this.watches = new Watches(this.guard)
     const { history, reads, guard } = this
+    this.walks = new TreeWalks({
+      runtime: options.runtime,
+      applicator: options.applicator,
+      store: options.store,
+      reads,
+    })
     this.missed = new MissedEvents({ history, reads, guard, tree: options.applicator.tree, store: options.store })
     const { memberCount = () => 1, timerService } = options
     this.renewals = new SessionRenewals({
@@ -188,14 +196,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   getAcl(requester: Requester, path: string): AclResult | ZCode {
     return this.reads.getAcl(requester, path)
-  }
-
-  getEphemerals(requester: Requester, prefix: string, maxBytes: number): readonly string[] {
-    return this.reads.getEphemerals(requester, prefix, maxBytes)
-  }
-
-  countDescendants(requester: Requester, path: string): { readonly count: number } | ZCode {
-    return this.reads.countDescendants(requester, path)
   }
 
   // ── updates ───────────────────────────────────────────────────────────────────────────────────────────────────────────

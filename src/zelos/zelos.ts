@@ -68,13 +68,35 @@ export interface ZelosReads {
   ): ChildrenResult | ZCode
   /** Without ADMIN the digest hashes are masked. */
   getAcl(requester: Requester, path: string): AclResult | ZCode
+}
+
+/** Who waits for a read that looks at many nodes. */
+export interface WalkCompletion<R> extends Completion<R> {
+  /** False: nobody waits any more, the outcome may be left out. */
+  readonly isWanted: boolean
+}
+
+/**
+ * Reads that look at many nodes, a slice a turn of the event loop: what changes meanwhile may be seen or not. The completion of a
+ * short one is called at once.
+ */
+export interface ZelosWalks {
   /**
-   * The ephemeral nodes of the requester's session whose paths start with `prefix` (any text), in the order of their bytes. Throws
-   * LIMIT_EXCEEDED if the paths alone exceed `maxBytes`.
+   * The ephemeral nodes of the requester's session whose paths start with `prefix` (any text), in the order of their bytes. Rejects
+   * with LIMIT_EXCEEDED if the paths alone exceed `maxBytes`.
    */
-  getEphemerals(requester: Requester, prefix: string, maxBytes: number): readonly string[]
-  /** How many nodes are below this one, at any depth. Looks at each of them: 0.3 µs a node. */
-  countDescendants(requester: Requester, path: string): { readonly count: number } | ZCode
+  getEphemerals(
+    requester: Requester,
+    prefix: string,
+    maxBytes: number,
+    completion: WalkCompletion<readonly string[]>,
+  ): void
+  /** How many nodes are below this one, at any depth. */
+  countDescendants(
+    requester: Requester,
+    path: string,
+    completion: WalkCompletion<{ readonly count: number } | ZCode>,
+  ): void
 }
 
 /** The same without watches: an event that was missed could not be made up for. */
@@ -132,6 +154,7 @@ export interface ZelosInspection {
 /** A Zelos database at one server. */
 export interface Zelos extends ZelosReads {
   readonly sessions: ZelosSessions
+  readonly walks: ZelosWalks
   /**
    * Inside the completion of an update, the tree as that update left it, although later ones of the same transaction are applied:
    * for a read that stands between two updates of a session. Elsewhere the tree as it is.

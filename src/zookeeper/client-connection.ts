@@ -86,7 +86,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.replies = this.outgoing.writer
     this.requester = { session: 0, ownerEpoch: 0, address: connection.remoteAddress, identities: [] }
     this.queue = new RequestQueue(server.access.options.requestThrottle.largeRequestBytes)
-    this.handler = new RequestHandler(server, this, connection.peerCertificate)
+    this.handler = new RequestHandler(server, this, connection)
   }
 
   /** Requests without a reply yet. */
@@ -255,7 +255,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.answering = true
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        if (head.held !== undefined) queue.forEachReleasable(handler.release)
+        if (!head.settled) handler.prepare(head)
         if (!head.settled || (this.outgoing.congested && !queue.isOvertaken)) break
         queue.shift()
         handler.answer(head)

@@ -31,7 +31,7 @@ export class PendingRequest implements Completion<UpdateResult | number> {
   /** Of an update; a sync has none. */
   result: UpdateResult | undefined
   error: DelosError | undefined
-  private readonly owner: RequestOwner
+  protected readonly owner: RequestOwner
 
   constructor(
     owner: RequestOwner,
@@ -58,12 +58,12 @@ export class PendingRequest implements Completion<UpdateResult | number> {
   }
 
   /**
-   * True for what has to do with watches, or looks at many nodes: it must be carried out on the state as it is, with no update of
-   * its session behind it.
+   * True for what has to do with watches, or is not answered at once: it must be carried out on the state as it is, with no update
+   * of its session behind it.
    */
   get isBarrier(): boolean {
     const { request } = this
-    return 'watch' in request ? request.watch : isWatchOp(request.op) || isWhole(request.op)
+    return 'watch' in request ? request.watch : isWatchOp(request.op)
   }
 
   resolve(result: UpdateResult | number): void {
@@ -77,10 +77,6 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     this.settled = true
     this.owner.requestSettled(this)
   }
-}
-
-function isWhole(op: number): boolean {
-  return op === OP.getEphemerals || op === OP.getAllChildrenNumber
 }
 
 const NO_REQUEST: WireRequest = { op: OP.ping }

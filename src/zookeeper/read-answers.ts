@@ -25,9 +25,7 @@ import { STAT_BYTES } from './codec/stat.ts'
 import { WATCH_MODE, WATCHER_TYPE } from './codec/watch-codes.ts'
 import type {
   AddWatchRequest,
-  DescendantsRequest,
   GetAclRequest,
-  GetEphemeralsRequest,
   MultiReadRequest,
   ReadRequest,
   SetWatchesRequest,
@@ -35,6 +33,7 @@ import type {
   WatcherRequest,
   WireRequest,
 } from './codec/wire-requests.ts'
+import type { DeferredParts, Walked } from './deferred-read.ts'
 import { statView } from './reply-writer.ts'
 import type { ClientLimits } from './server-options.ts'
 import { statOf } from './stat-view.ts'
@@ -97,10 +96,6 @@ export class ReadAnswers {
         return this.getAcl(request, xid, zxid)
       case OP.multiRead:
         return this.multiRead(request, xid, zxid, this.now)
-      case OP.getEphemerals:
-        return this.getEphemerals(request, xid, zxid)
-      case OP.getAllChildrenNumber:
-        return this.countDescendants(request, xid, zxid)
       case OP.whoAmI:
         return this.whoAmI(xid, zxid)
       case OP.setWatches:
@@ -222,19 +217,25 @@ export class ReadAnswers {
     return typeof found === 'number' ? { op: OP.error, err: found } : { op, data: found.data, stat: statOf(found) }
   }
 
-  private getEphemerals({ prefix }: GetEphemeralsRequest, xid: number, zxid: Zxid): number {
-    const { reader, zelos } = this
-    const all = prefix.trim() === '' || prefix.trim() === '/'
-    const paths = zelos.getEphemerals(reader.requester, all ? '' : prefix, this.limits.replyBytesMax)
-    writeChildrenReply(reader.replies, xid, zxid, paths)
-    return ERR.ok
+  /** Starts such a read as looks at many nodes; undefined for all others. */
+  walkOf(request: WireRequest): DeferredParts['walk'] {
+    const { limits, reader, zelos } = this
+    const { walks } = zelos
+    if (request.op === OP.getAllChildrenNumber) {
+      return (completion) => walks.countDescendants(reader.requester, request.path, completion)
+    }
+    if (request.op !== OP.getEphemerals) return undefined
+    const prefix = ['', '/'].includes(request.prefix.trim()) ? '' : request.prefix
+    return (completion) => walks.getEphemerals(reader.requester, prefix, limits.replyBytesMax, completion)
   }
 
-  private countDescendants({ path }: DescendantsRequest, xid: number, zxid: Zxid): number {
-    const { reader, zelos } = this
-    const found = zelos.countDescendants(reader.requester, path)
-    if (typeof found === 'number') return this.header(xid, zxid, found)
-    writeCountReply(reader.replies, xid, zxid, found.count)
+  /** Writes the reply of one that was started. */
+  writeWalked(walked: Walked, xid: number): number {
+    const { reader } = this
+    const zxid = this.zelos.lastZxid
+    if (typeof walked === 'number') return this.header(xid, zxid, walked)
+    if ('count' in walked) writeCountReply(reader.replies, xid, zxid, walked.count)
+    else writeChildrenReply(reader.replies, xid, zxid, walked)
     return ERR.ok
   }
 

@@ -2,15 +2,17 @@
 // and syncs go into the log and are answered when they come back.
 
 import type { DelosError } from '../base/delos-error.ts'
+import type { Connection } from '../runtime/network.ts'
 import type { Requester, UpdateResult } from '../zelos/requests.ts'
 import { ClientAuthentication } from './client-authentication.ts'
 import { ClientThrottle } from './client-throttle.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteReader } from './codec/jute-reader.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
-import { isUpdate, OP, opName } from './codec/opcodes.ts'
+import { isUpdate, OP, opName, readsNodes } from './codec/opcodes.ts'
 import { writeHeaderReply, writePathReply } from './codec/replies.ts'
 import { readRequest, type WireRequest } from './codec/wire-requests.ts'
+import { type DeferredParts, DeferredRead } from './deferred-read.ts'
 import { PendingRequest, RefusedRequest } from './pending-request.ts'
 import { ReadAnswers } from './read-answers.ts'
 import { writeUpdateReply } from './reply-writer.ts'
@@ -34,17 +36,19 @@ export class RequestHandler {
   private readonly reads: ReadAnswers
   private readonly authentication: ClientAuthentication
   private readonly isEnforced: boolean
+  /** Every read of the connection sees what had completed anywhere when it arrived. */
+  private readonly isLinearizable: boolean
   private readonly throttle: ClientThrottle | undefined
 
-  /** `certificate`: the client's, DER, checked by TLS. */
-  constructor(server: ServerContext, client: RequestClient, certificate?: Uint8Array) {
+  constructor(server: ServerContext, client: RequestClient, connection: Connection) {
     const { access } = server
     this.server = server
     this.client = client
-    this.authentication = new ClientAuthentication(server, client, certificate)
+    this.authentication = new ClientAuthentication(server, client, connection.peerCertificate)
     this.isEnforced = access.authentication.isEnforced
     this.throttle = access.requests && new ClientThrottle(server, access.requests, client, this.proceed)
     this.reads = new ReadAnswers(server.zelos, server.limits, client)
+    this.isLinearizable = server.readsLinearizably(connection)
   }
 
   // ── arrival ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,12 +145,32 @@ export class RequestHandler {
 
   private read(request: WireRequest, xid: number, arrivedMs: number, bytes: number): void {
     const { client } = this
-    if (client.queue.length === 0) this.answerRead(request, xid, arrivedMs)
+    const walk = this.reads.walkOf(request)
+    const needsSync = this.isLinearizable && readsNodes(request.op)
+    if (walk !== undefined || needsSync)
+      this.defer(request, xid, arrivedMs, bytes, { needsSync, walk, isNext: this.isNext })
+    else if (client.queue.length === 0) this.answerRead(request, xid, arrivedMs)
     else client.queue.push(new PendingRequest(client, xid, request, arrivedMs, bytes, true))
   }
 
+  private defer(request: WireRequest, xid: number, arrivedMs: number, bytes: number, parts: DeferredParts): void {
+    const { client } = this
+    const read = new DeferredRead(client, xid, request, arrivedMs, bytes, parts)
+    client.queue.push(read)
+    if (parts.needsSync) this.server.zelos.sync(read)
+    else if (this.isNext(read)) client.requestSettled(read)
+  }
+
+  private readonly isNext = (request: PendingRequest): boolean => this.client.queue.peek() === request
+
+  /** The turn of a request has come that is not settled: what it still needs begins. */
+  prepare(head: PendingRequest): void {
+    if (head.held !== undefined) this.client.queue.forEachReleasable(this.release)
+    else if (head instanceof DeferredRead) head.begin()
+  }
+
   /** Hands an update that was held to the database. */
-  readonly release = (pending: PendingRequest): void => {
+  private readonly release = (pending: PendingRequest): void => {
     const requester = pending.held as Requester
     pending.held = undefined
     this.submit(pending, requester)
@@ -198,6 +222,9 @@ export class RequestHandler {
     if (pending.error !== undefined) return this.answerFailure(pending, pending.error)
     if (pending instanceof RefusedRequest) return this.answerRefused(pending)
     const { request, xid, arrivedMs } = pending
+    if (pending instanceof DeferredRead && pending.walked !== undefined) {
+      return this.client.replyWritten(arrivedMs, request.op, xid, this.reads.writeWalked(pending.walked, xid))
+    }
     if (request.op !== OP.sync) return this.answerRead(request, xid, arrivedMs)
     writePathReply(this.client.replies, xid, this.server.zelos.lastZxid, request.path)
     this.client.replyWritten(arrivedMs, OP.sync, xid, ERR.ok)
@@ -224,13 +251,20 @@ export class RequestHandler {
     try {
       err = this.reads.write(request, xid, this.client.queue.hasUpdatesInLog)
     } catch (thrown) {
-      const refused = this.reads.refused(thrown)
-      if (refused === undefined) return this.client.failed(thrown)
-      if (refused.limit !== undefined) this.server.stats.limitHit(refused.limit)
-      this.client.warn({ op: opName(request.op), reason: refused.error.message }, 'a read was refused')
-      return this.reply(xid, request.op, arrivedMs, ERR.systemError)
+      if (!this.isRefused(thrown, request, xid, arrivedMs)) this.client.failed(thrown)
+      return
     }
     this.client.replyWritten(arrivedMs, request.op, xid, err)
+  }
+
+  /** True if a limit forbids the read, and its client was told. */
+  private isRefused(thrown: unknown, request: WireRequest, xid: number, arrivedMs: number): boolean {
+    const refused = this.reads.refused(thrown)
+    if (refused === undefined) return false
+    if (refused.limit !== undefined) this.server.stats.limitHit(refused.limit)
+    this.client.warn({ op: opName(request.op), reason: refused.error.message }, 'a read was refused')
+    this.reply(xid, request.op, arrivedMs, ERR.systemError)
+    return true
   }
 
   /**
@@ -239,6 +273,7 @@ export class RequestHandler {
    */
   private answerFailure(pending: PendingRequest, error: DelosError): void {
     const { request, xid, arrivedMs } = pending
+    if (pending instanceof DeferredRead && this.isRefused(error, request, xid, arrivedMs)) return
     const { code, message } = error
     this.client.warn({ op: opName(request.op), xid, code, reason: message }, 'the database refused a request')
     switch (code) {

@@ -1,6 +1,7 @@
 // What a connection and its parts use of the server around them. An interface, so that they can be read, and made, without
 // the server that makes them.
 
+import type { Connection } from '../runtime/network.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { AccessControl } from './access-control.ts'
 import type { ClientLimits, NodeRules } from './server-options.ts'
@@ -39,6 +40,8 @@ export interface ServerContext {
   unsentBytes: number
   /** A reply that took as long is logged; Infinity = never. */
   readonly slowMs: number
+  /** Every read of this connection sees all that had completed anywhere when it was asked for. */
+  readsLinearizably(connection: Connection): boolean
   /** The session timeout that a client gets who asks for this one. */
   negotiateTimeout(askedMs: number): number
   /** Monotonic. */

@@ -127,6 +127,8 @@ export interface ZooKeeperServerOptions {
   readonly storage?: () => StorageFacts | undefined
   /** Words that are answered, `*` for all; srvr always is. Default: DEFAULT_FOUR_LETTER_WORDS. */
   readonly fourLetterWords?: readonly string[]
+  /** Reads of all connections are linearizable, not only of those that come to the port for it. Default false. */
+  readonly linearizableReads?: boolean
   /** The file that the server was configured by, as the AdminServer shows it. */
   readonly initialConfiguration?: string
 }

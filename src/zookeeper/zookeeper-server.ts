@@ -63,8 +63,10 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   private readonly deadlines = new Map<ServedConnection, Timer>()
   private toFlush: Flushable[] = []
   private listener: Listener | undefined
+  private secureListener: Listener | undefined
   private readonly otherListeners: Listener[] = []
   private readonly atOtherPorts = new WeakSet<object>()
+  private readonly linearizable = new WeakSet<Connection>()
   private closing: Promise<void> | undefined
   /** Called when the last connection is gone. */
   private emptied: () => void = () => undefined
@@ -96,11 +98,15 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   }
 
   get securePort(): number {
-    return this.otherListeners[0]?.port ?? -1
+    return this.secureListener?.port ?? -1
   }
 
   isSecure(client: ConnectionView): boolean {
     return this.atOtherPorts.has(client)
+  }
+
+  readsLinearizably(connection: Connection): boolean {
+    return this.options.linearizableReads === true || this.linearizable.has(connection)
   }
 
   get readOnly(): boolean {
@@ -133,6 +139,19 @@ export class ZooKeeperServer implements ServerContext, ServerView {
       return client
     }
     const listener = await network.listen({ host: this.options.host, port, backlog: LISTEN_BACKLOG }, accept)
+    this.secureListener ??= listener
+    this.otherListeners.push(listener)
+    return listener
+  }
+
+  /** Accepts at a port whose connections read linearizably. */
+  async listenLinearizably(port: number): Promise<Listener> {
+    const accept = (connection: Connection): ConnectionEvents => {
+      this.linearizable.add(connection)
+      return this.accept(connection)
+    }
+    const at = { host: this.options.host, port, backlog: LISTEN_BACKLOG }
+    const listener = await this.runtime.network.listen(at, accept)
     this.otherListeners.push(listener)
     return listener
   }

@@ -68,6 +68,23 @@ export function isUpdate(op: number): boolean {
   return op > 0 && op < 32 ? ((UPDATES >>> op) & 1) === 1 : op === OP.closeSession
 }
 
+/** Operations that read the tree, and need not see its newest state. */
+const TREE_READS: ReadonlySet<number> = new Set([
+  OP.exists,
+  OP.getData,
+  OP.getAcl,
+  OP.getChildren,
+  OP.getChildren2,
+  OP.multiRead,
+  OP.getEphemerals,
+  OP.getAllChildrenNumber,
+])
+
+/** Does this operation read nodes, and nothing else? */
+export function readsNodes(op: number): boolean {
+  return TREE_READS.has(op)
+}
+
 /** Operations about watches alone; a read may set one too. */
 export function isWatchOp(op: number): boolean {
   return (
