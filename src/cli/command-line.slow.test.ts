@@ -120,6 +120,23 @@ describe('delos serve', () => {
     expect(notes).toContain('zoo.cfg: foo: no such key is known here')
   })
 
+  it('--zoo-cfg of an ensemble: refused, with what to do, unless it is said that this server is alone', async () => {
+    const zooCfg = join(tempDir('cli'), 'zoo.cfg')
+    writeFileSync(
+      zooCfg,
+      `dataDir=${newDir()}\nclientPort=0\nserver.1=a:1:2\nserver.2=b:1:2\nadmin.enableServer=false\n`,
+    )
+    const flags = ['serve', '--json', '--metrics-port', 'off', '--api-port', 'off', '--zoo-cfg', zooCfg]
+    const [code, out, err] = await outcome(...flags)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(/names 2 servers \(server\.1, server\.2\).*--zoo-cfg-alone true/)
+    const run = delos(...flags, '--zoo-cfg-alone', 'true', '--linearizable-port', '0')
+    const { addresses } = await run.ready()
+    expect(Object.keys(addresses)).toEqual(['zookeeper', 'linearizable'])
+    expect(await fourLetterWord(portOf(addresses.linearizable), 'ruok')).toBe('imok')
+    expect(await run.end('SIGTERM')).toBe(0)
+  })
+
   it('prints one line with --json, logs on stderr, and ends with 0 on SIGTERM and SIGINT', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const run = serve('--log-format', 'json')

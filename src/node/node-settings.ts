@@ -1,7 +1,8 @@
-// The settings of what clients may make of the tree of nodes: TTL nodes, containers, quotas.
+// The settings of what clients may make of the tree of nodes: TTL nodes, containers, quotas; how current their reads are; and who
+// serves it.
 
 import { DEFAULT_NODE_RULES } from '../zookeeper/server-options.ts'
-import { milliseconds, type Setting, yesOrNo } from './setting-kinds.ts'
+import { milliseconds, port, type Setting, yesOrNo } from './setting-kinds.ts'
 
 /** In the order in which they are documented. */
 export const NODE_SETTINGS = {
@@ -32,5 +33,26 @@ export const NODE_SETTINGS = {
     fallback: DEFAULT_NODE_RULES.reconfig,
     unit: 'true, false',
     help: 'reconfig is refused as by a standalone ZooKeeper (unimplemented), not as one that is switched off; it never does anything',
+  },
+  linearizablePort: {
+    name: 'linearizable-port',
+    ...port,
+    fallback: 'off',
+    unit: 'port',
+    help: 'a second port for ZooKeeper clients, whose reads see everything that had completed anywhere before: the log is asked first, one request of it for many reads; 0 = any free one, off = none',
+  },
+  linearizableReads: {
+    name: 'linearizable-reads',
+    ...yesOrNo,
+    fallback: false,
+    unit: 'true, false',
+    help: 'the same for the clients of all ports',
+  },
+  zooCfgAlone: {
+    name: 'zoo-cfg-alone',
+    ...yesOrNo,
+    fallback: false,
+    unit: 'true, false',
+    help: 'start although the file of --zoo-cfg names several servers: this one serves alone, what the others have it has not',
   },
 } as const satisfies Record<string, Setting>

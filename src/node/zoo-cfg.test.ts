@@ -105,6 +105,19 @@ describe('a zoo.cfg', () => {
     expect(readZooCfg('admin.enableServer=true\nadmin.serverPort=1').settings).toMatchObject({ 'admin-port': '1' })
   })
 
+  it('an ensemble of several servers is not one of which each may start', () => {
+    const servers = (...ids: number[]) => ids.map((id) => `server.${id}=host${id}:2888:3888`).join('\n')
+    readZooCfg(servers()).requireOneServer()
+    readZooCfg(servers(1)).requireOneServer()
+    const three = readZooCfg(`${servers(1, 2)}\nserver.3 host3:2888:3888:observer\ngroup.1=1:2`)
+    expect(() => three.requireOneServer()).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(/names 3 servers \(server\.1, server\.2, server\.3\).*--zoo-cfg-alone true/s),
+      }),
+    )
+  })
+
   it('what has no effect is named, one line a key, without its value', () => {
     expect(
       notesOf(

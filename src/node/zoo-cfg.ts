@@ -1,6 +1,7 @@
 // ZooKeeper's own configuration file (Java's properties) as settings of this server. Every key that does not become one is
 // named, in one line with the reason: nobody must believe in a line that has no effect.
 
+import { DelosError } from '../base/delos-error.ts'
 import { type RawSettings, SETTING_KEYS, SETTINGS } from './settings.ts'
 import { ACCESS_PATTERNS, ACCESS_RULES } from './zoo-cfg-access.ts'
 import { becomes, becomesUnless, ignored, isFalse, type Rule, refused } from './zoo-cfg-rule.ts'
@@ -12,6 +13,8 @@ export interface ZooCfg {
   readonly settings: RawSettings
   /** One line for each key without effect, or with another one than in ZooKeeper. Never a value: it may be a secret. */
   readonly notes: readonly string[]
+  /** Throws INVALID_ARGUMENT if it names several servers: what it describes is not what would be started. */
+  requireOneServer(): void
 }
 
 /** Reads a zoo.cfg. Never throws: wrong values are found where settings are checked. */
@@ -31,7 +34,20 @@ export function readZooCfg(text: string): ZooCfg {
       'zoo.cfg: clientPortAddress is not there: ZooKeeper would listen on all addresses, this server listens on --host, by default 127.0.0.1',
     )
   }
-  return { text, settings, notes }
+  return { text, settings, notes, requireOneServer: () => requireOneServer([...all.keys()]) }
+}
+
+/**
+ * An operator who starts each member of an ensemble with the file that it had would have as many databases, and clients that see
+ * now one of them, now another.
+ */
+function requireOneServer(keys: readonly string[]): void {
+  const servers = keys.filter((key) => /^server\.\d+$/.test(key))
+  if (servers.length < 2) return
+  throw new DelosError(
+    'INVALID_ARGUMENT',
+    `the zoo.cfg names ${servers.length} servers (${servers.join(', ')}), but ${ONE_SERVER}: started from it, each would have data of its own, and clients that know them all would see now the one, now the other. Start one server, with --zoo-cfg-alone true, and name only that one to clients`,
+  )
 }
 
 // ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
