@@ -27,3 +27,6 @@ export const DEFAULT_STACK: readonly EngineFactory[] = [
   batchingEngine(),
   timeEngine(),
 ]
+
+/** What DelosTable runs on. */
+export const TABLE_STACK: readonly EngineFactory[] = DEFAULT_STACK

@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
 import type { Applicator } from '../engine/engine.ts'
 import type { Entry } from '../engine/entry.ts'
 import type { TimerService } from '../engine/timer-service.ts'
@@ -17,7 +18,7 @@ import { RowWriter } from './apply/row-writer.ts'
 import { SchemaApply } from './apply/schema-apply.ts'
 import { TableState } from './apply/table-state.ts'
 import { TransactionApply, type TransactionOutcome } from './apply/transaction-apply.ts'
-import { tableOfRow } from './codec/table-keys.ts'
+import { TABLE_PREFIX, tableOfRow } from './codec/table-keys.ts'
 import { fromTaggedJson } from './codec/tagged-json.ts'
 import { ENTRY_FORMAT, ENTRY_KINDS } from './codec/transaction-codec.ts'
 import type { SchemaAnswer, SchemaRequest } from './messages.ts'
@@ -75,6 +76,11 @@ export class TableApplicator implements Applicator<TableResult> {
     const result = this.run(reader, reader.u8())
     this.state.end()
     return result
+  }
+
+  /** Somebody else has written rows of the store: what memory holds of ours is read anew. */
+  edited(_tx: ReadTx, keys: readonly Key[]): void {
+    if (keys.some((key) => key.startsWith(TABLE_PREFIX))) this.state.forget()
   }
 
   /** The first call after a commit tells the listener of all of it. */

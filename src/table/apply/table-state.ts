@@ -62,7 +62,10 @@ export class TableState {
   /** Starts the apply of one entry. Positions ascend: if this one does not, the transaction before it was dropped. */
   begin(tx: ReadWriteTx, pos: number, index: number): void {
     const again = pos < this.lastPos || (pos === this.lastPos && index <= this.lastIndex)
-    if (again && this.dirty) this.forget()
+    if (again && this.dirty) {
+      this.forget()
+      this.dirty = false
+    }
     this.load(tx)
     this.open = tx
     this.lastPos = pos
@@ -82,7 +85,7 @@ export class TableState {
   commit(): boolean {
     if (!this.dirty) return false
     this.rows.commit()
-    this.committedAt = this.counters.position
+    if (this.current !== undefined) this.committedAt = this.current.position
     this.record = undefined
     for (const count of this.counts.values()) count.record = undefined
     this.dirty = false
@@ -96,7 +99,6 @@ export class TableState {
     this.counts.clear()
     this.current = undefined
     this.record = undefined
-    this.dirty = false
   }
 
   /** A row as the open transaction sees it. */
