@@ -27,6 +27,16 @@ export class DescendantCount implements Walk {
   }
 
   step(reader: ReadTx, rows: number): boolean {
+    for (let left = rows; left > 0; this.nextLevel()) {
+      left -= this.scan(reader, left)
+      if (left > 0 && this.ofLevel === 0) return true
+      if (left === 0) return false
+    }
+    return false
+  }
+
+  /** How many of the level there were, `rows` at most. */
+  private scan(reader: ReadTx, rows: number): number {
     let found = 0
     let last = ''
     for (const [key] of reader.scan(this.range, { limit: rows, keysOnly: true })) {
@@ -35,15 +45,14 @@ export class DescendantCount implements Walk {
     }
     this.count += found
     this.ofLevel += found
-    if (found === rows) {
-      this.range = behind(last, this.range)
-      return false
-    }
-    if (this.ofLevel === 0) return true
+    if (found > 0) this.range = behind(last, this.range)
+    return found
+  }
+
+  private nextLevel(): void {
     this.ofLevel = 0
     this.level++
     this.range = descendantRange(this.top, this.level)
-    return false
   }
 }
 
