@@ -9,7 +9,8 @@ import { beforeAll, expect, it } from 'vitest'
 import { CURATOR_DIR, CURATOR_JAR, describeWith, peers } from './support/peers.ts'
 import { TestServer } from './support/server.ts'
 import { tempDir } from './support/temp-dir.ts'
-import { within } from './support/wait.ts'
+import { eventually, within } from './support/wait.ts'
+import { ZkClient } from './support/zk-client.ts'
 
 const RECIPES = [
   'lock',
@@ -54,8 +55,8 @@ function compile(): string {
   return classes
 }
 
-/** What the program says of each recipe. */
-async function play(classes: string, port: number): Promise<Map<string, string>> {
+/** What the program says of each recipe; without names of all of them. */
+async function play(classes: string, port: number, names: readonly string[] = []): Promise<Map<string, string>> {
   const machine = [
     '-Xmx256m',
     '-XX:+UseSerialGC',
@@ -63,7 +64,7 @@ async function play(classes: string, port: number): Promise<Map<string, string>>
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=off',
   ]
   const classPath = [classes, CURATOR_JAR, '/usr/share/java/slf4j-simple.jar'].join(':')
-  const child = spawn('/usr/bin/java', [...machine, '-cp', classPath, 'Recipes', `127.0.0.1:${port}`], {
+  const child = spawn('/usr/bin/java', [...machine, '-cp', classPath, 'Recipes', `127.0.0.1:${port}`, ...names], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   let text = ''
@@ -79,12 +80,21 @@ async function play(classes: string, port: number): Promise<Map<string, string>>
   return new Map(outcomes.map((line) => [line.replace(/^(ok|failed) |: .*$/g, ''), line]))
 }
 
+const OPTIONS = { tickMs: 200, sessionTimeoutMinMs: 1000, sessionTimeoutMaxMs: 60_000, containerCheckMs: 500 }
+
+/** How often the recipe `lock` went round. */
+async function rounds(port: number): Promise<number> {
+  await using client = await ZkClient.connect(port)
+  return Number((await client.getData('/lock/counter')).value?.data?.toString() ?? 0)
+}
+
 describeWith(peers.curator, "Curator's recipes", () => {
+  let classes: string
   let outcomes: Map<string, string>
   beforeAll(async () => {
-    const options = { tickMs: 200, sessionTimeoutMinMs: 1000, sessionTimeoutMaxMs: 60_000, containerCheckMs: 500 }
-    await using server = await TestServer.start(options)
-    outcomes = await play(compile(), server.port)
+    classes = compile()
+    await using server = await TestServer.start(OPTIONS)
+    outcomes = await play(classes, server.port)
   }, 240_000)
 
   it.each(RECIPES)('%s', (name) => {
@@ -93,5 +103,18 @@ describeWith(peers.curator, "Curator's recipes", () => {
 
   it('are all named here', () => {
     expect([...outcomes.keys()].sort()).toEqual([...RECIPES].sort())
+  })
+
+  it('go on where they were when the server was killed and is back', async () => {
+    await using server = await TestServer.start(OPTIONS)
+    const names = ['lock', 'semaphore under contention']
+    const played = play(classes, server.port, names)
+    const underWay = async (): Promise<true | undefined> => ((await rounds(server.port)) >= 5 ? true : undefined)
+    await eventually(underWay, 60_000, 'a lock that goes round')
+    await server.kill()
+    await server.restart()
+    expect(await rounds(server.port)).toBeLessThan(48)
+    expect([...(await played).values()].sort()).toEqual(names.map((name) => `ok ${name}`))
+    expect(await rounds(server.port)).toBe(48)
   })
 })
