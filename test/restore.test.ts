@@ -11,10 +11,10 @@ import { RESTORABLE_ZELOS } from '../src/node/restore/restorable-database.ts'
 import { type RestoreResult, restore } from '../src/node/restore/restore.ts'
 import type { RestorePoint } from '../src/node/restore/restore-point.ts'
 import { SILENT_LOGGER } from '../src/runtime/logger.ts'
-import { compiled } from './support/compiled.ts'
 import { type Content, contentOf } from './support/content.ts'
 import { describeWith, peers } from './support/peers.ts'
 import { S3_BUCKET, S3_CREDENTIALS, S3Service } from './support/s3-service.ts'
+import { DELOS_MAIN, TestServer } from './support/server.ts'
 import { tempDir } from './support/temp-dir.ts'
 import { delay, eventually } from './support/wait.ts'
 import { ZkClient } from './support/zk-client.ts'
@@ -108,7 +108,7 @@ async function restored(
 
 function restoresAnyEntry(where: () => BackupOptions): void {
   it('gives back any entry and any time, exactly', async () => {
-    const backup: BackupOptions = { ...where(), ...SPEED, snapshotBytes: 300_000 }
+    const backup: BackupOptions = { ...where(), ...SPEED, snapshotBytes: 40_000 }
     const dataDir = join(tempDir('backed-up'), 'data')
     const server = await openServer({ dataDir, zookeeper: { port: 0 }, backup })
     const load = await Load.begin(portOf(server))
@@ -173,26 +173,22 @@ describe('a backup in a directory', () => {
   }, 60_000)
 
   it('is whole, and comes back whole, also if server and restore are killed at random', async () => {
-    const cli = join(compiled('src/cli/main.ts'), 'cli/main.js')
     const dir = tempDir('killed')
     const place = `dir:${dir}/backup`
     const flags = ['--backup-to', place, '--backup-interval-ms', '50', '--backup-segment-bytes', '20000']
-    const snapshots = ['--backup-snapshot-bytes', '100000']
-    const ports = ['--zookeeper-port', '0', '--metrics-port', 'off', '--api-port', 'off', '--admin-port', 'off']
+    const killable = await TestServer.start({ flags: [...flags, '--backup-snapshot-bytes', '50000'] })
     for (let life = 0; life < 5; life++) {
-      const serve = ['serve', '--json', '--data-dir', `${dir}/data`, '--log-level', 'silent', ...ports]
-      const child = spawn(process.execPath, [cli, ...serve, ...flags, ...snapshots])
-      const [line] = (await once(child.stdout, 'data')) as [Buffer]
-      const { addresses } = JSON.parse(line.toString()) as { addresses: { zookeeper: string } }
-      const client = await ZkClient.connect(Number(addresses.zookeeper.split(':')[1]))
+      if (life > 0) await killable.restart()
+      const client = await ZkClient.connect(killable.port)
       const endMs = performance.now() + 200 + Math.random() * 600
       for (let i = 0; performance.now() < endMs; i++) {
-        await Promise.all([client.create(`/n${life}-${i}`, Buffer.alloc(300, i)), client.setData('/n0-0', `${i}`)])
+        const updates = Array.from({ length: 20 }, (_, j) => client.setData('/n0-0', `${i} ${j}`))
+        await Promise.all([client.create(`/n${life}-${i}`, Buffer.alloc(300, i)), ...updates])
       }
-      await killed(child)
+      await killable.kill()
     }
     const backup: BackupOptions = { location: place, ...SPEED }
-    const server = await openServer({ dataDir: `${dir}/data`, zookeeper: { port: 'off' }, backup })
+    const server = await openServer({ dataDir: `${killable.dir}/data`, zookeeper: { port: 'off' }, backup })
     const moment = momentOf(server)
     await backedUp(server, moment.position)
     await server.close()
@@ -200,10 +196,10 @@ describe('a backup in a directory', () => {
     const command = ['restore', '--from', place, '--data-dir', into, '--to-position', String(moment.position)]
     let kills = 0
     for (;;) {
-      const child = spawn(process.execPath, [cli, ...command, '--json'])
+      const child = spawn(process.execPath, [DELOS_MAIN, ...command, '--json'], { stdio: 'ignore' })
       const ended = once(child, 'exit') as Promise<[number | null]>
       // Later each time, so that it ends at last.
-      const timer = delay(150 + kills * 60 + Math.random() * 200).then(() => killed(child))
+      const timer = delay(200 + kills * 150 + Math.random() * 200).then(() => killed(child))
       const [code] = await ended
       if (code !== null) {
         expect(code).toBe(0)
