@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { DelosError } from '../base/delos-error.ts'
 import type { AccessOptions } from '../zookeeper/access-options.ts'
+import { type AlternativeNameRule, NAME_KINDS } from '../zookeeper/certificate-identity.ts'
 import { parseSaslUsers } from '../zookeeper/sasl-users.ts'
 import type { ClientTlsOptions } from './client-tls.ts'
 import type { Settings } from './settings.ts'
@@ -14,6 +15,7 @@ export async function accessOptions(values: Settings): Promise<AccessOptions> {
       digestEnabled: values.digestAuth,
       digestAlgorithm: values.digestAlgorithm,
       superDigest: values.superDigest,
+      x509Name: alternativeName(values),
       x509SuperUser: values.x509SuperUser,
       saslUsers: values.saslUsers === undefined ? undefined : await saslUsers(values.saslUsers),
       saslSuperUsers: values.saslSuperUsers ?? [],
@@ -41,6 +43,13 @@ export async function accessOptions(values: Settings): Promise<AccessOptions> {
     },
     readOnlyMode: values.readOnlyMode,
   }
+}
+
+function alternativeName(values: Settings): AlternativeNameRule | undefined {
+  const { x509NameExtract, x509NameGroup: group, x509NameKind, x509NameMatch } = values
+  if (x509NameKind === 'subject') return undefined
+  const [match, extract] = [new RegExp(x509NameMatch), new RegExp(x509NameExtract)]
+  return { kind: NAME_KINDS[x509NameKind], match, extract, group }
 }
 
 async function saslUsers(file: string) {

@@ -71,6 +71,20 @@ export const names = {
   allowed: 'names separated by commas, each once',
 }
 
+export const regularExpression = {
+  schema: z.string().refine(isRegularExpression),
+  allowed: 'a regular expression',
+}
+
+function isRegularExpression(value: string): boolean {
+  try {
+    new RegExp(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
 export const text = { schema: z.string().min(1), allowed: 'a text' }
 
 /** One setting of `delos serve`. */

@@ -23,6 +23,27 @@ const schemes: Rule = (_, all) => {
     : { setting: 'enforce-auth-schemes', value: enforced }
 }
 
+/** Kinds of alternative names by ZooKeeper's number. */
+const NAME_KINDS: Readonly<Record<string, string>> = {
+  1: 'mail',
+  2: 'dns',
+  4: 'directory',
+  6: 'uri',
+  7: 'ip',
+  8: 'registered',
+}
+
+/** `SAN` in any letters; everything else is the subject. */
+const certificateName: Rule = (value, all) => {
+  if (value.toLowerCase() !== 'san') return 'done'
+  const type = all.get('ssl.x509.clientCertIdSanMatchType') ?? 'none'
+  const kind = NAME_KINDS[type]
+  if (kind !== undefined) return { setting: 'x509-name-kind', value: kind }
+  return {
+    note: `can't be honoured: clientCertIdSanMatchType is ${type}, must be ${Object.keys(NAME_KINDS).join(', ')}`,
+  }
+}
+
 export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
   secureClientPort: becomes('secure-client-port'),
   secureClientPortAddress: ignored('all listeners of this server share one address (--host)'),
@@ -35,6 +56,10 @@ export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
   'ssl.trustStore.passwordPath': ignored('PEM files with certificates have none'),
   'ssl.clientAuth': becomes('tls-client-auth'),
   'ssl.crl': (value) => (isFalse(value) ? 'done' : { note: "can't be honoured: give the list as a file (--tls-crl)" }),
+  'ssl.ocsp': (value) =>
+    isFalse(value)
+      ? 'done'
+      : { note: "can't be honoured: nobody is asked by OCSP; give revoked certificates as a list (--tls-crl)" },
   'client.certReload': ignored('files of TLS are looked at every --tls-reload-ms'),
   'ssl.handshakeDetectionTimeoutMillis': becomes('tls-handshake-ms'),
   'netty.server.outstandingHandshake.limit': becomesUnless('tls-handshakes-max', '-1'),
@@ -43,6 +68,11 @@ export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
   'DigestAuthenticationProvider.digestAlg': becomes('digest-algorithm'),
   'DigestAuthenticationProvider.enabled': flag('digest-auth'),
   'X509AuthenticationProvider.superUser': becomes('x509-super-user'),
+  'ssl.x509.clientCertIdType': certificateName,
+  'ssl.x509.clientCertIdSanMatchType': () => 'done',
+  'ssl.x509.clientCertIdSanMatchRegex': becomes('x509-name-match'),
+  'ssl.x509.clientCertIdSanExtractRegex': becomes('x509-name-extract'),
+  'ssl.x509.clientCertIdSanExtractMatcherGroupIndex': becomes('x509-name-group'),
   superUser: becomes('sasl-super-users'),
   allowSaslFailedClients: flag('allow-sasl-failed-clients'),
   sessionRequireClientSASLAuth: (value) =>
@@ -73,5 +103,6 @@ export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
 /** Prefixes of the others, most telling first. */
 export const ACCESS_PATTERNS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
   [/^authProvider\./, ignored('what is there needs no class: digest, ip, x509 with TLS, sasl with --sasl-users')],
-  [/^(ssl|client|kerberos)\.|^jaas/, refused('not offered by this version')],
+  [/^kerberos|^jaas|^requireKerberosConfig$/, refused('Kerberos is not supported; SASL DIGEST-MD5 is (--sasl-users)')],
+  [/^(ssl|client)\./, refused('not offered by this version')],
 ]

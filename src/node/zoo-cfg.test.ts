@@ -156,7 +156,8 @@ describe('a zoo.cfg', () => {
       }),
     )
     // These mean something together only.
-    expect(silent).toEqual(['enforce.auth.enabled', 'enforce.auth.schemes'])
+    const ofCertificates = ['ssl.x509.clientCertIdType', 'ssl.x509.clientCertIdSanMatchType']
+    expect(silent.toSorted()).toEqual([...ofCertificates, 'enforce.auth.enabled', 'enforce.auth.schemes'].toSorted())
   })
 
   it('says that it listens on this machine only, if the file does not say where', () => {

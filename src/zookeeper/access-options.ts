@@ -2,6 +2,7 @@
 // their defaults; what they mean is the modules' that take them.
 
 import { AssertionFailure } from '../base/assert.ts'
+import type { AlternativeNameRule } from './certificate-identity.ts'
 import type { SaslUsers } from './sasl-digest-md5.ts'
 
 export interface AuthenticationOptions {
@@ -11,7 +12,9 @@ export interface AuthenticationOptions {
   readonly digestAlgorithm: string
   /** The identity `super:hash` whose owner may do everything. */
   readonly superDigest: string | undefined
-  /** The certificate subject whose owner may do everything. */
+  /** Which alternative name of a certificate is its owner's identity; undefined: the subject is. */
+  readonly x509Name: AlternativeNameRule | undefined
+  /** The identity of a certificate whose owner may do everything. */
   readonly x509SuperUser: string | undefined
   /** Users of DIGEST-MD5; undefined: SASL is off. */
   readonly saslUsers: SaslUsers | undefined
@@ -80,6 +83,7 @@ export const DEFAULT_ACCESS: AccessOptions = {
     digestEnabled: true,
     digestAlgorithm: 'SHA1',
     superDigest: undefined,
+    x509Name: undefined,
     x509SuperUser: undefined,
     saslUsers: undefined,
     saslSuperUsers: [],

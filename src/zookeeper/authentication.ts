@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { DelosError } from '../base/delos-error.ts'
 import type { Identity } from '../zelos/znode.ts'
 import type { AuthenticationOptions, Chance } from './access-options.ts'
-import { certificateSubject } from './certificate-subject.ts'
+import { certificateIdentity } from './certificate-identity.ts'
 import { DigestMd5Exchange } from './sasl-digest-md5.ts'
 
 export type AuthOutcome =
@@ -41,8 +41,7 @@ export class Authentication {
     if (scheme === 'ip') return ACCEPTED
     if (scheme === 'digest' && digestEnabled) return this.digest(credential)
     if (scheme === 'x509') {
-      const identities = this.byCertificate(certificate)
-      return identities.length > 0 ? { kind: 'accepted', identities } : refused('no client certificate')
+      return certificate === undefined ? refused('no client certificate') : this.byCertificate(certificate)
     }
     if (scheme === 'ensemble' && ensembleNames !== undefined) return ensemble(credential, ensembleNames)
     if (scheme === 'sasl') return refused('SASL is an exchange of its own')
@@ -58,12 +57,14 @@ export class Authentication {
     return { kind: 'accepted', identities: id === this.options.superDigest ? [SUPER, own] : [own] }
   }
 
-  /** What a certificate makes its owner; nothing without one. */
-  byCertificate(certificate: Uint8Array | undefined): readonly Identity[] {
-    const id = certificate === undefined ? undefined : certificateSubject(certificate)
-    if (id === undefined) return []
+  /** What a certificate, DER, makes its owner. */
+  byCertificate(certificate: Uint8Array): AuthOutcome {
+    const { x509Name, x509SuperUser } = this.options
+    const found = certificateIdentity(certificate, x509Name)
+    if (found.kind === 'unknown') return refused(found.reason)
+    const { id } = found
     const own: Identity = { scheme: 'x509', id }
-    return id === this.options.x509SuperUser ? [{ scheme: 'super', id }, own] : [own]
+    return { kind: 'accepted', identities: id === x509SuperUser ? [{ scheme: 'super', id }, own] : [own] }
   }
 
   /** What a SASL user is. */

@@ -1,6 +1,8 @@
 // The subject of a certificate as ZooKeeper names it in an access list: RFC 2253 as Java writes it, the last part first. Checks
 // nothing: that is TLS' business.
 
+import { certificateFields, type DerItem, derItems, objectId } from './der.ts'
+
 /** Attributes that have a name in RFC 2253; all others are written as numbers, with their value in hexadecimal. */
 const KEYWORDS: Readonly<Record<string, string>> = {
   '2.5.4.3': 'CN',
@@ -14,7 +16,7 @@ const KEYWORDS: Readonly<Record<string, string>> = {
   '0.9.2342.19200300.100.1.25': 'DC',
 }
 
-const TAG = { utf8: 0x0c, teletex: 0x14, bmp: 0x1e, version: 0xa0 } as const
+const TAG = { utf8: 0x0c, teletex: 0x14, bmp: 0x1e } as const
 /** Tags of character strings, by the encoding of their bytes. */
 const ENCODINGS: Readonly<Record<number, BufferEncoding>> = {
   [TAG.utf8]: 'utf8',
@@ -27,75 +29,32 @@ const ENCODINGS: Readonly<Record<number, BufferEncoding>> = {
 /** `CN=alice,O=Example`; undefined if these bytes are no certificate. */
 export function certificateSubject(der: Uint8Array): string | undefined {
   try {
-    return nameText(subjectOf(Buffer.from(der)))
+    return nameText((certificateFields(Buffer.from(der))[SUBJECT] as DerItem).content)
   } catch {
     return undefined
   }
 }
 
-interface Item {
-  readonly tag: number
-  /** Header included. */
-  readonly all: Buffer
-  readonly content: Buffer
-}
+/** Serial number, algorithm, issuer, validity, subject. */
+const SUBJECT = 4
 
-/** The items in a run of DER. Throws if one is cut off. */
-function items(bytes: Buffer): Item[] {
-  const found: Item[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const tag = bytes.readUInt8(at)
-    const short = bytes.readUInt8(at + 1)
-    const longBytes = short < 0x80 ? 0 : short & 0x7f
-    const length = longBytes === 0 ? short : bytes.readUIntBE(at + 2, longBytes)
-    const start = at + 2 + longBytes
-    const end = start + length
-    if (end > bytes.length) throw new RangeError('the item is cut off')
-    found.push({ tag, all: bytes.subarray(at, end), content: bytes.subarray(start, end) })
-    at = end
-  }
-  return found
-}
-
-/** Certificate → tbsCertificate → [version], serial number, algorithm, issuer, validity, subject. */
-function subjectOf(der: Buffer): Buffer {
-  const [certificate] = items(der)
-  const [toBeSigned] = items((certificate as Item).content)
-  const fields = items((toBeSigned as Item).content)
-  const first = fields[0]?.tag === TAG.version ? 1 : 0
-  return (fields[first + 4] as Item).content
-}
-
-function nameText(name: Buffer): string {
-  return items(name)
+/** A Name as text. Throws if it is none. */
+export function nameText(name: Buffer): string {
+  return derItems(name)
     .reverse()
-    .map(({ content }) => items(content).map(attributeText).join('+'))
+    .map(({ content }) => derItems(content).map(attributeText).join('+'))
     .join(',')
 }
 
-function attributeText(attribute: Item): string {
-  const [type, value] = items(attribute.content) as [Item, Item]
+function attributeText(attribute: DerItem): string {
+  const [type, value] = derItems(attribute.content) as [DerItem, DerItem]
   const numbers = objectId(type.content)
   const keyword = KEYWORDS[numbers]
   const text = keyword === undefined ? undefined : characters(value)
   return text === undefined ? `${keyword ?? numbers}=#${value.all.toString('hex')}` : `${keyword}=${escaped(text)}`
 }
 
-function objectId(bytes: Buffer): string {
-  const numbers: number[] = []
-  let value = 0
-  for (const byte of bytes) {
-    value = value * 128 + (byte & 0x7f)
-    if (byte >= 0x80) continue
-    numbers.push(value)
-    value = 0
-  }
-  const first = numbers.shift() as number
-  const top = Math.min(2, Math.floor(first / 40))
-  return [top, first - top * 40, ...numbers].join('.')
-}
-
-function characters({ tag, content }: Item): string | undefined {
+function characters({ tag, content }: DerItem): string | undefined {
   const encoding = ENCODINGS[tag]
   if (encoding !== undefined) return content.toString(encoding)
   if (tag === TAG.bmp) return Buffer.from(content).swap16().toString('utf16le')

@@ -28,7 +28,14 @@ export class ClientAuthentication {
     this.access = server.access
     this.client = client
     this.certificate = certificate
-    if (certificate !== undefined) this.gain(this.access.authentication.byCertificate(certificate))
+    if (certificate !== undefined) this.introduce(certificate)
+  }
+
+  /** It goes on without an identity if there is none to be had from its certificate. */
+  private introduce(certificate: Uint8Array): void {
+    const outcome = this.access.authentication.byCertificate(certificate)
+    if (outcome.kind === 'accepted') this.gain(outcome.identities)
+    else this.refused('authentication', { scheme: 'x509', reason: outcome.reason })
   }
 
   /** False: the client has proven too little for any request, was told, and is closed. */

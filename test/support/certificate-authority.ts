@@ -12,6 +12,12 @@ export interface Issued {
   readonly key: string
 }
 
+export interface CertificateOptions {
+  readonly expired?: boolean
+  /** As openssl writes them: `URI:spiffe://example/a,DNS:a.example`; `dirName:person` is CN=dir, O=Example. */
+  readonly alternativeNames?: string
+}
+
 const EXPIRED = ['-startdate', '20200101000000Z', '-enddate', '20210101000000Z']
 
 export class CertificateAuthority {
@@ -34,13 +40,31 @@ export class CertificateAuthority {
   }
 
   /** `subject` as openssl writes it: `/O=Example/CN=alice`. */
-  issue(name: string, subject: string, options: { readonly expired?: boolean } = {}): Issued {
+  issue(name: string, subject: string, options: CertificateOptions = {}): Issued {
     const key = this.newKey(name)
     const [request, cert] = [join(this.dir, `${name}.csr`), join(this.dir, `${name}.pem`)]
     this.openssl('req', '-new', '-key', key, '-subj', subject, '-out', request)
     const time = options.expired === true ? EXPIRED : ['-days', '30']
-    this.openssl('ca', '-batch', '-notext', '-preserveDN', ...time, '-in', request, '-out', cert)
+    this.openssl(
+      'ca',
+      '-batch',
+      '-notext',
+      '-preserveDN',
+      ...time,
+      ...this.names(name, options),
+      '-in',
+      request,
+      '-out',
+      cert,
+    )
     return { cert, key }
+  }
+
+  private names(name: string, { alternativeNames }: CertificateOptions): string[] {
+    if (alternativeNames === undefined) return []
+    const file = join(this.dir, `${name}.ext`)
+    writeFileSync(file, `subjectAltName = ${alternativeNames}\n[person]\nCN = dir\nO = Example\n`)
+    return ['-extfile', file]
   }
 
   revoke({ cert }: Issued): void {
