@@ -18,18 +18,20 @@ export class ZkCli {
   private text = ''
   private readFrom = 0
 
-  constructor(port: number) {
+  /** `flags`: more for the virtual machine. */
+  constructor(port: number, flags: readonly string[] = []) {
     // One pipe for what it prints and what it complains of, so that they stay in order.
     const line = `exec "${ZKCLI}" -server 127.0.0.1:${port} 2>&1`
-    this.child = spawn('/bin/sh', ['-c', line], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const env = { ...process.env, CLIENT_JVMFLAGS: flags.join(' ') }
+    this.child = spawn('/bin/sh', ['-c', line], { stdio: ['pipe', 'pipe', 'ignore'], env })
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.text += chunk.toString('utf8')
     })
   }
 
   /** The command line with a session; what it says until then is left out. */
-  static async connected(port: number): Promise<ZkCli> {
-    const cli = new ZkCli(port)
+  static async connected(port: number, flags: readonly string[] = []): Promise<ZkCli> {
+    const cli = new ZkCli(port, flags)
     await cli.event('WatchedEvent state:SyncConnected type:None path:null')
     await cli.run('')
     return cli
@@ -64,5 +66,9 @@ export class ZkCli {
 
   kill(): void {
     this.child.kill('SIGKILL')
+  }
+
+  [Symbol.dispose](): void {
+    this.kill()
   }
 }
