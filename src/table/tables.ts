@@ -246,13 +246,14 @@ export class Tables {
     const { database } = this
     let position = after ?? database.position
     const wake = (): void => database.wake()
+    const isOver = (): boolean => signal?.aborted === true
     signal?.addEventListener('abort', wake)
     try {
-      while (signal?.aborted !== true) {
+      while (!isOver()) {
         const answer = database.changes({ after: position, table: table.name, prefix: prefix as KeyData | undefined })
         for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
         position = answer.position
-        if (answer.caughtUp) await database.changed(position)
+        if (answer.caughtUp && !isOver()) await database.changed(position)
         if (database.stopped) throw new DelosError('CLOSED', 'the database is closed')
       }
     } finally {

@@ -67,8 +67,8 @@ export function defineTable<
   readonly name: string
   readonly columns: C
   readonly key: K
-  readonly indexes?: I
-  readonly ttl?: Ttl<C>
+  readonly indexes?: I | undefined
+  readonly ttl?: Ttl<C> | undefined
 }): Table<C, K, I> {
   const { name, columns, key, ttl } = definition
   return { name, columns, key, indexes: definition.indexes ?? ({} as I), ttl }

@@ -1,0 +1,238 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
+import { int64, string } from './schema/columns.ts'
+import { defineTable } from './schema/define-table.ts'
+import type { Tables } from './tables.ts'
+
+const doctors = defineTable({
+  name: 'doctors',
+  columns: { id: string(), ward: string(), onCall: int64(), note: string().default('') },
+  key: ['id'],
+  indexes: {
+    byWard: { columns: ['ward'], include: ['onCall'] },
+    byNote: { columns: ['note'] },
+  },
+})
+
+let server: TableServer
+let db: Tables
+
+beforeEach(async () => {
+  server = await openTableServer()
+  await server.stack.enable()
+  db = server.db
+  await db.migrate(doctors)
+  for (const id of ['a', 'b', 'c']) await db.insert(doctors, { id, ward: 'x', onCall: 1n })
+})
+
+afterEach(() => server.close())
+
+/** Runs `between` once, inside the first attempt of a transaction, after its reads. */
+function interrupted(between: () => Promise<unknown>): () => Promise<void> {
+  let left = 1
+  return async () => {
+    if (left-- > 0) await between()
+  }
+}
+
+describe('transactions', () => {
+  it('apply all writes or none', async () => {
+    const rejected = await db.transaction((tx) => {
+      tx.update(doctors, { id: 'a' }, { set: { ward: 'y', note: 'changed' } })
+      tx.insert(doctors, { id: 'd', ward: 'y', onCall: 0n })
+      tx.insert(doctors, { id: 'b', ward: 'y', onCall: 0n })
+    })
+    expect(rejected).toMatchObject({ ok: false, operation: 2, reason: 'exists', current: { id: 'b' } })
+    expect(await db.count(doctors)).toBe(3)
+    expect((await db.scan(doctors, { index: 'byWard', prefix: { ward: 'y' } })).rows).toEqual([])
+    expect((await db.scan(doctors, { index: 'byNote', prefix: { note: 'changed' } })).rows).toEqual([])
+    const again = await db.transaction((tx) => {
+      tx.update(doctors, { id: 'a' }, { set: { ward: 'y' } })
+      tx.delete(doctors, { id: 'b' })
+    })
+    expect(again).toMatchObject({ ok: true, position: 4 })
+    expect(await db.count(doctors)).toBe(2)
+  })
+
+  it('conflict when a row that was read has changed, and are run again', async () => {
+    let runs = 0
+    const between = interrupted(() => db.update(doctors, { id: 'a' }, { increment: { onCall: 5n } }))
+    const result = await db.transaction(async (tx) => {
+      runs++
+      const doctor = await tx.get(doctors, { id: 'a' })
+      await between()
+      tx.update(doctors, { id: 'a' }, { set: { onCall: (doctor?.onCall ?? 0n) + 1n } })
+      return doctor?.onCall
+    })
+    expect(result).toMatchObject({ ok: true, value: 6n })
+    expect(runs).toBe(2)
+    expect((await db.get(doctors, { id: 'a' }))?.onCall).toBe(7n)
+  })
+
+  it('conflict when a row that was read as absent is there', async () => {
+    const between = interrupted(() => db.insert(doctors, { id: 'd', ward: 'x', onCall: 0n }))
+    const result = await db.transaction(async (tx) => {
+      const doctor = await tx.get(doctors, { id: 'd' })
+      await between()
+      if (doctor === undefined) tx.insert(doctors, { id: 'd', ward: 'new', onCall: 0n })
+      return doctor === undefined
+    })
+    expect(result).toMatchObject({ ok: true, value: false })
+    expect((await db.get(doctors, { id: 'd' }))?.ward).toBe('x')
+  })
+
+  for (const [what, scan] of [
+    ['the primary key', { from: { id: 'a' }, to: { id: 'm' } }],
+    ['an index that has all columns', { index: 'byWard', prefix: { ward: 'x' }, select: ['onCall'] }],
+    ['an index that leads to rows', { index: 'byWard', prefix: { ward: 'x' } }],
+  ] as const) {
+    it(`see no phantoms: a row that came into a range of ${what} is a conflict`, async () => {
+      const between = interrupted(() => db.insert(doctors, { id: 'd', ward: 'x', onCall: 1n }))
+      let runs = 0
+      const result = await db.transaction(async (tx) => {
+        runs++
+        const { rows } = await tx.scan(doctors, scan)
+        await between()
+        tx.upsert(doctors, { id: 'total', ward: 'sum', onCall: BigInt(rows.length) })
+      })
+      expect(result.ok).toBe(true)
+      expect(runs).toBe(2)
+      expect((await db.get(doctors, { id: 'total' }))?.onCall).toBe(4n)
+    })
+
+    it(`allow no write skew over ${what}: somebody always stays on call`, async () => {
+      const leave = (id: string) =>
+        db.transaction(async (tx) => {
+          const { rows } = await tx.scan(doctors, { ...(scan as object), filter: { onCall: 1n } })
+          if (rows.length > 1) tx.update(doctors, { id }, { set: { onCall: 0n } })
+          return rows.length
+        })
+      const results = await Promise.all(['a', 'b', 'c'].map(leave))
+      expect(results.every(({ ok }) => ok)).toBe(true)
+      expect(await db.count(doctors, { filter: { onCall: 1n } })).toBe(1)
+    })
+  }
+
+  it('do not conflict over what lies outside of the ranges that they read', async () => {
+    let runs = 0
+    const between = interrupted(() => db.insert(doctors, { id: 'z', ward: 'z', onCall: 1n }))
+    const result = await db.transaction(async (tx) => {
+      runs++
+      await tx.scan(doctors, { to: { id: 'm' } })
+      await tx.scan(doctors, { index: 'byWard', limit: 1 })
+      await between()
+      tx.insert(doctors, { id: 'd', ward: 'x', onCall: 1n })
+    })
+    expect(result.ok).toBe(true)
+    expect(runs).toBe(1)
+  })
+
+  it('give up after so many attempts, with CONFLICT', async () => {
+    const run = db.transaction(
+      async (tx) => {
+        await tx.get(doctors, { id: 'a' })
+        await db.update(doctors, { id: 'a' }, { increment: { onCall: 1n } })
+        tx.delete(doctors, { id: 'a' })
+      },
+      { attempts: 3 },
+    )
+    await expect(run).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  it('with a token are applied once', async () => {
+    const add = () => db.update(doctors, { id: 'a' }, { increment: { onCall: 1n } }, { token: 'once' })
+    const results = await Promise.all([add(), add(), add()])
+    expect(results.map((result) => result.ok && result.repeated)).toEqual([false, true, true])
+    expect(new Set(results.map(({ position }) => position)).size).toBe(1)
+    expect((await db.get(doctors, { id: 'a' }))?.onCall).toBe(2n)
+    const body = await db.transaction((tx) => tx.delete(doctors, { id: 'a' }), { token: 'once' })
+    expect(body).toMatchObject({ ok: true, repeated: true })
+    expect(await db.get(doctors, { id: 'a' })).toBeDefined()
+  })
+
+  it('refuse to read what they have written', async () => {
+    const run = db.transaction(async (tx) => {
+      tx.delete(doctors, { id: 'a' })
+      await tx.get(doctors, { id: 'b' })
+    })
+    await expect(run).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+})
+
+describe('read levels', () => {
+  it('show at another server what was acknowledged, linearizable, in a session, or not too stale', async () => {
+    const other = await openTableServer({ shared: server.shared, serverId: 'b' })
+    const written = await db.insert(doctors, { id: 'd', ward: 'x', onCall: 0n })
+    expect(await other.db.get(doctors, { id: 'd' }, { level: { session: written.position } })).toBeDefined()
+    await db.insert(doctors, { id: 'e', ward: 'x', onCall: 0n })
+    expect(await other.db.get(doctors, { id: 'e' })).toBeDefined()
+    await db.insert(doctors, { id: 'f', ward: 'x', onCall: 0n })
+    expect(await other.db.get(doctors, { id: 'f' }, { level: { staleMs: 0 } })).toBeDefined()
+    const ahead = other.db.get(doctors, { id: 'f' }, { level: { session: 1000 } })
+    await expect(ahead).rejects.toMatchObject({ code: 'MISMATCH' })
+    expect(other.content()).toEqual(server.content())
+    await other.close()
+  })
+
+  it('show a snapshot as it was at a position: rows, scans both ways, indexes, counts', async () => {
+    const { position } = db
+    const all = await db.scan(doctors)
+    const byWard = await db.scan(doctors, { index: 'byWard' })
+    await db.delete(doctors, { id: 'b' })
+    await db.update(doctors, { id: 'a' }, { set: { ward: 'z' } })
+    await db.insert(doctors, { id: 'aa', ward: 'x', onCall: 9n })
+    const level = { snapshot: position }
+    expect((await db.scan(doctors, {}, { level })).rows).toEqual(all.rows)
+    expect((await db.scan(doctors, { reverse: true }, { level })).rows).toEqual(all.rows.toReversed())
+    expect((await db.scan(doctors, { index: 'byWard' }, { level })).rows).toEqual(byWard.rows)
+    expect(await db.get(doctors, { id: 'b' }, { level })).toMatchObject({ ward: 'x' })
+    expect(await db.get(doctors, { id: 'aa' }, { level })).toBeUndefined()
+    expect(await db.count(doctors, {}, { level })).toBe(3)
+    expect(await db.count(doctors, { index: 'byWard', prefix: { ward: 'z' } })).toBe(1)
+    const seen: string[] = []
+    for await (const { id } of db.rows(doctors, { limit: 1 }, { level })) seen.push(id)
+    expect(seen).toEqual(['a', 'b', 'c'])
+  })
+
+  it('end with SNAPSHOT_GONE where too much has changed since', async () => {
+    const small = await openTableServer({ limits: { snapshotChangesMax: 2 } })
+    await small.db.migrate(doctors)
+    for (const id of ['a', 'b', 'c', 'd']) await small.db.insert(doctors, { id, ward: 'x', onCall: 0n })
+    expect(await small.db.get(doctors, { id: 'd' }, { level: { snapshot: 2 } })).toBeUndefined()
+    await expect(small.db.get(doctors, { id: 'd' }, { level: { snapshot: 1 } })).rejects.toMatchObject({
+      code: 'SNAPSHOT_GONE',
+    })
+    await small.close()
+  })
+})
+
+describe('the change feed', () => {
+  it('tells what happened to rows, in order, with the row before and after, from any position on', async () => {
+    await db.update(doctors, { id: 'a' }, { set: { ward: 'y' } })
+    await db.batch((batch) => batch.delete(doctors, { id: 'b' }).insert(doctors, { id: 'd', ward: 'y', onCall: 0n }))
+    const seen: unknown[] = []
+    for await (const { after, before, key, position } of db.changes(doctors, { after: 3 })) {
+      seen.push([position, key.id, before?.ward, after?.ward])
+      if (seen.length === 3) break
+    }
+    expect(seen).toEqual([
+      [4, 'a', 'x', 'y'],
+      [5, 'b', 'x', undefined],
+      [5, 'd', undefined, 'y'],
+    ])
+  })
+
+  it('waits for what comes, shows only a part of the keys, and ends when it is told to', async () => {
+    const stop = new AbortController()
+    const seen: string[] = []
+    const reading = (async () => {
+      for await (const { key } of db.changes(doctors, { prefix: { id: 'k' }, signal: stop.signal })) seen.push(key.id)
+    })()
+    await db.insert(doctors, { id: 'j', ward: 'x', onCall: 0n })
+    await db.insert(doctors, { id: 'k', ward: 'x', onCall: 0n })
+    await db.delete(doctors, { id: 'k' })
+    stop.abort()
+    await reading
+    expect(seen).toEqual(['k', 'k'])
+  })
+})
