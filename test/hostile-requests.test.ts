@@ -59,14 +59,15 @@ it('a process answers or closes, whatever is asked, and its other clients see no
     let connection = await openSession()
     while (frames.length > 0) {
       if (connection.isClosed) connection = await openSession()
-      replies += await answered(connection, frames.splice(0, TOGETHER))
+      const count = await answered(connection, frames.splice(0, TOGETHER))
+      replies += count
     }
     connection.destroy()
   }
   await Promise.all(Array.from({ length: LANES }, lane))
   console.log(`${replies} replies, seed ${SEED}`)
 
-  expect(replies).toBeGreaterThan(FRAMES / 3)
+  expect(replies).toBeGreaterThan(FRAMES / 2)
   expect(succeeded(await neighbour.getData('/guard'))).toEqual(calm)
   expect(await fourLetterWord(server.port, 'ruok')).toBe('imok')
   expect(server.isRunning).toBe(true)
