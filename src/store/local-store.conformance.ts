@@ -341,7 +341,8 @@ export function localStoreConformance(
           const expected = sorted(digestOfRows(store.read().scan({ from: '' })))
           checks.push(store.digest().then((digest) => expect(sorted(digest)).toEqual(expected)))
           put(store, { [`k\x00${i * 200}`]: undefined, [`k\x00${i * 200 + 1}`]: 'new', [`l\x00${i}`]: 'new' })
-          if (i % 6 === 5) await checks.shift()
+          // Fewer than may wait, however slow the disk is.
+          if (checks.length === 6) await checks.shift()
           else await harness.turn()
         }
         await Promise.all(checks)

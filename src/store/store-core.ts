@@ -24,9 +24,10 @@ import { mergedScan } from './merged-scan.ts'
 import type { StoreBackend, WriteBatch } from './store-backend.ts'
 import { SnapshotView } from './store-view.ts'
 import { StoreTransaction, type TransactionOwner } from './transaction.ts'
+import { TransactionWrites } from './transaction-writes.ts'
 import { type StoreRuntime, ViewRequest } from './view-request.ts'
 import { DEFAULT_LAYER_LIMITS, type LayerLimits, WriteBackLayer } from './write-back-layer.ts'
-import { WriteTable } from './write-table.ts'
+import type { WriteTable } from './write-table.ts'
 
 /** Options of every store, whatever its backend. */
 export interface StoreOptions extends Partial<LayerLimits> {
@@ -49,8 +50,8 @@ export class StoreCore implements LocalStore, TransactionOwner {
   private readonly layer: WriteBackLayer
 
   private transaction: StoreTransaction | undefined
-  /** The writes of the open transaction; kept between transactions, since building a table costs more than filling it. */
-  private readonly writes = new WriteTable()
+  /** Those of the open transaction; kept between transactions. */
+  private readonly writes = new TransactionWrites()
   /** Commits so far; how many of them the disk has; how many of them survive a crash. */
   private committed = 0
   private pushed = 0
@@ -124,7 +125,7 @@ export class StoreCore implements LocalStore, TransactionOwner {
     return this.transaction
   }
 
-  commit(writes: WriteTable): void {
+  commit(writes: TransactionWrites): void {
     this.checkOpen()
     if (this.failure) throw this.failure
     this.layer.absorb(writes)

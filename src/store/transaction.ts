@@ -1,31 +1,29 @@
-// The one open read-write transaction of a store: its own writes over the committed state, savepoints by an undo log. What
-// commit means is the store's business.
+// The one open read-write transaction of a store: its own writes over the committed state, savepoints. What commit means
+// is the store's business.
 
 import { assert } from '../base/assert.ts'
 import type { Key } from '../base/key.ts'
 import type { KeyRange, ReadTx, Row, Savepoint, ScanOptions, Transaction } from './local-store.ts'
 import { mergedGetMany } from './merged-get.ts'
-import type { WriteTable, Written } from './write-table.ts'
+import type { TransactionWrites } from './transaction-writes.ts'
+import type { WriteTable } from './write-table.ts'
 
 /** What a transaction needs of its store. */
 export interface TransactionOwner extends ReadTx {
   /** Rows of the committed state under `own` writes. */
   scanOver(own: WriteTable, range: KeyRange, options: ScanOptions | undefined, check: () => void): Iterable<Row>
-  commit(writes: WriteTable): void
+  commit(writes: TransactionWrites): void
   /** The transaction is over, either way. */
   ended(): void
 }
 
 export class StoreTransaction implements Transaction {
   private readonly owner: TransactionOwner
-  private readonly writes: WriteTable
-  private readonly undoKeys: Key[] = []
-  private readonly undoValues: (Written | undefined)[] = []
-  private undoing = false
+  private readonly writes: TransactionWrites
   private open = true
 
   /** `writes` is empty and this transaction's own until it has ended. */
-  constructor(owner: TransactionOwner, writes: WriteTable) {
+  constructor(owner: TransactionOwner, writes: TransactionWrites) {
     this.owner = owner
     this.writes = writes
   }
@@ -48,31 +46,33 @@ export class StoreTransaction implements Transaction {
 
   scan(range: KeyRange, options?: ScanOptions): Iterable<Row> {
     assert(this.open, 'the transaction has ended')
-    return this.owner.scanOver(this.writes, range, options, () => assert(this.open, 'a scan outlived its transaction'))
+    // Before each step: what was written since the last one is then in the table.
+    const check = (): void => {
+      assert(this.open, 'a scan outlived its transaction')
+      this.writes.asTable()
+    }
+    return this.owner.scanOver(this.writes.asTable(), range, options, check)
   }
 
   put(key: Key, value: Uint8Array): void {
-    this.write(key, value)
+    assert(this.open, 'the transaction has ended')
+    this.writes.add(key, value)
   }
 
   delete(key: Key): void {
-    this.write(key, null)
+    assert(this.open, 'the transaction has ended')
+    this.writes.add(key, null)
   }
 
   savepoint(): Savepoint {
     assert(this.open, 'the transaction has ended')
-    this.undoing = true
-    return this.undoKeys.length as Savepoint
+    return this.writes.length as Savepoint
   }
 
   rollbackTo(savepoint: Savepoint): void {
     assert(this.open, 'the transaction has ended')
-    assert(this.undoing && savepoint >= 0 && savepoint <= this.undoKeys.length, 'a savepoint of another state')
-    for (let i = this.undoKeys.length - 1; i >= savepoint; i--) {
-      this.writes.set(this.undoKeys[i] as Key, this.undoValues[i])
-    }
-    this.undoKeys.length = savepoint
-    this.undoValues.length = savepoint
+    assert(savepoint >= 0 && savepoint <= this.writes.length, 'a savepoint of another state')
+    this.writes.cutTo(savepoint)
   }
 
   commit(): void {
@@ -89,14 +89,5 @@ export class StoreTransaction implements Transaction {
     assert(this.open, 'the transaction has ended')
     this.open = false
     this.owner.ended()
-  }
-
-  private write(key: Key, value: Written): void {
-    assert(this.open, 'the transaction has ended')
-    if (this.undoing) {
-      this.undoKeys.push(key)
-      this.undoValues.push(this.writes.get(key))
-    }
-    this.writes.set(key, value)
   }
 }

@@ -3,6 +3,7 @@
 
 import { assert } from '../base/assert.ts'
 import type { Key } from '../base/key.ts'
+import type { TransactionWrites } from './transaction-writes.ts'
 import { WriteTable, type Written } from './write-table.ts'
 
 /** Limits of the layer, active and frozen together. Past either it is full; at half of either it wants a push. */
@@ -43,8 +44,13 @@ export class WriteBackLayer {
   }
 
   /** Takes over every write of a transaction; values are kept, not copied. */
-  absorb(writes: WriteTable): void {
-    this.activeBytes += this.active.absorb(writes, ENTRY_OVERHEAD_BYTES)
+  absorb(writes: TransactionWrites): void {
+    const { active } = this
+    let grown = 0
+    writes.forEach((key, value) => {
+      grown += active.replace(key, value, ENTRY_OVERHEAD_BYTES)
+    })
+    this.activeBytes += grown
   }
 
   get keys(): number {

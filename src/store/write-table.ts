@@ -44,10 +44,21 @@ export class WriteTable {
     const entries = this.entries
     const before = entries.size
     entries.set(key, value)
-    if (entries.size !== before) {
-      this.indexVersion++
-      if (this.pending.push(key) > PENDING_KEYS_MAX) this.fold()
-    }
+    if (entries.size !== before) this.joined(key)
+  }
+
+  /**
+   * As `set`, and returns by how many bytes this table grew: key, value and `overheadBytes` for a new key, else the difference of
+   * the values. The hot end of every commit.
+   */
+  replace(key: Key, value: Written, overheadBytes: number): number {
+    const entries = this.entries
+    const before = entries.get(key)
+    const length = value === null ? 0 : value.length
+    entries.set(key, value)
+    if (before !== undefined) return before === null ? length : length - before.length
+    this.joined(key)
+    return key.length + overheadBytes + length
   }
 
   /** Forgets a key for good. Slower than `set`: it searches the index. */
@@ -66,32 +77,6 @@ export class WriteTable {
     this.chunks = [[]]
     this.lows = ['']
     this.indexVersion++
-  }
-
-  /**
-   * Takes over every entry of `writes`, without copies. Returns by how many bytes this table grew: keys and values, and
-   * `overheadBytes` for each new key. The hot end of every commit.
-   */
-  absorb(writes: WriteTable, overheadBytes: number): number {
-    const { entries, pending } = this
-    let grown = 0
-    let size = entries.size
-    writes.entries.forEach((value, key) => {
-      if (value === undefined) return
-      const before = entries.get(key)
-      if (value !== null) grown += value.length
-      if (before !== undefined && before !== null) grown -= before.length
-      entries.set(key, value)
-      if (entries.size === size) return
-      size = entries.size
-      grown += key.length + overheadBytes
-      pending.push(key)
-    })
-    if (pending.length > 0) {
-      this.indexVersion++
-      if (pending.length > PENDING_KEYS_MAX) this.fold()
-    }
-    return grown
   }
 
   /** Every entry in the order of first writing. */
@@ -144,6 +129,11 @@ export class WriteTable {
       position.at = previous.length
     }
     return (this.chunks[position.chunk] as Key[])[position.at - 1]
+  }
+
+  private joined(key: Key): void {
+    this.indexVersion++
+    if (this.pending.push(key) > PENDING_KEYS_MAX) this.fold()
   }
 
   // Sorts what is pending into the chunks: one run of neighbours at a time, so that a chunk is merged once per fold.
