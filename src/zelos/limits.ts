@@ -1,6 +1,8 @@
 // The limits of one Zelos database: each has a number, a typed error that names it, and a count of how often it was met.
 
 import { DelosError } from '../base/delos-error.ts'
+import type { UpdateOperation } from './requests.ts'
+import { timedNodesMax } from './tree/timer-room.ts'
 
 export interface ZelosLimits {
   /** Operations of one multi. Rejects with LIMIT_EXCEEDED. */
@@ -9,6 +11,11 @@ export interface ZelosLimits {
   readonly updateBytesMax: number
   /** Characters of one access control list: schemes and ids. Rejects with LIMIT_EXCEEDED. */
   readonly aclCharsMax: number
+  /**
+   * Containers and TTL nodes of the database. Creating one more is rejected with LIMIT_EXCEEDED, and refused in apply with
+   * BAD_ARGUMENTS if that is told too late.
+   */
+  readonly timedNodesMax: number
   /** Sessions of the database. Creating one more is rejected with LIMIT_EXCEEDED. */
   readonly sessionsMax: number
   /** Watches at this server; a path that one connection watches for data and for children counts twice. Throws LIMIT_EXCEEDED. */
@@ -31,10 +38,14 @@ export interface ZelosLimits {
 
 export type ZelosLimitName = keyof ZelosLimits
 
+/** Of the production stack. */
+const TIMERS = 1_000_000
+
 export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
   multiOperationsMax: 10_000,
   updateBytesMax: 4 << 20,
   aclCharsMax: 64 << 10,
+  timedNodesMax: timedNodesMax(TIMERS),
   sessionsMax: 100_000,
   watchesMax: 1_000_000,
   watchesPerConnectionMax: 100_000,
@@ -65,12 +76,28 @@ export class LimitGuard {
 
   /** The error, if `value` is above the limit: LIMIT_EXCEEDED, for what waits for room OVERLOADED. */
   check(name: ZelosLimitName, value: number): DelosError | undefined {
+    return value <= this.limits[name] ? undefined : this.exceed(name, value)
+  }
+
+  /** The same, where something else has found it. */
+  exceed(name: ZelosLimitName, value: number): DelosError {
     const limit = this.limits[name]
-    if (value <= limit) return undefined
     this.counts[name]++
     const overload = name === 'pendingUpdatesMax' || name === 'pendingBytesMax'
     return new DelosError(overload ? 'OVERLOADED' : 'LIMIT_EXCEEDED', `${name} is ${limit}, this would be ${value}`)
   }
+}
+
+/** The error if one of these operations has more of an access list than is allowed. */
+export function checkAcls(guard: LimitGuard, operations: readonly UpdateOperation[]): DelosError | undefined {
+  for (const operation of operations) {
+    if (operation.op !== 'create' && operation.op !== 'setAcl') continue
+    let chars = 0
+    for (const entry of operation.acl) chars += entry.scheme.length + entry.id.length
+    const error = guard.check('aclCharsMax', chars)
+    if (error !== undefined) return error
+  }
+  return undefined
 }
 
 /** The limit that an error of a guard names; undefined for all other errors. */

@@ -8,6 +8,7 @@ import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Update, UpdateOperation } from './requests.ts'
+import { snapshotOf } from './tree/cached-node.ts'
 import { nodeKey } from './tree/key-space.ts'
 import { encodeNode } from './tree/node-codec.ts'
 import { POSITION_EVERY, POSITIONS_KEPT, ZelosApplicator } from './zelos-applicator.ts'
@@ -24,7 +25,7 @@ function server(options: HarnessOptions = {}): ZelosHarness {
 }
 
 function node(harness: ZelosHarness, path: string): ZNode {
-  return harness.applicator.tree.read(harness.store.read(), path) as ZNode
+  return snapshotOf(harness.applicator.tree.read(harness.store.read(), path) as ZNode)
 }
 
 /** Changes a stored node behind the database, for states that take 2^31 updates to reach. */

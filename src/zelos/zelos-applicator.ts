@@ -115,6 +115,11 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     return this.state.load(reader)
   }
 
+  /** Containers and TTL nodes. */
+  timedNodes(reader: ReadTx): number {
+    return this.lifetimes.count(reader)
+  }
+
   /** Of the last committed update; undefined before `counters` was called. */
   get lastZxid(): Zxid | undefined {
     return this.state.committedZxid
@@ -179,6 +184,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.multi(update.operations, contextOf(update.requester, moment))
       case 'createSession': {
         const session = this.sessions.create(zxid, update, pos)
+        if (session === undefined) return quiet({ zxid, err: ZCODE.SYSTEM_ERROR })
         return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'created', session })
       }
       case 'moveSession': {

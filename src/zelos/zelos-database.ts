@@ -10,7 +10,7 @@ import type { ReadTx } from '../store/local-store.ts'
 import { ChangeHistory } from './change-history.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
-import { LimitGuard, type ZelosLimits } from './limits.ts'
+import { checkAcls, LimitGuard, type ZelosLimits } from './limits.ts'
 import { MissedEvents } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
@@ -130,6 +130,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       {
         propose: (update, completion) => this.propose(update, completion),
         checkRoom: () => this.guard.check('sessionsMax', this.counters.sessions + 1),
+        noRoom: () => this.guard.exceed('sessionsMax', this.counters.sessions + 1),
         isPassword: (id, password) => this.isPassword(id, password),
         newPassword: () => this.runtime.random.bytes(PASSWORD_BYTES),
         sessionCount: () => this.counters.sessions,
@@ -201,19 +202,15 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   // ── updates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(requester: Requester, operation: UpdateOperation, completion: Completion<UpdateResult>): void {
-    const tooLarge = this.checkAcl(operation)
-    if (tooLarge !== undefined) return completion.reject(tooLarge)
+    const refused = this.refusalOf([operation])
+    if (refused !== undefined) return completion.reject(refused)
     const admitted = admitOperation(operation, this.aclSchemes)
     this.submit(this.encoder.encodeWrite(requester, admitted, this.wallMs()), completion)
   }
 
   multi(requester: Requester, operations: readonly UpdateOperation[], completion: Completion<UpdateResult>): void {
-    const tooMany = this.guard.check('multiOperationsMax', operations.length)
-    if (tooMany !== undefined) return completion.reject(tooMany)
-    for (const operation of operations) {
-      const tooLarge = this.checkAcl(operation)
-      if (tooLarge !== undefined) return completion.reject(tooLarge)
-    }
+    const refused = this.guard.check('multiOperationsMax', operations.length) ?? this.refusalOf(operations)
+    if (refused !== undefined) return completion.reject(refused)
     const admitted = operations.map((operation) => admitOperation(operation, this.aclSchemes))
     this.propose({ kind: 'multi', requester, operations: admitted }, completion)
   }
@@ -270,15 +267,12 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     atCompletion.zxid = outer
   }
 
-  private checkAcl(operation: UpdateOperation): DelosError | undefined {
-    if (operation.op !== 'create' && operation.op !== 'setAcl') return undefined
-    let chars = 0
-    for (const entry of operation.acl) chars += entry.scheme.length + entry.id.length
-    return this.guard.check('aclCharsMax', chars)
-  }
-
-  private nowMs(): number {
-    return this.runtime.clock.monotonicMs()
+  /** Before the log, where the client can be told why. */
+  private refusalOf(operations: readonly UpdateOperation[]): DelosError | undefined {
+    const timed = operations.filter((one) => one.op === 'create' && one.lifetime !== undefined).length
+    const tooMany =
+      timed === 0 ? undefined : this.guard.check('timedNodesMax', this.applicator.timedNodes(this.store.read()) + timed)
+    return tooMany ?? checkAcls(this.guard, operations)
   }
 
   private wallMs(): number {

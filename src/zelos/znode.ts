@@ -36,7 +36,7 @@ export interface Lifetime {
 /** The longest time to live, 40 bits of milliseconds as in ZooKeeper: some 34 years. */
 export const TTL_MS_MAX = 0xffffffffff
 
-/** A znode's record; immutable, a change makes a new one. */
+/** A znode's record. What an update made is immutable; what a read gave is the node as committed, until the next commit. */
 export interface ZNode {
   /** null is what a client that sent a null buffer gets back; not the same as empty. */
   readonly data: Uint8Array | null

@@ -8,6 +8,7 @@ import type { Requester, SessionRecord, SessionRenewal, Update } from '../reques
 import type { ApplyState } from '../tree/apply-state.ts'
 import { sessionKey, sessionOfKey, sessionRange } from '../tree/key-space.ts'
 import type { CacheLimits, StagedCache } from '../tree/staged-cache.ts'
+import { timedSessionsMax } from '../tree/timer-room.ts'
 import { type SessionId, ZCODE, type ZCode } from '../znode.ts'
 import { decodeSession, encodeSession, type StoredSession } from './session-codec.ts'
 
@@ -66,7 +67,10 @@ export class SessionRecords {
     return session.ownerEpoch === requester.ownerEpoch ? ZCODE.OK : ZCODE.SESSION_MOVED
   }
 
-  create(id: SessionId, terms: Terms, pos: number): SessionRecord {
+  /** Undefined if there are so many that one more could not end. */
+  create(id: SessionId, terms: Terms, pos: number): SessionRecord | undefined {
+    const { timers } = this
+    if (timers !== undefined && this.state.counters.sessions >= timedSessionsMax(timers.timersMax)) return undefined
     const { password, timeoutMs, address } = terms
     this.state.counters.sessions++
     return this.write({

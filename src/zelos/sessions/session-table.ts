@@ -17,6 +17,8 @@ export interface SessionTableHost {
   propose(update: Update, completion: Completion<UpdateResult>): void
   /** The error if one more session is too many. */
   checkRoom(): DelosError | undefined
+  /** The same where apply refused it: updates of other servers came before. */
+  noRoom(): DelosError
   newPassword(): Uint8Array
   /** As far as this server knows. */
   isPassword(id: SessionId, password: Uint8Array): boolean
@@ -69,7 +71,8 @@ export class SessionTable implements ZelosSessions {
       { kind: 'createSession', password: this.host.newPassword(), timeoutMs, address },
       {
         resolve: (result) => {
-          const session = result.session as SessionRecord
+          const { session } = result
+          if (session === undefined) return completion.reject(this.host.noRoom())
           const lost = this.own(session, owner)
           completion.resolve(session)
           if (lost !== undefined) owner.sessionEnded(lost)

@@ -5,7 +5,7 @@ import { assert } from '../../base/assert.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { Zxid } from '../znode.ts'
 import { COUNTERS_KEY } from './key-space.ts'
-import { type CacheLimits, StagedCache } from './staged-cache.ts'
+import { type CacheLimits, StagedCache, ValueSlot } from './staged-cache.ts'
 import { type Counters, decodeCounters, encodeCounters, noCounters } from './tree-counters.ts'
 
 interface AnyCache {
@@ -30,13 +30,13 @@ export class ApplyState {
   /** The counters' record in the open transaction: written anew by each entry, put once. */
   private record: Buffer | undefined
 
-  /** A cache that follows the transaction. */
-  cache<K, V extends object>(
-    limits: CacheLimits,
-    sizeOf: (value: V) => number,
-    keeps?: (value: V) => boolean,
-  ): StagedCache<K, V> {
-    const cache = new StagedCache<K, V>(limits, sizeOf, keeps)
+  /** A cache of values that follows the transaction. */
+  cache<K, V extends object>(limits: CacheLimits, sizeOf: (value: V) => number): StagedCache<K, V> {
+    return this.follow(new StagedCache<K, V>(limits, { newSlot: (key) => new ValueSlot(key), sizeOf }))
+  }
+
+  /** Makes this cache follow the transaction. */
+  follow<C extends AnyCache>(cache: C): C {
     this.caches.push(cache)
     return cache
   }

@@ -4,6 +4,7 @@
 //   d path                     data too large for the node's record
 //   e session path             ephemeral nodes of a session, empty value
 //   t path                     containers and TTL nodes (node-lifetimes.ts)
+//   u                          how many of these there are
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
@@ -31,6 +32,7 @@ const ACL = `${ZELOS_PREFIX}a`
 const ACL_CONTENT = `${ZELOS_PREFIX}h`
 const POSITION = `${ZELOS_PREFIX}z`
 
+export const TIMED_COUNT_KEY: Key = `${ZELOS_PREFIX}u`
 export const COUNTERS_KEY: Key = `${ZELOS_PREFIX}x`
 
 /** Ready prefixes, so that the key of a node is one concatenation. */

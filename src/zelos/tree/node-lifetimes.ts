@@ -2,18 +2,20 @@
 // node with children is never removed here, nor a TTL node before its time is over.
 //
 // Each such node has a record under `t`: u8 format = 1, u8 1 if it is a TTL node whose time is over, 0 otherwise. It is what
-// is found again when timers are switched on.
+// is found again when timers are switched on. Their number is under `u`: u64, absent in a store that is older than it.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { TimerId, TimerService } from '../../engine/timer-service.ts'
-import type { ReadWriteTx } from '../../store/local-store.ts'
+import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { UpdateEncoder } from '../request-codec.ts'
 import type { Update } from '../requests.ts'
 import type { Lifetime, ZNode, Zxid } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
-import { timedKey, timedPath, timedRange } from './key-space.ts'
+import { TIMED_COUNT_KEY, timedKey, timedPath, timedRange } from './key-space.ts'
 import type { NodeTree } from './node-tree.ts'
+import { timedNodesMax } from './timer-room.ts'
+import { asBuffer, readUint64, uint64Record } from './uint64.ts'
 
 const FORMAT = 1
 const RUNNING = Buffer.of(FORMAT, 0)
@@ -64,6 +66,27 @@ export class NodeLifetimes {
     }
   }
 
+  /** Can one more node have a lifetime? */
+  hasRoom(tx: ReadTx): boolean {
+    const { timers } = this
+    return timers === undefined || this.count(tx) < timedNodesMax(timers.timersMax)
+  }
+
+  /** Nodes with a lifetime. A store that was never asked is counted. */
+  count(reader: ReadTx): number {
+    const record = reader.get(TIMED_COUNT_KEY)
+    if (record !== undefined) return readUint64(asBuffer(record), 0)
+    let count = 0
+    for (const _row of reader.scan(timedRange(), { keysOnly: true })) count++
+    return count
+  }
+
+  /** The node is new. */
+  added(path: string, node: ZNode, lifetime: Lifetime): void {
+    this.setCount(1)
+    this.changed(path, node, lifetime)
+  }
+
   /** The node is new, or has other data. */
   changed(path: string, { mzxid }: ZNode, lifetime: Lifetime): void {
     this.state.tx.put(timedKey(path), RUNNING)
@@ -72,6 +95,7 @@ export class NodeLifetimes {
 
   removed(path: string): void {
     const { tx } = this.state
+    this.setCount(-1)
     tx.delete(timedKey(path))
     this.timers?.cancel(tx, timerOf(path))
   }
@@ -102,6 +126,12 @@ export class NodeLifetimes {
     else if (numChildren > 0) return
     else if (kind === 'ttl') this.arm(tx, path, mzxid, Math.min(ms, AFTER_CHILDREN_MS))
     else if (createdChildren !== 0) this.arm(tx, path, pzxid, ms)
+  }
+
+  /** Before the record of the node is written or deleted. */
+  private setCount(change: number): void {
+    const { tx } = this.state
+    tx.put(TIMED_COUNT_KEY, uint64Record(this.count(tx) + change))
   }
 
   private isOver(path: string): boolean {

@@ -5,6 +5,7 @@ import { textOfKey } from '../../base/key.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { SessionId, ZNode, Zxid } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
+import { CachedNode, snapshotOf } from './cached-node.ts'
 import { ChildFilters } from './child-filters.ts'
 import {
   childNameKey,
@@ -20,29 +21,35 @@ import {
 import { dataLengthOf, decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
 import { NodeHistory } from './node-history.ts'
 import { levelOf } from './node-path.ts'
-import type { CacheLimits, StagedCache } from './staged-cache.ts'
+import { type CacheLimits, StagedCache } from './staged-cache.ts'
 
-/** What a decoded node costs besides its data: object, map entry, path. */
-const NODE_BYTES = 300
+/** What a decoded node costs besides its data: object, slot, map entry, path, key. */
+const NODE_BYTES = 420
 const EMPTY = Buffer.alloc(0)
 
 export class NodeTree {
   /** Of the last transaction. */
   readonly history = new NodeHistory()
   private readonly state: ApplyState
-  private readonly nodes: StagedCache<string, ZNode>
+  private readonly nodes: StagedCache<string, ZNode, CachedNode>
   private readonly filters = new ChildFilters()
 
   constructor(state: ApplyState, limits: CacheLimits) {
     this.state = state
-    this.nodes = state.cache(limits, memoryOf, (node) => !isUntouched(node))
+    this.nodes = state.follow(
+      new StagedCache(limits, {
+        newSlot: (path) => new CachedNode(path),
+        sizeOf: memoryOf,
+        keeps: (node) => !isUntouched(node),
+      }),
+    )
     state.onForget(() => this.filters.clear())
     state.onBegin(() => this.history.clear())
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A node as committed, also while a transaction is open that may fail. */
+  /** A node as committed, also while a transaction is open that may fail. Valid until the next commit. */
   read(reader: ReadTx, path: string): ZNode | undefined {
     return this.nodes.committed(path) ?? this.load(reader, path)
   }
@@ -82,16 +89,6 @@ export class NodeTree {
       names.push(textOfKey(name))
     }
     return names
-  }
-
-  /** How many nodes are below `top`, which is not the root. About 0.3 µs a node. */
-  countDescendants(reader: ReadTx, top: string): number {
-    let count = 0
-    for (let level = levelOf(top) + 1; ; level++) {
-      const before = count
-      for (const _row of reader.scan(descendantRange(top, level), { keysOnly: true })) count++
-      if (count === before) return count
-    }
   }
 
   /** How many nodes are below `top`, and the bytes of their data; in apply. */
@@ -154,8 +151,10 @@ export class NodeTree {
   /** Removes a node without children. */
   remove(path: string, node: ZNode, zxid: Zxid, parentPath: string, parent: ZNode): void {
     const { tx, counters } = this.state
-    this.history.note(counters.zxid, path, node)
-    tx.delete(nodeKey(path))
+    this.history.note(counters.zxid, path, snapshotOf(node))
+    const slot = this.nodes.slot(path)
+    tx.delete(slot?.recordKey ?? nodeKey(path))
+    this.nodes.stage(path, null, slot)
     if (isDataApart(node.data)) tx.delete(dataKey(path))
     if (node.ephemeralOwner !== 0) {
       tx.delete(ephemeralKey(node.ephemeralOwner, path))
@@ -163,14 +162,13 @@ export class NodeTree {
     }
     counters.nodes--
     counters.dataBytes -= path.length + dataLength(node)
-    this.nodes.stage(path, null)
     this.replaceStat(parentPath, parent, withChildren(parent, zxid, 0, -1))
   }
 
   /** Replaces a node by one with other data, which the tree takes over. */
   replaceData(path: string, before: ZNode, after: ZNode): ZNode {
     const { tx, counters } = this.state
-    this.history.note(counters.zxid, path, before)
+    this.history.note(counters.zxid, path, snapshotOf(before))
     if (isDataApart(before.data) && !isDataApart(after.data)) tx.delete(dataKey(path))
     counters.dataBytes += dataLength(after) - dataLength(before)
     return this.write(path, after)
@@ -179,9 +177,10 @@ export class NodeTree {
   /** Replaces a node by one with the same data. */
   replaceStat(path: string, before: ZNode, after: ZNode): void {
     const { tx, counters } = this.state
-    this.history.note(counters.zxid, path, before)
-    tx.put(nodeKey(path), encodeNode(after))
-    this.nodes.stage(path, after)
+    this.history.note(counters.zxid, path, snapshotOf(before))
+    const slot = this.nodes.slot(path)
+    tx.put(slot?.recordKey ?? nodeKey(path), encodeNode(after))
+    this.nodes.stage(path, after, slot)
   }
 
   /** Writes a node without looking at its surroundings: for the first nodes of a new store. */
@@ -196,10 +195,11 @@ export class NodeTree {
   // that the update came in must not be kept alive. In place: a copy of every node would be a good part of an update's cost.
   private write(path: string, node: ZNode): ZNode {
     const record = encodeNode(node)
-    this.state.tx.put(nodeKey(path), record)
+    const slot = this.nodes.slot(path)
+    this.state.tx.put(slot?.recordKey ?? nodeKey(path), record)
     const own = node as { data: Uint8Array | null }
     if (own.data !== null) own.data = this.storedData(path, own.data, record)
-    this.nodes.stage(path, node)
+    this.nodes.stage(path, node, slot)
     return node
   }
 

@@ -3,6 +3,7 @@
 
 import { ZCODE, type ZCode, type ZNode } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
+import { snapshotOf } from './cached-node.ts'
 import { childOf, nameOf, parentOf, QUOTA_NODE, ROOT } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
 import { type ExceededLimit, exceededLimits, parseQuota, quotaStats } from './quota-limits.ts'
@@ -82,7 +83,7 @@ export class Quotas {
   }
 
   private write(path: string, stats: ZNode, count: number, bytes: number): void {
-    this.tree.replaceData(path, stats, { ...stats, data: quotaStats(count, bytes) })
+    this.tree.replaceData(path, stats, { ...snapshotOf(stats), data: quotaStats(count, bytes) })
   }
 
   /** A quota begins: counts all that is there. Some 2 µs a node, in apply, as in ZooKeeper. */

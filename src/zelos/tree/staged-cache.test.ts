@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { StagedCache } from './staged-cache.ts'
+import { StagedCache, ValueSlot } from './staged-cache.ts'
 
 interface Value {
   readonly name: string
@@ -7,7 +8,10 @@ interface Value {
 
 const value = (name: string): Value => ({ name })
 const cache = (entriesMax = 100, bytesMax = 1000) =>
-  new StagedCache<string, Value>({ entriesMax, bytesMax }, (one) => one.name.length)
+  new StagedCache<string, Value>(
+    { entriesMax, bytesMax },
+    { newSlot: (key) => new ValueSlot(key), sizeOf: (one) => one.name.length },
+  )
 
 describe('a staged cache', () => {
   it('shows a change to the open transaction at once and to everybody after the commit', () => {
@@ -56,8 +60,7 @@ describe('a staged cache', () => {
   it('does not take in at a commit what need not be kept, and forgets what was there', () => {
     const one = new StagedCache<string, Value>(
       { entriesMax: 100, bytesMax: 1000 },
-      () => 1,
-      ({ name }) => name !== 'new',
+      { newSlot: (key) => new ValueSlot(key), sizeOf: () => 1, keeps: ({ name }) => name !== 'new' },
     )
     one.admit('k', value('old'))
     one.stage('k', null)
@@ -88,5 +91,53 @@ describe('a staged cache', () => {
     expect(one.bytes).toBeLessThanOrEqual(120)
     one.clear()
     expect([one.entries, one.bytes]).toEqual([0, 0])
+  })
+
+  it('does what a map per state does, however small it is', () => {
+    const step = fc.tuple(fc.nat(9), fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'))
+    const property = fc.property(fc.nat(8), fc.array(step, { maxLength: 120 }), (entriesMax, steps) => {
+      const one = cache(entriesMax)
+      // What the store would answer; the cache may know less of it.
+      let committed = new Map<string, Value>()
+      let draft = new Map<string, Value>()
+      let serial = 0
+      const marks: [mark: number, draft: Map<string, Value>][] = []
+      const endAttempt = (keep: boolean): void => {
+        const [mark, before] = marks.pop() as [number, Map<string, Value>]
+        one.endAttempt(mark, keep)
+        if (!keep) draft = before
+      }
+      for (const [kind, key] of steps) {
+        const known = committed.get(key)
+        if (kind < 3) {
+          const next = value(`${serial++}`)
+          one.stage(key, next)
+          draft.set(key, next)
+        } else if (kind === 3) {
+          one.stage(key, null)
+          draft.delete(key)
+        } else if (kind === 4 && one.committed(key) === undefined && known !== undefined) one.admit(key, known)
+        else if (kind === 5) marks.push([one.beginAttempt(), new Map(draft)])
+        else if (kind === 6 && marks.length > 0) endAttempt(serial % 2 === 0)
+        else if (kind === 7) {
+          while (marks.length > 0) endAttempt(true)
+          one.commit()
+          committed = new Map(draft)
+        } else if (kind === 8 && serial % 5 === 0) {
+          marks.length = 0
+          one.discard()
+          draft = new Map(committed)
+        }
+        for (const each of ['a', 'b', 'c', 'd', 'e', 'f']) {
+          const staged = one.get(each)
+          if (staged === undefined) expect(draft.get(each)).toBe(committed.get(each))
+          else expect(staged).toBe(draft.get(each) ?? null)
+          expect(one.committed(each) ?? committed.get(each)).toBe(committed.get(each))
+        }
+      }
+      one.clear()
+      expect([one.entries, one.bytes]).toEqual([0, 0])
+    })
+    fc.assert(property, { numRuns: 300 })
   })
 })

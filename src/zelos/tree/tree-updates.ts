@@ -24,6 +24,7 @@ import {
 import { fixupAcl, isPermitted } from './acl-rules.ts'
 import { type AclStore, OPEN_ACL_ID } from './acl-store.ts'
 import type { ApplyState } from './apply-state.ts'
+import { snapshotOf } from './cached-node.ts'
 import { type NodeLifetimes, TIMED_PATH_CHARS_MAX } from './node-lifetimes.ts'
 import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
@@ -112,12 +113,12 @@ export class TreeUpdates {
       if (exceeded !== ZCODE.OK) return refused(exceeded)
     }
     const { lifetime } = operation
-    if (lifetime !== undefined && !isPossible(lifetime, path)) return refused(ZCODE.BAD_ARGUMENTS)
+    if (lifetime !== undefined && !this.isPossible(lifetime, path)) return refused(ZCODE.BAD_ARGUMENTS)
     const isEphemeral = lifetime === undefined && (operation.flags & CREATE_EPHEMERAL) !== 0
     const owner = isEphemeral ? context.requester.session : 0
     const fresh = this.freshNode(operation.data, acl, owner, lifetime, context)
     const node = tree.add(path, fresh, parentPath, parent)
-    if (lifetime !== undefined) this.lifetimes.changed(path, node, lifetime)
+    if (lifetime !== undefined) this.lifetimes.added(path, node, lifetime)
     this.quotas.created(path)
     if (quota !== undefined) this.quotas.changed(quota, 1, bytes)
     context.changes.push({ type: 'created', path, acl, parentAcl: this.listOf(parent) })
@@ -244,7 +245,7 @@ export class TreeUpdates {
     // Taken before the old one is released: the same list must not vanish in between.
     const aclId = this.acls.take(acl)
     this.acls.release(node.aclId)
-    const changed: ZNode = { ...node, aversion: nextVersion(node.aversion), aclId }
+    const changed: ZNode = { ...snapshotOf(node), aversion: nextVersion(node.aversion), aclId }
     this.tree.replaceStat(path, node, changed)
     return { err: ZCODE.OK, node: changed }
   }
@@ -255,6 +256,11 @@ export class TreeUpdates {
     if (node === undefined) return missing(path)
     if (!this.may(PERM.READ, node, context)) return refused(ZCODE.NO_AUTH)
     return isExpected(operation.version, node.version) ? DONE : refused(ZCODE.BAD_VERSION)
+  }
+
+  private isPossible({ ms }: Lifetime, path: string): boolean {
+    if (ms < 1 || ms > TTL_MS_MAX || path.length > TIMED_PATH_CHARS_MAX) return false
+    return this.lifetimes.hasRoom(this.state.tx)
   }
 
   private may(perm: number, node: ZNode, context: UpdateContext): boolean {
@@ -272,10 +278,6 @@ function refused(err: ZCode): OperationResult {
 
 function lengthOf(data: Uint8Array | null): number {
   return data === null ? 0 : data.length
-}
-
-function isPossible({ ms }: Lifetime, path: string): boolean {
-  return ms >= 1 && ms <= TTL_MS_MAX && path.length <= TIMED_PATH_CHARS_MAX
 }
 
 // ZooKeeper validates the path first; whatever is in the tree has a valid one.
