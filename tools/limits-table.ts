@@ -26,6 +26,7 @@ const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past
   multiOperationsMax: ['operations of a multi', 'bad arguments'],
   updateBytesMax: ['bytes of an update in the log', 'bad arguments'],
   aclCharsMax: ['characters of an access list', 'bad arguments'],
+  timedNodesMax: ['containers and TTL nodes', 'bad arguments'],
   sessionsMax: ['sessions', 'no new one is opened'],
   watchesMax: ['watches of a server', 'system error'],
   watchesPerConnectionMax: ['watches of a connection', 'system error'],

@@ -13,6 +13,8 @@ export type TimersSwitched = (tx: ReadWriteTx, enabled: boolean) => void
 export interface TimerService {
   /** Is the service enabled as of the entry being applied? While it is not, `arm` and `cancel` do nothing. Only in apply. */
   readonly enabledInApply: boolean
+  /** Timers that can be armed, those of all layers together. One more throws in `arm`: whoever arms many counts his own. */
+  readonly timersMax: number
   /**
    * Sets a timer, or sets it anew: its generation is the position of the entry being applied, and votes for an earlier one
    * are void. It fires when more than half of the view have measured `delayMs` (1 to 2^31 - 1) with their own monotonic

@@ -184,7 +184,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.multi(update.operations, contextOf(update.requester, moment))
       case 'createSession': {
         const session = this.sessions.create(zxid, update, pos)
-        if (session === undefined) return quiet({ zxid, err: ZCODE.SYSTEM_ERROR })
+        if (session === undefined) return quiet({ zxid, err: ZCODE.BAD_ARGUMENTS })
         return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'created', session })
       }
       case 'moveSession': {

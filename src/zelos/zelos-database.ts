@@ -275,6 +275,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     return tooMany ?? checkAcls(this.guard, operations)
   }
 
+  private nowMs(): number {
+    return this.runtime.clock.monotonicMs()
+  }
+
   private wallMs(): number {
     return Math.max(0, Math.floor(this.runtime.clock.wallMs()))
   }

@@ -9,7 +9,7 @@ import { assert, unreachable } from '../../base/assert.ts'
 import type { DelosError } from '../../base/delos-error.ts'
 import { decodeFlagChange, type EngineFlags, isFlagHeader } from '../../engine/engine-flags.ts'
 import { type EngineContext, EngineLayer } from '../../engine/engine-layer.ts'
-import { controlEntry, type Entry, entryOf, type Header } from '../../engine/entry.ts'
+import { controlEntry, type Entry, type Header, RAISED_HEADERS } from '../../engine/entry.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
 import type { TimerId, TimerService, TimersSwitched } from '../../engine/timer-service.ts'
 import type { LogPos } from '../../log/position.ts'
@@ -17,7 +17,7 @@ import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { oldEnough, readLogAge, stepEnded, stepOf, writeLogAge } from './log-age.ts'
 import { Stopwatches } from './stopwatches.ts'
 import { decodeTimeHeader, encodeTimeHeader, type TimeHeader, type Vote } from './time-header.ts'
-import { type StoredTimer, TimerRecords } from './timer-records.ts'
+import { type StoredTimer, TIMERS_MAX, TimerRecords } from './timer-records.ts'
 import { Voting } from './voting.ts'
 
 export const TIME = 'time'
@@ -61,6 +61,7 @@ class Fired {
 
 export class TimeEngine extends EngineLayer implements TimerService {
   override readonly providesTimers: TimerService = this
+  readonly timersMax = TIMERS_MAX
   private readonly options: TimeOptions
   private readonly records: TimerRecords
   private readonly stopwatches: Stopwatches
@@ -254,7 +255,7 @@ export class TimeEngine extends EngineLayer implements TimerService {
     }
     this.records.delete(tx, id)
     // In memory of its own: what is above may keep views of it.
-    const entry = { ...entryOf(Buffer.from(timer.payload)), index }
+    const entry: Entry = { headers: RAISED_HEADERS, payload: Buffer.from(timer.payload), index }
     return new Fired(entry, this.above.apply(tx, entry, this.pos))
   }
 

@@ -9,7 +9,7 @@ export function timedNodesMax(timersMax: number): number {
   return Math.floor((timersMax * 3) / 4)
 }
 
-/** Sessions. One more is refused in apply, with SYSTEM_ERROR. */
+/** Sessions. One more is refused in apply, and told to the server that asked. */
 export function timedSessionsMax(timersMax: number): number {
   return timersMax - timedNodesMax(timersMax) - RESERVE
 }
