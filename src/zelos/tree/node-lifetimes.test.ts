@@ -2,17 +2,18 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { OPEN, type TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
+import { type HarnessOptions, OPEN, type TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
 import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
 import type { UpdateOperation, UpdateResult } from '../requests.ts'
 import { type Lifetime, TTL_MS_MAX, ZCODE } from '../znode.ts'
+import { timedNodesMax, timedSessionsMax } from './timer-room.ts'
 
 const HOUR_MS = 3_600_000
 /** A timer may fire later than its time by a tick, and what it needs to be logged. */
 const LATE_MS = 600
 
-function server(options: { readonly timers?: boolean } = {}): ZelosHarness {
+function server(options: HarnessOptions = {}): ZelosHarness {
   const time = new ManualTime(queueMicrotask)
   const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
   return new ZelosHarness(openMemoryStore({ runtime: { clock: time, timers: time, random } }), { ...options, time })
@@ -283,3 +284,57 @@ function act(alice: TestClient, path: string, what: string): Pick<UpdateResult, 
       return { err: ZCODE.NO_NODE }
   }
 }
+
+describe('as many timers as there are', () => {
+  /** Room for 75 nodes and 9 sessions, one of which is alice's. */
+  const crowded = () => {
+    const one = world()
+    Object.assign(one.harness.timer, { timersMax: 100 })
+    return one
+  }
+
+  it('suffice for nodes with a lifetime: the one too many is refused, and one that goes makes room', async () => {
+    const { harness, alice, has } = crowded()
+    const { timer } = harness
+    for (let i = 0; i < 74; i++) alice.write(timed(`/t${i}`, 'ttl', HOUR_MS))
+    const both = [timed('/t74', 'container', 1000), timed('/t75', 'ttl', HOUR_MS)]
+    expect(alice.multi(...both).map(({ err }) => err)).toEqual([ZCODE.OK, ZCODE.BAD_ARGUMENTS])
+    expect(alice.write(timed('/t74', 'ttl', HOUR_MS)).err).toBe(ZCODE.OK)
+    expect(alice.write(timed('/t75', 'ttl', HOUR_MS)).err).toBe(ZCODE.BAD_ARGUMENTS)
+    expect([has('/t74'), has('/t75'), alice.create('/plain').err]).toEqual([true, false, ZCODE.OK])
+    alice.delete('/t3')
+    expect(alice.write(timed('/t75', 'ttl', HOUR_MS)).err).toBe(ZCODE.OK)
+    // Also if they were made while nothing was armed.
+    await timer.proposeChange({ kind: 'flag', enabled: false })
+    expect(alice.write(timed('/t76', 'ttl', HOUR_MS)).err).toBe(ZCODE.BAD_ARGUMENTS)
+    await timer.proposeChange({ kind: 'flag', enabled: true })
+    expect(timer.details().timers).toBe(76)
+  })
+
+  it('suffice for sessions: the one too many is refused, and one that ends makes room', () => {
+    const { harness } = crowded()
+    const clients = Array.from({ length: 8 }, () => harness.client())
+    expect(() => harness.client()).toThrow(/sessionsMax/)
+    expect(harness.zelos.stats).toMatchObject({ sessionCount: 9, limitsExceeded: { sessionsMax: 1 } })
+    clients[3]?.close()
+    harness.client()
+    expect(harness.zelos.stats.sessionCount).toBe(9)
+  })
+
+  it('are not all taken by the two together', () => {
+    const { timersMax } = server().timer
+    expect(timersMax - timedNodesMax(timersMax) - timedSessionsMax(timersMax)).toBeGreaterThan(8)
+  })
+
+  it('are asked for before the log, where the client can be told of the limit', () => {
+    const harness = server({ limits: { timedNodesMax: 2 } })
+    const alice = harness.client()
+    alice.write(timed('/a', 'ttl', HOUR_MS))
+    expect(() => alice.multi(timed('/b', 'ttl', HOUR_MS), timed('/c', 'ttl', HOUR_MS))).toThrow(
+      /timedNodesMax is 2, this would be 3/,
+    )
+    alice.write(timed('/b', 'container', 1000))
+    expect(() => alice.write(timed('/c', 'ttl', HOUR_MS))).toThrow(/timedNodesMax is 2, this would be 3/)
+    expect(harness.zelos.stats.limitsExceeded.timedNodesMax).toBe(2)
+  })
+})
