@@ -34,6 +34,10 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The database stopped at an entry it could not apply; the status names position and reason.',
   },
+  LEASE_HELD: {
+    retryable: true,
+    meaning: 'Another server holds the lease; the message names it. Nothing was changed: ask that server.',
+  },
   NOT_READY: { retryable: true, meaning: 'The server is still catching up with its log.' },
   UNREACHABLE: {
     retryable: true,

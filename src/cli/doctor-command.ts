@@ -163,9 +163,12 @@ async function change(key: string, value: ValueJson, flags: EditFlags): Promise<
   print(whatHappened(answer))
 }
 
-function whatHappened({ database, outcome, position, recordedAt }: EditsAnswer): string {
+function whatHappened({ database, outcome, position, recordedAt, shown }: EditsAnswer): string {
   if (outcome === 'would edit') return `${database}: nothing was changed (dry run)`
-  if (outcome === 'edited') return `${database}: edited at position ${position}`
+  if (outcome === 'edited') {
+    const late = shown === false ? ' (the holder of the lease may not have seen it yet)' : ''
+    return `${database}: edited at position ${position}${late}`
+  }
   return [
     `${database}: recorded at position ${recordedAt}, to be made in front of position ${position}, where the database stopped.`,
     'Start each of its servers again: it makes the edit, then goes on with that entry.',

@@ -2,7 +2,8 @@
 // above must do about them. Not here: what is edited (engines/brain-doctor).
 
 import type { Key } from '../base/key.ts'
-import type { ReadTx } from '../store/local-store.ts'
+import type { LogPos } from '../log/position.ts'
+import type { ReadWriteTx } from '../store/local-store.ts'
 
 /**
  * Header of the control entry that may edit any range. Base begins a transaction with it, so that what memory derives from the
@@ -14,4 +15,4 @@ export const EDIT_HEADER = 'brain-doctor'
  * Somebody else has changed these keys, in this transaction and before anything else of it: whatever memory holds of them is read
  * anew, from `tx` while it is applied. Called in apply; a transaction that is aborted ends the database.
  */
-export type ContentEdited = (tx: ReadTx, keys: readonly Key[]) => void
+export type ContentEdited = (tx: ReadWriteTx, keys: readonly Key[], pos: LogPos) => void

@@ -26,6 +26,7 @@ import {
   readFlags,
 } from './engine-flags.ts'
 import { controlEntry, type Entry, type Header } from './entry.ts'
+import type { LeasedReads } from './leased-reads.ts'
 import type { EngineLevels, Membership } from './membership.ts'
 import { PassThrough } from './pass-through.ts'
 import type { TimerService } from './timer-service.ts'
@@ -76,6 +77,8 @@ export abstract class EngineLayer extends PassThrough {
   readonly writesAnywhere: boolean = false
   /** Set by the engine that knows who the members are: then the engines above it ask it. */
   readonly providesMembership: Membership | undefined = undefined
+  /** Set by the engine that answers reads by a lease: the topmost one. */
+  readonly providesReads: LeasedReads | undefined = undefined
   /** Set by the engine that has replicated timers: then the layers above it get them. */
   readonly providesTimers: TimerService | undefined = undefined
   // As of the last commit (propose side), and as of the entry being applied, which may be ahead within one transaction.
@@ -107,6 +110,14 @@ export abstract class EngineLayer extends PassThrough {
     this.committed = readFlags(tx, this.name)
     this.applying = this.committed
     this.requireLevel(this.committed.level)
+  }
+
+  /**
+   * Called in apply when an operator has edited these rows, of whatever range: what memory holds of the own one is read anew. A
+   * layer may write its own range. Overriders call super.
+   */
+  edited(tx: ReadWriteTx, keys: readonly Key[], _pos: LogPos): void {
+    if (keys.some((key) => key.startsWith(this.prefix))) this.load(tx)
   }
 
   /** Called once when this server has caught up: background work may begin. */

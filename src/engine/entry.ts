@@ -13,6 +13,12 @@ export type Headers = ReadonlyMap<string, Header>
 
 export const NO_HEADERS: Headers = new Map()
 
+/**
+ * Of an entry that an engine raises itself in apply, for the layers above it (a timer that fired): nobody proposed it. Never in the
+ * log. Known by its identity.
+ */
+export const RAISED_HEADERS: Headers = new Map()
+
 /** What travels down in propose and up in apply. */
 export interface Entry {
   readonly headers: Headers

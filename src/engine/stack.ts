@@ -22,6 +22,7 @@ import type { Applicator, Completion, Engine } from './engine.ts'
 import { type FlagChange, type FlagOutcome, flagsKey } from './engine-flags.ts'
 import type { EngineContext, EngineLayer, SwitchApplied } from './engine-layer.ts'
 import { type Entry, entryOf } from './entry.ts'
+import type { LeasedReads } from './leased-reads.ts'
 import { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
 import { type Neighbours, requireNeighbours } from './neighbours.ts'
 import type { TimerService } from './timer-service.ts'
@@ -109,7 +110,7 @@ export class Stack<R> {
     for (const name of [options.bottom.name, ...(options.jointNames ?? [])]) levels.set(name, 0)
     this.levels = levels
     this.solo = options.membership?.(levels) ?? new SoloMembership(options.serverId, levels)
-    const built = build(options, levels, this.solo, (tx, keys) => this.contentEdited(tx, keys))
+    const built = build(options, levels, this.solo, (tx, keys, pos) => this.contentEdited(tx, keys, pos))
     this.layers = built.layers
     this.engine = built.top as Engine<R>
     let fail: (report: StopReport) => void
@@ -136,9 +137,9 @@ export class Stack<R> {
     if (options.keepsLog !== true) this.engine.setTrimPrefix(Number.MAX_SAFE_INTEGER as LogPos)
   }
 
-  private contentEdited(tx: ReadTx, keys: readonly Key[]): void {
-    this.bottom.edited?.(tx, keys)
-    for (const layer of this.layers) if (keys.some((key) => key.startsWith(layer.prefix))) layer.load(tx)
+  private contentEdited(tx: ReadWriteTx, keys: readonly Key[], pos: LogPos): void {
+    this.bottom.edited?.(tx, keys, pos)
+    for (const layer of this.layers) layer.edited(tx, keys, pos)
     this.database?.edited?.(tx, keys)
   }
 
@@ -189,6 +190,11 @@ export class Stack<R> {
   /** The replicated timers for the database, if this stack has them. */
   get timerService(): TimerService | undefined {
     return this.layers.findLast((layer) => layer.providesTimers !== undefined)?.providesTimers
+  }
+
+  /** Linearizable reads without asking the log, if this stack has them. */
+  get leasedReads(): LeasedReads | undefined {
+    return this.layers.at(-1)?.providesReads
   }
 
   /** Who the members are, as the topmost engine that knows says. */

@@ -4,6 +4,7 @@ import { openEngineServer } from '../../test/support/engine-harness.ts'
 import { engineConformance } from '../engine/engine.conformance.ts'
 import { batchingEngine } from './batching-engine.ts'
 import { brainDoctorEngine } from './brain-doctor/brain-doctor-engine.ts'
+import { leaseEngine } from './lease/lease-engine.ts'
 import { logBackupEngine } from './log-backup/log-backup-engine.ts'
 import { sessionOrderEngine } from './session-order/session-order-engine.ts'
 import { timeEngine } from './time/time-engine.ts'
@@ -25,6 +26,12 @@ engineConformance('BrainDoctor', api, {
 
 engineConformance('LogBackup', api, {
   factory: logBackupEngine(),
+  others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
+  open: openEngineServer,
+})
+
+engineConformance('Lease', api, {
+  factory: leaseEngine(),
   others: [countingEngine(), batchingEngine({ batchCountMax: 5 })],
   open: openEngineServer,
 })

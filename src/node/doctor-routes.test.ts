@@ -66,7 +66,7 @@ describe('the HTTP API about rows', () => {
     const [status, answer] = await ask('edits', { ...signed, edits })
     expect([status, answer]).toEqual([
       200,
-      { database: 'sum', outcome: 'edited', position: expect.any(Number), edits: [edit] },
+      { database: 'sum', outcome: 'edited', position: expect.any(Number), shown: true, edits: [edit] },
     ])
     expect(await propose('2')).toBe(42)
     expect(await ask('edits', { ...signed, edits: [{ ...edits[0], old: base64('7') }] })).toMatchObject([

@@ -43,6 +43,8 @@ export interface EditsAnswer {
   readonly outcome: DoctorOutcome['kind']
   /** Edited: where. Recorded, or would be: the entry in front of which each server makes them. */
   readonly position?: number
+  /** Edited. False: the holder of a lease may still answer reads with the rows as they were. */
+  readonly shown?: boolean
   /** Recorded: where the log has them. Voiding that position takes them back, if the database stops at them. */
   readonly recordedAt?: number
   readonly edits?: readonly EditJson[]
@@ -208,7 +210,7 @@ function outcomeJson(outcome: DoctorOutcome): Omit<EditsAnswer, 'database'> {
   const { kind } = outcome
   switch (kind) {
     case 'edited':
-      return { outcome: kind, position: outcome.position, edits: outcome.edits.map(editJson) }
+      return { outcome: kind, position: outcome.position, shown: outcome.shown, edits: outcome.edits.map(editJson) }
     case 'recorded': {
       const { edits, position, recordedAt } = outcome
       return { outcome: kind, position, recordedAt, edits: edits.map(editJson) }

@@ -45,7 +45,13 @@ export interface WantedEdits extends DoctorSignature {
 }
 
 export type DoctorOutcome =
-  | { readonly kind: 'edited'; readonly position: LogPos; readonly edits: readonly RowEdit[] }
+  | {
+      readonly kind: 'edited'
+      readonly position: LogPos
+      /** False: the holder of a lease may not have seen it yet, and answer reads with the rows as they were. */
+      readonly shown: boolean
+      readonly edits: readonly RowEdit[]
+    }
   /** Of a stopped database: each server makes them in front of `position`, when it is started again. */
   | {
       readonly kind: 'recorded'
@@ -103,7 +109,7 @@ export class Doctor {
     if (wanted.dryRun) return { kind: 'would edit', position: repairs, edits }
     if (stopped === undefined) {
       const outcome = await this.engine.edit(request)
-      return outcome.kind === 'edited' ? { ...outcome, edits } : outcome
+      return outcome.kind === 'edited' ? { ...outcome, shown: await this.isShown(), edits } : outcome
     }
     await this.requireNotPassed(stopped.position)
     const recordedAt = await this.append(request)
@@ -141,6 +147,14 @@ export class Doctor {
     const engine = this.parts.stack.layer(BRAIN_DOCTOR)
     if (engine instanceof BrainDoctorEngine) return engine
     throw new DelosError('NOT_FOUND', `this database has no engine ${BRAIN_DOCTOR} in its stack`)
+  }
+
+  /** A read that every engine vouches for shows it. */
+  private isShown(): Promise<boolean> {
+    return this.parts.stack.sync().then(
+      () => true,
+      () => false,
+    )
   }
 
   private async append(request: EditRequest): Promise<LogPos> {

@@ -18,6 +18,12 @@ export const PLANTED_BUGS = {
   'event-late': 'A watch event leaves after replies that show its change.',
   'standstill-counts': 'Time in which the server stood still counts against its sessions.',
   'edit-kept-from-memory': 'BrainDoctor tells no layer above that rows were edited.',
+  'lease-clock-first': 'The holder of a lease looks at the clock before it reads, not after.',
+  'lease-margin-zero': 'The holder of a lease reads by it for as long as the others wait.',
+  'lease-filters-control': 'Lease filters also control entries of servers that do not hold it.',
+  'backup-not-durable': 'LogBackup says that a segment is uploaded before it is durable in the blob store.',
+  'backup-trimmed-ahead': 'LogBackup lets the log be trimmed to what is claimed, not to what is uploaded.',
+  'backup-stale-claim': 'LogBackup takes a completion for that of whatever its server claims now.',
 } as const satisfies Record<string, string>
 
 export type PlantedBug = keyof typeof PLANTED_BUGS

@@ -1,9 +1,11 @@
 // Every workload by name.
 
 import type { Workload } from './workload.ts'
+import { backupWorkload } from './workloads/backup/backup-workload.ts'
 import { diskWorkload } from './workloads/disk-workload.ts'
 import { doctorWorkload } from './workloads/doctor/doctor-workload.ts'
 import { enginesWorkload } from './workloads/engines/engines-workload.ts'
+import { leaseWorkload } from './workloads/lease/lease-workload.ts'
 import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { sessionsWorkload } from './workloads/sessions/sessions-workload.ts'
@@ -17,7 +19,9 @@ const ALL: readonly Workload[] = [
   stackWorkload,
   zelosWorkload,
   enginesWorkload,
+  backupWorkload,
   doctorWorkload,
+  leaseWorkload,
   sessionsWorkload,
 ]
 

@@ -142,6 +142,7 @@ export class BrainDoctorEngine extends EngineLayer {
       this.context.contentEdited?.(
         tx,
         request.edits.map(({ key }) => key),
+        pos,
       )
     }
     return { kind: 'edited', position: pos }
