@@ -233,6 +233,12 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
         'Requests slower than slow-ms.',
         (zk) => zk.stats.slowRequests,
       ],
+      [
+        'counter',
+        'delos_zookeeper_oversize_replies_total',
+        "Replies longer than ZooKeeper's jute.maxbuffer, which clients may not take.",
+        (zk) => zk.stats.oversizeReplies,
+      ],
       ['counter', 'delos_zookeeper_watch_events_total', 'Watch events sent.', (zk) => zk.stats.watchEvents],
       [
         'counter',

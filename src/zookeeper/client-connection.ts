@@ -15,7 +15,7 @@ import {
 import { JuteReader } from './codec/jute-reader.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
 import { MarshallingError } from './codec/marshalling-error.ts'
-import { isUpdate, OP } from './codec/opcodes.ts'
+import { OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { sessionHex } from './codec/session-id.ts'
 import { EVENT_TYPE } from './codec/watch-codes.ts'
@@ -213,6 +213,10 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
         this.warn({ reason: 'connection throttle' }, 'too many new sessions')
         return this.end('limit')
       case 'refused':
+        this.warn(
+          { asked: sessionHex(request.sessionId), reason: 'no such session, or not its password' },
+          'a client was refused',
+        )
         writeConnectRefusal(this.replies, request)
         return this.end('session-refused')
       case 'ahead':
@@ -271,17 +275,13 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   replyWritten(arrivedMs: number, op: number, xid: number, err: number): void {
     const { server } = this
-    const { stats } = server
+    const bytes = this.replies.lastFrameBytes
     const now = server.nowMs()
     const latencyMs = now - arrivedMs
     this.packetsSent++
-    stats.packetsSent++
-    if (err !== 0) stats.requestsFailed++
     this.latency.record(latencyMs)
-    stats.latency.record(latencyMs)
-    if (isUpdate(op)) stats.updateTimes.record(latencyMs)
-    else stats.readTimes.record(latencyMs)
-    stats.responses.record(this.replies.lastFrameBytes)
+    server.stats.answered(op, err, latencyMs, bytes)
+    if (bytes > server.limits.frameBytesMax) server.logOversize(op, bytes, this.name)
     this.lastOp = op
     if (xid >= 0) this.lastXid = xid
     this.lastZxid = server.zelos.lastZxid

@@ -56,7 +56,10 @@ export class RequestHandler {
   /** Takes one request frame. Whatever is wrong with it is answered, or ends the connection. */
   handle(frame: JuteReader, arrivedMs: number): void {
     const bytes = frame.remaining
-    if (bytes < HEADER_BYTES) return this.client.end('bad-frame')
+    if (bytes < HEADER_BYTES) {
+      this.client.warn({ bytes }, 'a request without a header')
+      return this.client.end('bad-frame')
+    }
     const xid = frame.int32()
     const op = frame.int32()
     this.server.zelos.sessions.touch(this.client.requester.session)
@@ -66,6 +69,7 @@ export class RequestHandler {
       request = readRequest(op, frame)
     } catch (error) {
       if (!(error instanceof MarshallingError)) throw error
+      this.client.warn({ op: opName(op), xid, reason: error.message }, 'a request can not be read')
       return this.refuse(xid, op, arrivedMs, ERR.marshallingError)
     }
     if (request === undefined) this.unknown(xid, op, arrivedMs)

@@ -58,6 +58,8 @@ export interface ServerContext {
   forget(connection: ServedConnection): void
   /** `fields` names the client. */
   logSlow(request: SlowRequest, fields: object): void
+  /** A reply was written that its client may not take. */
+  logOversize(op: number, bytes: number, fields: object): void
   /** A bug was met: with its stack. */
   logBug(thrown: unknown, fields: object): void
 }

@@ -2,6 +2,7 @@
 // four-letter words print them.
 
 import { LatencyHistogram } from '../base/latency-histogram.ts'
+import { isUpdate } from './codec/opcodes.ts'
 import { type ClientLimitName, DEFAULT_CLIENT_LIMITS } from './server-options.ts'
 
 /** Smallest, largest and mean of request latencies, in milliseconds. */
@@ -86,6 +87,8 @@ export class ServerStats {
   connectionsAccepted = 0
   requestsFailed = 0
   slowRequests = 0
+  /** Replies longer than what clients take unless they are told to take more. */
+  oversizeReplies = 0
   watchEvents = 0
   watchBytes = 0
   authFailures = 0
@@ -120,6 +123,16 @@ export class ServerStats {
     this.responses.reset()
     this.receivedAtReset = this.packetsReceived
     this.sentAtReset = this.packetsSent
+  }
+
+  /** A reply of so many bytes was written. */
+  answered(op: number, err: number, latencyMs: number, bytes: number): void {
+    this.packetsSent++
+    if (err !== 0) this.requestsFailed++
+    this.latency.record(latencyMs)
+    if (isUpdate(op)) this.updateTimes.record(latencyMs)
+    else this.readTimes.record(latencyMs)
+    this.responses.record(bytes)
   }
 
   limitHit(name: ClientLimitName): void {

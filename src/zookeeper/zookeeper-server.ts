@@ -180,7 +180,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     return client
   }
 
-  private isTooMany({ remoteAddress }: Connection, ofIp: number): boolean {
+  private isTooMany({ remoteAddress, remotePort }: Connection, ofIp: number): boolean {
     const { connectionsMax, connectionsPerIpMax } = this.limits
     const limit =
       this.clients.size >= connectionsMax
@@ -190,13 +190,17 @@ export class ZooKeeperServer implements ServerContext, ServerView {
           : undefined
     if (limit === undefined) return false
     this.stats.limitHit(limit)
-    this.log.warn(() => ({ client: remoteAddress, [limit]: this.limits[limit] }), 'too many connections')
+    this.log.warn(
+      () => ({ client: `${remoteAddress}:${remotePort}`, [limit]: this.limits[limit] }),
+      'too many connections',
+    )
     return true
   }
 
   private endHandshake(client: ClientConnection): void {
     if (client.hasSession) return
     this.stats.limitHit('handshakeMs')
+    client.warn({ handshakeMs: this.limits.handshakeMs }, 'a client has asked for no session in time')
     client.abandon('handshake-timeout')
   }
 
@@ -270,6 +274,13 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     const request = (): object => ({ ...client, operation: opName(op), xid, latencyMs: round(latencyMs) })
     const now = this.nowMs()
     this.log.warn(() => ({ ...request(), ...layers(arrivedMs, now, times) }), 'slow request')
+  }
+
+  /** It is sent, as ZooKeeper does; what most clients do then is lose the connection, and ask again. */
+  logOversize(op: number, bytes: number, client: object): void {
+    this.stats.oversizeReplies++
+    const reason = `clients take replies of at most jute.maxbuffer, by default as here ${this.limits.frameBytesMax}`
+    this.log.warn(() => ({ ...client, op: opName(op), bytes, reason }), 'a reply is longer than a client may take')
   }
 
   logBug(thrown: unknown, client: object): void {

@@ -37,6 +37,7 @@ export function wireSessionId(id: number): bigint {
 
 /** An id of ours as operators see it everywhere: `0x100000000000001`. */
 export function sessionHex(id: number): string {
+  if (id === FOREIGN_SESSION) return 'none of this product'
   return `0x${wireSessionId(id).toString(16)}`
 }
 
