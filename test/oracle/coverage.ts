@@ -1,27 +1,11 @@
-// Counts what the reference showed, and says what a full run must have met at least so often. What can't be met has its reason here.
+// Counts what the reference showed, and says what a full run has met too rarely.
 
+import { ERR, errName } from '../../src/zookeeper/codec/error-codes.ts'
+import { isMet, isSent } from './left-out.ts'
 import type { SeenBySlot } from './side.ts'
 import { OPCODES } from './steps.ts'
 
 export const OCCURRENCES_MIN = 50
-
-export const ERROR_CODES: { readonly [code: number]: string } = {
-  [-2]: 'runtimeInconsistency',
-  [-5]: 'marshallingError',
-  [-6]: 'unimplemented',
-  [-8]: 'badArguments',
-  [-101]: 'noNode',
-  [-102]: 'noAuth',
-  [-103]: 'badVersion',
-  [-108]: 'noChildrenForEphemerals',
-  [-110]: 'nodeExists',
-  [-111]: 'notEmpty',
-  [-114]: 'invalidACL',
-  [-115]: 'authFailed',
-  [-121]: 'noWatcher',
-  [-123]: 'reconfigDisabled',
-  [-125]: 'quotaExceeded',
-}
 
 export const EVENT_TYPES: { readonly [type: number]: string } = {
   1: 'created',
@@ -30,12 +14,16 @@ export const EVENT_TYPES: { readonly [type: number]: string } = {
   4: 'childrenChanged',
 }
 
-/**
- * Not counted: ZooKeeper answers createSession with a second handshake, which is no reply. Errors that no step can bring about on a
- * single 3.8: -1, -3, -4, -7, -13, -14, -100, -112, -113, -118, -119, -122, -127 (not sent, or of ensembles, read-only mode, throttles and
- * the client itself); -12 and -112 close the connection; -120 needs local sessions; -124 needs enforced authentication.
- */
-const NOT_COUNTED: ReadonlySet<string> = new Set(['createSession'])
+/** What a full run must have met, by the names that it is counted by: all that there is but what left-out.ts lists. */
+const WANTED: readonly string[] = [
+  ...Object.keys(OPCODES)
+    .filter(isSent)
+    .map((op) => `op ${op}`),
+  ...Object.keys(ERR)
+    .filter(isMet)
+    .map((name) => `error ${name}`),
+  ...Object.values(EVENT_TYPES).map((name) => `event ${name}`),
+]
 
 export class Coverage {
   operations = 0
@@ -68,7 +56,7 @@ export class Coverage {
     for (const code of err === 0
       ? results.filter(({ type, done }) => type === -1 && !done).map((result) => result.err)
       : [err]) {
-      if (code !== 0) this.count(`error ${ERROR_CODES[code] ?? code}`)
+      if (code !== 0) this.count(`error ${errName(code)}`)
     }
   }
 
@@ -77,15 +65,8 @@ export class Coverage {
   }
 
   /** What a full run has met too rarely. */
-  missing(without: ReadonlySet<string>): string[] {
-    const wanted = [
-      ...Object.keys(OPCODES)
-        .filter((op) => !without.has(op) && !NOT_COUNTED.has(op))
-        .map((op) => `op ${op}`),
-      ...Object.values(ERROR_CODES).map((name) => `error ${name}`),
-      ...Object.values(EVENT_TYPES).map((name) => `event ${name}`),
-    ]
-    return wanted.filter((what) => this.of(what) < OCCURRENCES_MIN).map((what) => `${what}: ${this.of(what)}`)
+  missing(): string[] {
+    return WANTED.filter((what) => this.of(what) < OCCURRENCES_MIN).map((what) => `${what}: ${this.of(what)}`)
   }
 
   table(): string {

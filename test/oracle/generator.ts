@@ -6,8 +6,9 @@ import type { SeededRandom } from '../support/seeded-random.ts'
 import { hasModeWithoutTtl } from './allowed.ts'
 import { BAD_PATHS, type Chances, DRAWS, type Draw, EMPTY_PATH, OPEN, USERS } from './draws.ts'
 import { KnownTree } from './known-tree.ts'
+import { isSent } from './left-out.ts'
 import type { SeenBySlot } from './side.ts'
-import type { Damage, OpName, Request, Step } from './steps.ts'
+import type { Damage, Request, Step } from './steps.ts'
 
 const NAMES = ['a', 'b', 'c']
 const DEPTH_MAX = 4
@@ -32,16 +33,6 @@ const SHORT_MS = 1_000
 
 type Weighted = readonly [weight: number, draw: Draw]
 
-export interface Features {
-  /** Operations that are not sent, because Zelos does not have them yet. */
-  readonly without: ReadonlySet<OpName>
-  /**
-   * There is a quota, and one request at a time: ZooKeeper compares with what was applied when a request arrives, so that those under
-   * way together all find room.
-   */
-  readonly hasQuota?: boolean
-}
-
 export class Generator implements Chances {
   readonly tree: KnownTree
   private readonly random: SeededRandom
@@ -53,18 +44,24 @@ export class Generator implements Chances {
   /** Paths that each slot has watched lately. */
   private readonly watched = new Map<number, string[]>()
 
-  constructor(random: SeededRandom, root: string, features: Features, digests: readonly string[]) {
+  /** `hasQuota`: one request at a time, as ZooKeeper compares with what was applied when a request arrives. */
+  constructor(random: SeededRandom, root: string, hasQuota: boolean, digests: readonly string[]) {
     this.random = random
     this.tree = new KnownTree(root)
     this.digests = digests
-    this.hasQuota = features.hasQuota ?? false
-    this.draws = DRAWS.filter(([, op]) => !features.without.has(op as OpName)).map(([weight, , draw]) => [weight, draw])
+    this.hasQuota = hasQuota
+    this.draws = DRAWS.filter(([, op]) => isSent(op)).map(([weight, , draw]) => [weight, draw])
     this.weight = this.draws.reduce((sum, [weight]) => sum + weight, 0)
     this.first = this.opening()
   }
 
   private readonly digests: readonly string[]
   private readonly hasQuota: boolean
+
+  /** A step was begun that the next one ends. */
+  get mustGoOn(): boolean {
+    return this.first.length > 0
+  }
 
   next(): Step {
     const first = this.first.shift()

@@ -5,7 +5,7 @@ import { SeededRandom } from '../support/seeded-random.ts'
 import type { AllowedDifference } from './allowed.ts'
 import { Comparer, type Order, type SlotDifference } from './compare.ts'
 import { Coverage } from './coverage.ts'
-import { type Features, Generator } from './generator.ts'
+import { Generator } from './generator.ts'
 import { Side } from './side.ts'
 import { type Request, roundPath, type Step } from './steps.ts'
 
@@ -37,20 +37,20 @@ export class Oracle {
   }
 
   /** Rounds until so many operations were compared; a round ends where it finds a difference. */
-  async run(seed: number, operations: number, features: Features, foundMax: number): Promise<Found[]> {
+  async run(seed: number, operations: number, foundMax: number): Promise<Found[]> {
     const found: Found[] = []
     const base = seed * 1_000
     for (let round = FIRST_ROUND; this.coverage.operations < operations && found.length < foundMax; round++) {
-      const one = await this.round(new SeededRandom(base + round), round, features)
+      const one = await this.round(new SeededRandom(base + round), round)
       if (one !== undefined) found.push(one)
     }
     return found
   }
 
-  private async round(random: SeededRandom, round: number, features: Features): Promise<Found | undefined> {
+  private async round(random: SeededRandom, round: number): Promise<Found | undefined> {
     await using pair = new Pair(this.ports, this.rounds++, this.allowed)
     const hasQuota = round % QUOTA_EVERY === 0
-    const generator = new Generator(random, pair.root, { ...features, hasQuota }, DIGESTS)
+    const generator = new Generator(random, pair.root, hasQuota, DIGESTS)
     const steps: Step[] = []
     const step = async (next: Step): Promise<Found | undefined> => {
       steps.push(next)
@@ -61,7 +61,7 @@ export class Oracle {
       return differences.length === 0 ? undefined : { round, steps, differences }
     }
     const until = this.coverage.operations + (hasQuota ? QUOTA_OPERATIONS : ROUND_OPERATIONS)
-    while (this.coverage.operations < until && !pair.hasDiverged) {
+    while ((this.coverage.operations < until || generator.mustGoOn) && !pair.hasDiverged) {
       const found = await step(generator.next())
       if (found !== undefined) return found
     }
@@ -93,7 +93,7 @@ export class Oracle {
       if (runs++ > SHRINK_RUNS_MAX || performance.now() > deadline) return false
       const again = await this.replay(steps)
       const { differences } = again
-      if (differences[0]?.path.split('.').at(-1) !== found.differences[0]?.path.split('.').at(-1)) return false
+      if (nameOf(differences[0]) !== nameOf(found.differences[0])) return false
       best = again
       return true
     }
@@ -136,6 +136,12 @@ function singled(steps: readonly Step[]): Step[] {
   return steps.flatMap((step): Step[] =>
     step.do === 'ask' ? step.requests.map((request) => ({ ...step, requests: [request] })) : [step],
   )
+}
+
+/** Of the field, and what of a kind was there. */
+function nameOf(difference: SlotDifference | undefined): string {
+  const { path = '', reference, ours } = difference ?? {}
+  return path === 'kind' ? `${path} ${reference} ${ours}` : path.slice(path.lastIndexOf('.') + 1)
 }
 
 function opsOf(step: Step): ReadonlySet<string> {

@@ -1,42 +1,13 @@
 // What the oracle does to both servers, as plain data: it can be generated from a seed, printed, shortened and kept as a case.
 // A path that begins with $ lies below the node of its round, so that a step can be repeated elsewhere.
 
+import { OP } from '../../src/zookeeper/codec/opcodes.ts'
 import type { Acl } from '../support/jute.ts'
 
+const { error: _result, notification: _event, getAcl, setAcl, createTtl, ...others } = OP
+
 /** Operations by the names that the oracle's tables use. */
-export const OPCODES = {
-  create: 1,
-  delete: 2,
-  exists: 3,
-  getData: 4,
-  setData: 5,
-  getACL: 6,
-  setACL: 7,
-  getChildren: 8,
-  sync: 9,
-  ping: 11,
-  getChildren2: 12,
-  check: 13,
-  multi: 14,
-  create2: 15,
-  reconfig: 16,
-  checkWatches: 17,
-  removeWatches: 18,
-  createContainer: 19,
-  deleteContainer: 20,
-  createTTL: 21,
-  multiRead: 22,
-  auth: 100,
-  setWatches: 101,
-  sasl: 102,
-  getEphemerals: 103,
-  getAllChildrenNumber: 104,
-  setWatches2: 105,
-  addWatch: 106,
-  whoAmI: 107,
-  createSession: -10,
-  closeSession: -11,
-} as const
+export const OPCODES = { ...others, getACL: getAcl, setACL: setAcl, createTTL: createTtl }
 
 export type OpName = keyof typeof OPCODES
 
