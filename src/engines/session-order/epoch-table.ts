@@ -41,15 +41,29 @@ const EARLY = new Filtered('early')
 /** The answer to everything with a number while the engine is disabled: disabling closes all epochs. */
 export const CLOSED = new Filtered('closed')
 
+/** A row of the transaction being applied, as memory keeps it: changed in place, and written anew each time. */
+interface KnownRow {
+  readonly key: Key
+  readonly serverId: string
+  last: number
+}
+
 export class EpochTable {
   private readonly prefix: Key
   private readonly writer = new ByteWriter(64)
-  /** The row that was last written or read, to save reading it again: valid while the store has that very value. */
-  private latest: { readonly value: Uint8Array; readonly row: Epoch } | undefined
-  private latestKey: Key = ''
+  /**
+   * Rows that were read or written, so that an entry costs no read: in apply memory is that of the transaction, and an aborted
+   * transaction ends the database. Nobody else writes this range without telling (`forget`).
+   */
+  private readonly known = new Map<number, KnownRow>()
 
   constructor(enginePrefix: Key) {
     this.prefix = `${enginePrefix}epoch\x00`
+  }
+
+  /** What the store holds may be anything by now. */
+  forget(): void {
+    this.known.clear()
   }
 
   /** The open epoch of a server, if it has one. A scan of at most EPOCHS_KEPT rows. */
@@ -71,44 +85,56 @@ export class EpochTable {
     const all = this.all(tx)
     const former = all.find((candidate) => candidate.serverId === serverId)
     if ((former?.epoch ?? 0) !== replaces) return false
-    if (former !== undefined) tx.delete(this.keyOf(former.epoch))
+    if (former !== undefined) this.delete(tx, former.epoch)
     else if (all.length >= EPOCHS_KEPT) {
       const quietest = all.reduce((least, other) => (other.heardPos < least.heardPos ? other : least))
-      tx.delete(this.keyOf(quietest.epoch))
+      this.delete(tx, quietest.epoch)
     }
-    this.put(tx, { epoch: pos, serverId, last: 0, heardPos: pos })
+    const row = { key: this.keyOf(pos), serverId, last: 0 }
+    this.known.set(pos, row)
+    this.write(tx, row, pos)
     return true
   }
 
   /** undefined if this entry is the next of its epoch, which is noted: pass it up. Otherwise why it must not be. */
   accept(tx: ReadWriteTx, epoch: number, sequence: number, pos: LogPos): Filtered | undefined {
-    const key = this.latest?.row.epoch === epoch ? this.latestKey : this.keyOf(epoch)
-    const value = tx.get(key)
-    if (value === undefined) return CLOSED
-    const { last, serverId } = this.latest?.value === value ? this.latest.row : decode(epoch, value)
-    if (sequence <= last) return DUPLICATE
-    if (sequence > last + 1) return EARLY
-    this.put(tx, { epoch, serverId, last: sequence, heardPos: pos }, key)
+    const row = this.known.get(epoch) ?? this.read(tx, epoch)
+    if (row === undefined) return CLOSED
+    if (sequence <= row.last) return DUPLICATE
+    if (sequence > row.last + 1) return EARLY
+    row.last = sequence
+    this.write(tx, row, pos)
     return undefined
   }
 
   /** Closes every epoch. */
   clear(tx: ReadWriteTx): void {
-    for (const { epoch } of this.all(tx)) tx.delete(this.keyOf(epoch))
+    for (const { epoch } of this.all(tx)) this.delete(tx, epoch)
   }
 
-  private put(tx: ReadWriteTx, row: Epoch, key = this.keyOf(row.epoch)): void {
+  private read(tx: ReadTx, epoch: number): KnownRow | undefined {
+    const key = this.keyOf(epoch)
+    const value = tx.get(key)
+    if (value === undefined) return undefined
+    const { last, serverId } = decode(epoch, value)
+    const row = { key, serverId, last }
+    this.known.set(epoch, row)
+    return row
+  }
+
+  private write(tx: ReadWriteTx, { key, last, serverId }: KnownRow, heardPos: LogPos): void {
     const { writer } = this
-    const { heardPos, last, serverId } = row
     writer.reset()
     writer.u8(FORMAT)
     writer.varint(last)
     writer.varint(heardPos)
     writer.string(serverId)
-    const value = writer.toBytes()
-    tx.put(key, value)
-    this.latest = { value, row }
-    this.latestKey = key
+    tx.put(key, writer.toBytes())
+  }
+
+  private delete(tx: ReadWriteTx, epoch: number): void {
+    this.known.delete(epoch)
+    tx.delete(this.keyOf(epoch))
   }
 
   private keyOf(epoch: number): Key {

@@ -2,11 +2,13 @@
 
 /** First in, first out. */
 export class Fifo<T> {
+  // Places below `head` and from `end` on are undefined. Setting the length of an array calls out of JavaScript: it is kept.
   private items: (T | undefined)[] = []
   private head = 0
+  private end = 0
 
   get length(): number {
-    return this.items.length - this.head
+    return this.end - this.head
   }
 
   /** The item at that place, 0 being the first. */
@@ -15,18 +17,18 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
-    this.items.push(item)
+    this.items[this.end++] = item
   }
 
   shift(): T | undefined {
-    if (this.head === this.items.length) return undefined
+    if (this.head === this.end) return undefined
     const item = this.items[this.head]
     this.items[this.head++] = undefined
-    if (this.head === this.items.length) {
-      this.items.length = 0
-      this.head = 0
-    } else if (this.head >= 1024 && this.head * 2 >= this.items.length) {
-      this.items = this.items.slice(this.head)
+    if (this.head === this.end) {
+      this.emptied()
+    } else if (this.head >= COMPACTED_FROM && this.head * 2 >= this.end) {
+      this.items = this.items.slice(this.head, this.end)
+      this.end -= this.head
       this.head = 0
     }
     return item
@@ -34,17 +36,26 @@ export class Fifo<T> {
 
   /** Takes out the last one. */
   pop(): T | undefined {
-    if (this.head === this.items.length) return undefined
-    const item = this.items.pop()
-    if (this.head === this.items.length) this.drain()
+    if (this.head === this.end) return undefined
+    const item = this.items[--this.end]
+    this.items[this.end] = undefined
+    if (this.head === this.end) this.emptied()
     return item
   }
 
   /** Takes out all of it, in order. */
   drain(): T[] {
-    const all = this.items.slice(this.head) as T[]
+    const all = this.items.slice(this.head, this.end) as T[]
     this.items = []
-    this.head = 0
+    this.emptied()
     return all
   }
+
+  private emptied(): void {
+    if (this.end > COMPACTED_FROM) this.items = []
+    this.head = 0
+    this.end = 0
+  }
 }
+
+const COMPACTED_FROM = 1024

@@ -65,6 +65,7 @@ export class SessionOrderEngine extends EngineLayer {
   override load(tx: ReadTx): void {
     super.load(tx)
     this.wasEnabled = this.flags.enabled
+    this.epochs.forget()
   }
 
   override serving(): void {
