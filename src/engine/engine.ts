@@ -40,7 +40,7 @@ export interface Engine<R> {
    * synchronous section that receives it ends. Never waits for unfinished proposals. Rejects with TIMEOUT, STOPPED, CLOSED.
    */
   sync(): Promise<ReadTx>
-  /** Called once, before anything else. */
+  /** Called before anything else; again only by whoever was registered, to put another in its place (an Observer that steps aside). */
   registerUpcall(applicator: Applicator<R>): void
   /** The layer above no longer needs the log below `pos`. Only grows. */
   setTrimPrefix(pos: LogPos): void

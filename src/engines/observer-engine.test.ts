@@ -3,6 +3,7 @@ import { DelosError } from '../base/delos-error.ts'
 import { histogramSince, LATENCY_BOUNDS_MS, LatencyHistogram, quantileMs } from '../base/latency-histogram.ts'
 import type { Applicator, Completion, Engine } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
+import { PassThrough } from '../engine/pass-through.ts'
 import type { LogPos } from '../log/position.ts'
 import type { Clock } from '../runtime/runtime.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
@@ -206,6 +207,32 @@ describe('an observer', () => {
     expect([below?.apply.count, above?.apply.count]).toEqual([60, 40])
     expect((below?.apply.sumMs ?? 0) - (above?.apply.sumMs ?? 0)).toBe(120)
     expect((below?.applyMs ?? 0) - (above?.applyMs ?? 0)).toBe(240 * 4)
+  })
+
+  it('lets entries that its set does not time pass it by', () => {
+    class Middle extends PassThrough {
+      get next(): Applicator<unknown> {
+        return this.above
+      }
+    }
+    const set = new ObserverSet({ clock: new FakeClock(), sampleEvery: 4 })
+    const lower = set.wrapJoint(new Below(), { below: 'base', above: 'middle' }) as ObserverEngine
+    const middle = new Middle(lower)
+    const upper = set.wrapJoint(middle, { below: 'middle', above: 'db' })
+    const direct: boolean[] = []
+    const look = (): void => {
+      direct.push(middle.next === database)
+    }
+    const database: Applicator<unknown> = { apply: look, postApply: look }
+    upper.registerUpcall(database)
+    for (let pos = 0; pos < 8; pos++) {
+      lower.apply(TX, entryOf(Buffer.alloc(0)), pos as LogPos)
+      lower.postApply(entryOf(Buffer.alloc(0)), pos as LogPos, undefined)
+    }
+    const timed = [false, false]
+    const others = [true, true, true, true, true, true]
+    expect(direct).toEqual([...timed, ...others, ...timed, ...others])
+    expect(set.snapshot().map(({ applies }) => applies)).toEqual([8, 8])
   })
 
   it('times more of the entries below the engine that makes many one', () => {

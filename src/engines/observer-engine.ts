@@ -1,10 +1,10 @@
-// Observer: needs no neighbour; stands at every joint. Counts what passes and times a sample of it (about 40 ns an entry and
-// joint): propose and sync below, apply and postApply above. The difference of two neighbouring observers is the engine between them. Changes nothing, leaves
-// no header unless tracing is asked for, and has no replicated state, so it may differ from server to server. Never fails an entry.
+// Observer: needs no neighbour; stands at every joint. Counts what passes and times a sample of it: propose and sync below, apply
+// and postApply above. The difference of two neighbouring observers is the engine between them. Changes nothing, leaves no header
+// unless tracing is asked for, and has no replicated state, so it may differ from server to server. Never fails an entry.
 
 import type { DelosError } from '../base/delos-error.ts'
 import { type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
-import type { Completion, Engine } from '../engine/engine.ts'
+import type { Applicator, Completion, Engine } from '../engine/engine.ts'
 import { type Entry, withHeader } from '../engine/entry.ts'
 import { PassThrough } from '../engine/pass-through.ts'
 import type { WrapJoint } from '../engine/stack.ts'
@@ -43,7 +43,10 @@ export interface Joint {
   readonly above: string
 }
 
-/** Everything cumulative. Times and rejections cover the sample; the other counts cover all. */
+/**
+ * Everything cumulative. Times and rejections cover the sample; the other counts cover all, but `applies`: where another
+ * Observer decides what is timed it is estimated from the sample.
+ */
 export interface ObserverSnapshot extends Joint {
   readonly sampleEvery: number
   readonly proposals: number
@@ -64,15 +67,30 @@ export interface ObserverSnapshot extends Joint {
 
 /**
  * Observers that time the same entries: the lowest decides, and while it times one, so do those above it. Then a stall that hits a
- * timed entry is in all of them, and their differences, which are what an engine itself takes, hold without it.
+ * timed entry is in all of them, and their differences, which are what an engine itself takes, hold without it. All other
+ * entries pass the others by: where requests come one at a time, each call that finds nothing to do still costs half a
+ * microsecond of cold code.
  */
 class SampleGroup {
   timing = false
-  private size = 0
+  private readonly others: ObserverEngine[] = []
+  private isLed = false
 
   /** True for the first. */
-  join(): boolean {
-    return this.size++ === 0
+  join(observer: ObserverEngine): boolean {
+    if (this.isLed) this.others.push(observer)
+    this.isLed = true
+    return this.others.length === 0
+  }
+
+  begin(): void {
+    this.timing = true
+    for (const observer of this.others) observer.stepIn()
+  }
+
+  end(): void {
+    this.timing = false
+    for (const observer of this.others) observer.stepOut()
   }
 }
 
@@ -134,7 +152,7 @@ export class ObserverEngine extends PassThrough {
     super(below)
     this.joint = joint
     this.group = group
-    this.decides = group.join()
+    this.decides = group.join(this)
     this.clock = options.clock
     this.sampleEvery = options.sampleEvery ?? 16
     this.trace = options.trace
@@ -150,6 +168,21 @@ export class ObserverEngine extends PassThrough {
     }
     this.untilPropose = this.sampleEvery
     this.below.propose(traced, new TimedCompletion(this, completion, this.clock.monotonicMs()))
+  }
+
+  override registerUpcall(applicator: Applicator<unknown>): void {
+    super.registerUpcall(applicator)
+    if (!this.decides) this.stepOut()
+  }
+
+  /** The layers below and above call each other. */
+  stepOut(): void {
+    // Whoever traces looks at every entry.
+    if (this.trace === undefined) this.below.registerUpcall(this.above)
+  }
+
+  stepIn(): void {
+    this.below.registerUpcall(this)
   }
 
   private traced(entry: Entry, trace: TraceOptions): Entry {
@@ -175,7 +208,7 @@ export class ObserverEngine extends PassThrough {
   }
 
   override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
-    this.applies++
+    if (this.decides) this.applies++
     if (this.trace !== undefined && entry.headers.size > 0) noteTraceId(this.trace, entry, this.joint, pos)
     if (this.decides ? --this.untilApply > 0 : !this.group.timing) return this.above.apply(tx, entry, pos)
     const startMs = this.begin()
@@ -198,24 +231,25 @@ export class ObserverEngine extends PassThrough {
   }
 
   private begin(): number {
-    if (this.decides) this.group.timing = true
+    if (this.decides) this.group.begin()
     return this.clock.monotonicMs()
   }
 
   private spent(times: LatencyHistogram, startMs: number): void {
     const nowMs = this.clock.monotonicMs()
     times.record(nowMs - startMs)
-    if (this.decides) this.group.timing = false
+    if (this.decides) this.group.end()
     // It stands for all that were not timed.
     this.window.add(nowMs, (nowMs - startMs) * this.sampleEvery)
   }
 
   snapshot(): ObserverSnapshot {
-    const { applies, applyTimes, joint, postApplyTimes } = this
+    const { applyTimes, joint, postApplyTimes, sampleEvery } = this
+    const applies = this.decides ? this.applies : applyTimes.count * sampleEvery
     const applyMs = estimate(applyTimes, applies) + estimate(postApplyTimes, applies)
     return {
       ...joint,
-      sampleEvery: this.sampleEvery,
+      sampleEvery,
       proposals: this.proposals,
       rejections: this.rejections,
       syncs: this.syncs,
