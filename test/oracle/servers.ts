@@ -31,9 +31,12 @@ const PROPERTIES = {
 }
 
 const running = new Set<ChildProcess>()
-process.once('exit', () => {
+const killAll = (): void => {
   for (const child of running) child.kill('SIGKILL')
-})
+}
+process.once('exit', killAll)
+// The test runner may end this process without letting it exit.
+process.once('disconnect', killAll)
 
 export async function startReference(): Promise<OracleServer> {
   const [dir, port] = [tempDir('oracle-zookeeper'), await freePort()]
