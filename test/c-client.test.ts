@@ -81,11 +81,8 @@ async function compile(): Promise<string> {
 
 describeWith(peers.cClient, 'a program over libzookeeper_mt', () => {
   it('is answered as by a ZooKeeper, also over connections that end', async () => {
-    const [program, server] = await Promise.all([
-      compile(),
-      TestServer.start({ flags: ['--reconfig-enabled', 'true'] }),
-    ])
-    await using _server = server
+    const program = await compile()
+    await using server = await TestServer.start({ flags: ['--reconfig-enabled', 'true'] })
     await using proxy = await CuttableProxy.open(server.port)
     const addresses = [`127.0.0.1:${server.port}`, `127.0.0.1:${proxy.port}`]
     const { code, out, err } = await run(program, addresses, (word) => (word === 'cut' ? proxy.cut() : proxy.mend()))
