@@ -23,6 +23,8 @@ export const C_CLIENT_DIR = here('../peers/c-client')
 
 export const S3RVER_DIR = here('../peers/s3rver')
 
+export const KAZOO_CLIENT_DIR = here('../peers/kazoo-client')
+
 export const JAVA_CLIENT_DIR = here('../peers/java-client')
 
 /** Its manifest names the other jars of Curator. */

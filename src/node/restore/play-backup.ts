@@ -12,7 +12,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { LocalStore } from '../../store/local-store.ts'
 
 export interface Playing {
-  readonly runtime: Runtime
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'timers'>
   readonly log: SharedLog
   readonly store: LocalStore
   readonly database: string
