@@ -89,6 +89,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
         reconfig: values.reconfigEnabled,
       },
       enforceQuotas: values.enforceQuota,
+      ...(values.advertiseHost !== undefined && { advertiseHost: values.advertiseHost }),
       linearizablePort: values.linearizablePort,
       linearizableReads: values.linearizableReads,
       access,

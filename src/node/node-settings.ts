@@ -2,7 +2,7 @@
 // serves it.
 
 import { DEFAULT_NODE_RULES } from '../zookeeper/server-options.ts'
-import { milliseconds, port, type Setting, yesOrNo } from './setting-kinds.ts'
+import { host, milliseconds, optional, port, type Setting, yesOrNo } from './setting-kinds.ts'
 
 /** In the order in which they are documented. */
 export const NODE_SETTINGS = {
@@ -33,6 +33,13 @@ export const NODE_SETTINGS = {
     fallback: DEFAULT_NODE_RULES.reconfig,
     unit: 'true, false',
     help: 'reconfig is refused as by a standalone ZooKeeper (unimplemented), not as one that is switched off; it never does anything',
+  },
+  advertiseHost: {
+    name: 'advertise-host',
+    ...optional(host),
+    fallback: undefined,
+    unit: 'address',
+    help: 'the name or address by which clients reach this server, told in /zookeeper/config; default: --host, unless that is one of this machine alone, or all',
   },
   linearizablePort: {
     name: 'linearizable-port',

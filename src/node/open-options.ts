@@ -42,6 +42,8 @@ export interface ZooKeeperOptions {
   readonly limits?: Partial<ClientLimits & ZelosLimits>
   /** TTL nodes, containers. */
   readonly nodes?: Partial<NodeRules>
+  /** The host by which clients reach this server, for /zookeeper/config. Default: where it listens, if that is reachable. */
+  readonly advertiseHost?: string
   /** A second port, whose connections read linearizably; 0 picks a free one. Default `off`. */
   readonly linearizablePort?: number | 'off'
   /** Connections of all ports read linearizably. Default false. */

@@ -12,13 +12,13 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { DataDirectory } from '../store/data-directory.ts'
 import type { Tables } from '../table/tables.ts'
 import type { UpdateResult } from '../zelos/requests.ts'
-import type { OptionalScheme } from '../zelos/tree/acl-schemes.ts'
 import { ZelosApplicator } from '../zelos/zelos-applicator.ts'
 import { ZelosDatabase } from '../zelos/zelos-database.ts'
 import { DEFAULT_ACCESS } from '../zookeeper/access-options.ts'
 import { DEFAULT_CLIENT_LIMITS, type ProcessFacts } from '../zookeeper/server-options.ts'
 import { ThrottledLog } from '../zookeeper/throttled-log.ts'
 import { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
+import { aclSchemesOf } from './acl-schemes-of.ts'
 import { type AdminToken, openAdminToken } from './admin-token.ts'
 import { ServerBackups } from './backup-options.ts'
 import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
@@ -26,6 +26,7 @@ import { connectionRoom } from './connection-room.ts'
 import { toldIfDiskFull } from './full-disk.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
+import { memberAnnouncementOf } from './member-announcement-of.ts'
 import { openServingDirectory } from './open-data-directory.ts'
 import { Database, DEFAULT_RETENTION } from './open-database.ts'
 import { checkOptions, type HttpOptions, type ServerOptions } from './open-options.ts'
@@ -164,26 +165,29 @@ class RunningServer implements Server {
     })
     const limits = this.options.zookeeper?.limits ?? {}
     const { membership, timerService } = stack
-    const memberCount = () => membership.members(stack.read()).length
+    const { serverId } = this.directory as DataDirectory
+    const { advertiseHost } = this.options.zookeeper ?? {}
+    const members = () => membership.members(stack.read())
     const { runtime } = this
-    const parts = { runtime, applicator, log: stack, store: stack, limits, timerService, memberCount }
+    const parts = {
+      runtime,
+      applicator,
+      log: stack,
+      store: stack,
+      limits,
+      timerService,
+      memberCount: () => members().length,
+    }
     const quotas = new ThrottledLog(this.logger, () => runtime.clock.monotonicMs())
     this.zelos = new ZelosDatabase({
       ...parts,
-      aclSchemes: this.aclSchemes(),
+      member: () => memberAnnouncementOf(serverId, this.bound.zookeeper, advertiseHost, members()),
+      aclSchemes: aclSchemesOf(this.options.zookeeper),
       enforceQuotas: this.options.zookeeper?.enforceQuotas ?? false,
       onQuotaExceeded: (notice) => quotas.warn(() => notice, 'a quota is exceeded'),
     })
     if (stack.status().state === 'serving') this.zelos.startServing()
     void stack.failed.then(() => this.stopZelos())
-  }
-
-  /** Lists may name who can authenticate here. */
-  private aclSchemes(): OptionalScheme[] {
-    const { access, tls } = this.options.zookeeper ?? {}
-    const { digestEnabled, saslUsers } = { ...DEFAULT_ACCESS, ...access }.authentication
-    const sasl: OptionalScheme[] = saslUsers === undefined ? [] : ['sasl']
-    return [...(digestEnabled ? (['digest'] as const) : []), ...sasl, ...(tls ? (['x509'] as const) : [])]
   }
 
   /** The database stopped: its clients are sent away, status and metrics stay. */
@@ -232,10 +236,8 @@ class RunningServer implements Server {
     })
     this.zookeeper = server
     if (port !== 'off') await this.listenZooKeeper('zookeeper', port, () => server.listen())
-    const { linearizablePort = 'off' } = this.options.zookeeper ?? {}
-    if (linearizablePort !== 'off') {
-      await this.listenZooKeeper('linearizable', linearizablePort, () => server.listenLinearizably(linearizablePort))
-    }
+    const at = this.options.zookeeper?.linearizablePort ?? 'off'
+    if (at !== 'off') await this.listenZooKeeper('linearizable', at, () => server.listenLinearizably(at))
     await this.listenSecure(server)
     // It may have stopped meanwhile, when there was no server yet to close.
     if (stack.status().state !== 'serving') await this.stopZelos()

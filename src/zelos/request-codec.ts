@@ -12,6 +12,7 @@
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
 //   newHistory     varint zxid
+//   announceMember string server, string address, varint count, (string server)*
 //   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
 //   acl        u8 1 (world:anyone, all) | u8 0, varint count, (i32 perms, string scheme, string id)*
@@ -43,6 +44,7 @@ const KIND = {
   createTimed: 12,
   expireNode: 13,
   newHistory: 14,
+  announceMember: 15,
 } as const
 
 const LIFETIME = { ttl: 1, container: 2 } as const
@@ -99,6 +101,12 @@ export class UpdateEncoder {
         break
       case 'newHistory':
         writer.varint(update.zxidAbove)
+        break
+      case 'announceMember':
+        writer.string(update.server)
+        writer.string(update.address)
+        writer.varint(update.members.length)
+        for (const member of update.members) writer.string(member)
         break
       case 'renewSessions':
         writer.varint(update.sessions.length)
@@ -241,6 +249,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'expireNode', path: reader.string(), since: reader.varint(), leftMs: reader.varint() }
     case KIND.newHistory:
       return { kind: 'newHistory', zxidAbove: reader.varint() }
+    case KIND.announceMember:
+      return { kind: 'announceMember', server: reader.string(), address: reader.string(), members: readStrings(reader) }
     case KIND.renewSessions:
       return { kind: 'renewSessions', sessions: readRenewals(reader) }
     default:
@@ -320,6 +330,10 @@ export function readAclList(reader: ByteReader): Acl[] {
 
 function readSessionTerms(reader: ByteReader): { password: Uint8Array; timeoutMs: number; address: string } {
   return { password: reader.bytes(), timeoutMs: reader.varint(), address: reader.string() }
+}
+
+function readStrings(reader: ByteReader): string[] {
+  return Array.from({ length: reader.varint() }, () => reader.string())
 }
 
 function readRenewals(reader: ByteReader): SessionRenewal[] {

@@ -68,6 +68,16 @@ export type Update =
    * from may have given out.
    */
   | { readonly kind: 'newHistory'; readonly zxidAbove: Zxid }
+  /**
+   * A server says where clients reach it, `''` if it does not know, and who the members are as it sees them: whoever else has
+   * announced itself and is none of them is forgotten.
+   */
+  | {
+      readonly kind: 'announceMember'
+      readonly server: string
+      readonly address: string
+      readonly members: readonly string[]
+    }
 
 /** What one operation of a request did. `node` is the node after the operation (create, setData, setAcl). */
 export interface OperationResult {

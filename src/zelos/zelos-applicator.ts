@@ -13,9 +13,11 @@ import type { OperationResult, Requester, SessionRecord, Update, UpdateOperation
 import { SessionRecords } from './sessions/session-records.ts'
 import { AclStore } from './tree/acl-store.ts'
 import { ApplyState } from './tree/apply-state.ts'
+import { type Announcement, ConfigNode } from './tree/config-node.ts'
 import { plantFirstNodes } from './tree/first-nodes.ts'
 import { positionKey, ZELOS_PREFIX } from './tree/key-space.ts'
 import { NodeLifetimes } from './tree/node-lifetimes.ts'
+import { CONFIG_NODE } from './tree/node-path.ts'
 import { NodeTree } from './tree/node-tree.ts'
 import { type QuotaNotice, Quotas } from './tree/quotas.ts'
 import type { Counters } from './tree/tree-counters.ts'
@@ -69,6 +71,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   readonly tree: NodeTree
   readonly acls: AclStore
   readonly sessions: SessionRecords
+  readonly config: ConfigNode
   private readonly state = new ApplyState()
   private readonly updates: TreeUpdates
   private readonly lifetimes: NodeLifetimes
@@ -85,6 +88,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
     this.lifetimes = new NodeLifetimes(this.state, this.tree)
     this.quotas = new Quotas(this.state, this.tree)
+    this.config = new ConfigNode(this.state, this.tree)
     this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes, this.quotas)
   }
 
@@ -201,6 +205,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.expireNode(contextOf(NOBODY, moment), update)
       case 'expireSession':
         return this.expire(update.session, update.heardAt, moment)
+      case 'announceMember':
+        return this.announceMember(update, moment)
       case 'newHistory':
         return this.newHistory(update.zxidAbove, moment)
       default:
@@ -259,6 +265,15 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   }
 
   /** Before anybody is connected: nobody is told of the sessions that end. */
+  private announceMember(announcement: Announcement, { zxid, wallMs }: Moment): Applied {
+    const changed = this.config.announce(announcement, wallMs)
+    const result = { zxid, err: ZCODE.OK }
+    if (changed === undefined) return quiet(result)
+    const acl = this.acls.list(this.state.tx, changed.before.aclId)
+    const change: TreeChange = { type: 'dataChanged', path: CONFIG_NODE, acl, parentAcl: undefined }
+    return { result, changes: [change], session: undefined }
+  }
+
   private newHistory(zxidAbove: Zxid, moment: Moment): Applied {
     const { state } = this
     const context = contextOf(NOBODY, moment)

@@ -3,14 +3,13 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Completion } from '../engine/engine.ts'
-import { type Entry, entryOf } from '../engine/entry.ts'
-import type { TimerService } from '../engine/timer-service.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import { entryOf } from '../engine/entry.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { ChangeHistory } from './change-history.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
-import { checkAcls, LimitGuard, type ZelosLimits } from './limits.ts'
+import { checkAcls, LimitGuard } from './limits.ts'
+import { MemberAnnouncement } from './member-announcement.ts'
 import { MissedEvents } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
@@ -35,32 +34,8 @@ import type {
   ZelosStats,
 } from './zelos.ts'
 import type { AppliedListener, SessionChange, ZelosApplicator } from './zelos-applicator.ts'
+import type { UpdateLog, ZelosDatabaseOptions } from './zelos-database-options.ts'
 import { type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znode.ts'
-
-/** The top of a stack of engines, as a database sees it. */
-export interface UpdateLog {
-  submit(entry: Entry, completion: Completion<UpdateResult>): void
-  sync(): Promise<unknown>
-}
-
-export interface ZelosDatabaseOptions {
-  readonly runtime: Pick<Runtime, 'clock' | 'timers' | 'random'>
-  /** The applicator that the stack below `log` calls. */
-  readonly applicator: ZelosApplicator
-  readonly log: UpdateLog
-  readonly store: { read(): ReadTx }
-  readonly limits?: Partial<ZelosLimits>
-  /** The replicated timers of the stack, which the applicator uses too. Without them no session expires. */
-  readonly timerService?: TimerService | undefined
-  /** How many servers there are: with others, sessions that show life here are renewed through the log. Default: this one. */
-  readonly memberCount?: () => number
-  /** Which of the optional schemes access lists from this server's clients may name. Default: digest. */
-  readonly aclSchemes?: readonly OptionalScheme[]
-  /** ZooKeeper's `enforceQuota`: hard limits of quotas refuse updates of this server's clients. Default: they only warn. */
-  readonly enforceQuotas?: boolean
-  /** Told of each update that went beyond a quota, at whatever server, while this one is serving. */
-  readonly onQuotaExceeded?: (notice: QuotaNotice) => void
-}
 
 const PASSWORD_BYTES = 16
 
@@ -91,6 +66,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private committedMs = 0
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
+  private readonly announcement: MemberAnnouncement
   private readonly encoder: UpdateEncoder
   private readonly onQuotaExceeded: ZelosDatabaseOptions['onQuotaExceeded']
   private quotaWarnings = 0
@@ -141,6 +117,12 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     )
     this.sessions = this.table
     this.inspection = new CommittedInspection(options.applicator, options.store, this.table, this.watches)
+    this.announcement = new MemberAnnouncement({
+      timers: options.runtime.timers,
+      member: options.member ?? (() => undefined),
+      isKnown: (announcement) => this.applicator.config.isKnown(this.store.read(), announcement),
+      propose: (update, completion) => this.propose(update, completion),
+    })
     this.applicator.listen(this)
   }
 
@@ -152,12 +134,14 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.renewals.start()
+    this.announcement.start()
   }
 
   /** No session is renewed any more. Updates in flight are still completed by the log. */
   stopServing(): void {
     this.serving = false
     this.renewals.stop()
+    this.announcement.stop()
   }
 
   close(): void {

@@ -134,8 +134,9 @@ export class ZelosModel {
         if (!sessions.has(update.requester.session)) return { err: 0 }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'announceMember':
       case 'newHistory':
-        throw new Error('the model has one history')
+        throw new Error('the model has one history, and one server')
       case 'renewSessions':
         for (const { session: id, ownerEpoch } of update.sessions) {
           const session = sessions.get(id)

@@ -17,6 +17,7 @@ import type {
   UpdateResult,
 } from '../../src/zelos/requests.ts'
 import type { OptionalScheme } from '../../src/zelos/tree/acl-schemes.ts'
+import type { Announcement } from '../../src/zelos/tree/config-node.ts'
 import { ZELOS_PREFIX } from '../../src/zelos/tree/key-space.ts'
 import type { QuotaNotice } from '../../src/zelos/tree/quotas.ts'
 import type { SessionOwner, WatchEventType, WatchSink } from '../../src/zelos/zelos.ts'
@@ -205,6 +206,8 @@ export interface HarnessOptions extends ApplicatorOptions {
   readonly enforceQuotas?: boolean
   readonly onQuotaExceeded?: (notice: QuotaNotice) => void
   readonly time?: ManualTime
+  /** What the server announces in /zookeeper/config. */
+  readonly member?: () => Announcement | undefined
   /** Of the view; more than one: sessions are renewed through the log. Default 1. */
   readonly members?: readonly string[]
   /** False: a stack without replicated timers. */
@@ -266,6 +269,7 @@ export class ZelosHarness {
       memberCount: () => members.length,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.aclSchemes !== undefined && { aclSchemes: options.aclSchemes }),
+      ...(options.member !== undefined && { member: options.member }),
       ...(options.enforceQuotas !== undefined && { enforceQuotas: options.enforceQuotas }),
       ...(options.onQuotaExceeded !== undefined && { onQuotaExceeded: options.onQuotaExceeded }),
     })

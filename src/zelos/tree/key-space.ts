@@ -5,6 +5,7 @@
 //   e session path             ephemeral nodes of a session, empty value
 //   t path                     containers and TTL nodes (node-lifetimes.ts)
 //   u                          how many of these there are
+//   m server                   a member that has announced itself (config-node.ts)
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
@@ -14,7 +15,7 @@
 // With the level before the path, the children of a node are one range without anything in between, and a create needs no
 // index beside the node: `n2/a/x` and `n2/a/y` are next to each other, `n3/a/x/z` is elsewhere.
 
-import { type Key, keyUint, textOfKey, uintOfKey } from '../../base/key.ts'
+import { type Key, keyText, keyUint, textOfKey, uintOfKey } from '../../base/key.ts'
 import type { KeyRange } from '../../store/local-store.ts'
 import { rangeOfPrefix, subStorePrefix } from '../../store/sub-store.ts'
 import type { SessionId, Zxid } from '../znode.ts'
@@ -28,6 +29,7 @@ const DATA = `${ZELOS_PREFIX}d`
 const EPHEMERAL = `${ZELOS_PREFIX}e`
 const TIMED = `${ZELOS_PREFIX}t`
 const SESSION = `${ZELOS_PREFIX}s`
+const MEMBER = `${ZELOS_PREFIX}m`
 const ACL = `${ZELOS_PREFIX}a`
 const ACL_CONTENT = `${ZELOS_PREFIX}h`
 const POSITION = `${ZELOS_PREFIX}z`
@@ -102,6 +104,19 @@ export function timedRange(): KeyRange {
 
 export function timedPath(key: Key): string {
   return textOfKey(key.slice(TIMED.length))
+}
+
+/** A server by its id. */
+export function memberKey(server: string): Key {
+  return MEMBER + keyText(server)
+}
+
+export function memberRange(): KeyRange {
+  return rangeOfPrefix(MEMBER)
+}
+
+export function memberOfKey(key: Key): string {
+  return textOfKey(key.slice(MEMBER.length))
 }
 
 export function sessionKey(session: SessionId): Key {

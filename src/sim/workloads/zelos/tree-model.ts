@@ -93,8 +93,9 @@ export class TreeModel {
         if (!sessions.has(update.requester.session)) return { err: ZCODE.OK }
         this.checkSession(update.requester)
         return this.end(update.requester.session)
+      case 'announceMember':
       case 'newHistory':
-        throw new Error('no workload restores')
+        throw new Error('no workload restores, or announces servers')
       case 'renewSessions':
         for (const { session: id, ownerEpoch } of update.sessions) {
           const session = sessions.get(id)
