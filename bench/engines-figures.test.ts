@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { bestStep, checkEngineFloors, MANY, ONE, type SocketSample, type Step } from './engines-figures.ts'
+import { addedLatency, bestStep, checkEngineFloors, MANY, type SocketSample, type Step } from './engines-figures.ts'
+import type { LatencyPair } from './load.ts'
 import { withPart } from './results-file.ts'
 
 const step = (inFlight: number, opsPerSecond: number, p99Us: number, p50Us = 1000): Step => ({
@@ -9,42 +10,52 @@ const step = (inFlight: number, opsPerSecond: number, p99Us: number, p50Us = 100
   p99Us,
 })
 
-function held(samples: SocketSample[], slow?: { without: Step[]; with: Step[] }, utilisation?: number) {
+function held(
+  samples: SocketSample[],
+  pairs: LatencyPair[] = [],
+  slow?: { without: Step[]; with: Step[] },
+  utilisation?: number,
+) {
   const empty = { without: [], with: [] }
   const reached = { wantedPerSecond: 10_000, opsPerSecond: 9900, p50Us: 1, p99Us: 1 }
   const paced = { ...reached, applyUtilisation: utilisation ?? 0, shares: [] }
   return checkEngineFloors({
     samples,
+    pairs,
     shares: [],
     paced: utilisation === undefined ? undefined : paced,
     inProcess: slow && { slow, file: empty },
   }).map(({ holds }) => holds)
 }
 
-const sample = (stack: 'full' | 'bare', workload: string, opsPerSecond: number, p50Us: number): SocketSample => ({
-  ...{ stack, workload, opsPerSecond, p50Us, p99Us: p50Us },
+const sample = (stack: 'full' | 'bare', workload: string, opsPerSecond: number): SocketSample => ({
+  ...{ stack, workload, opsPerSecond, p50Us: 1, p99Us: 1 },
 })
 
 describe('floors of the engines', () => {
   it('hold at their bounds and not past them', () => {
-    const bare = [sample('bare', MANY, 100, 1), sample('bare', ONE, 1, 100)]
-    expect(held([sample('full', MANY, 85, 1), sample('full', ONE, 1, 110), ...bare]).slice(0, 2)).toEqual([true, true])
-    const worse = [sample('full', MANY, 84, 1), sample('full', ONE, 1, 111), ...bare]
-    expect(held(worse).slice(0, 2)).toEqual([false, false])
+    const bare = sample('bare', MANY, 100)
+    expect(held([sample('full', MANY, 85), bare], [[110, 100]]).slice(0, 2)).toEqual([true, true])
+    expect(held([sample('full', MANY, 84), bare], [[110.1, 100]]).slice(0, 2)).toEqual([false, false])
     const without = [step(1, 900, 1100), step(64, 50, 1000)]
-    expect(held([], { without, with: [step(1, 900, 1100, 1050), step(64, 1800, 9000)] }).slice(2, 4)).toEqual([
+    expect(held([], [], { without, with: [step(1, 900, 1100, 1050), step(64, 1800, 9000)] }).slice(2, 4)).toEqual([
       true,
       true,
     ])
-    expect(held([], { without, with: [step(1, 900, 1100, 1051), step(64, 1799, 9000)] }).slice(2, 4)).toEqual([
+    expect(held([], [], { without, with: [step(1, 900, 1100, 1051), step(64, 1799, 9000)] }).slice(2, 4)).toEqual([
       false,
       false,
     ])
-    expect([held([], undefined, 0.1)[4], held([], undefined, 0.11)[4]]).toEqual([true, false])
+    expect([held([], [], undefined, 0.1)[4], held([], [], undefined, 0.11)[4]]).toEqual([true, false])
   })
 
   it('say nothing about what was not measured', () => {
     expect(held([])).toEqual([undefined, undefined, undefined, undefined, undefined])
+  })
+
+  it('take the differences within pairs, however the pairs drift', () => {
+    const pairs = Array.from({ length: 100 }, (_, at): LatencyPair => [at * 10 + 5 + (at % 3), at * 10])
+    expect(addedLatency(pairs)).toMatchObject({ median: 6 })
   })
 
   it('take the most throughput among what keeps the bound on p99', () => {

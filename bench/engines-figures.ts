@@ -1,6 +1,7 @@
 // What `bench -- engines` measures and demands, as data: figures, floors, and how one follows from the other. Pure functions.
 import type { StackShare } from './engines-stack.ts'
-import { median, type Spread, spreadOf } from './statistics.ts'
+import type { LatencyPair } from './load.ts'
+import { medianWithin, type Spread, spreadOf } from './statistics.ts'
 
 export const STACKS = ['full', 'bare'] as const
 export type StackName = (typeof STACKS)[number]
@@ -38,6 +39,8 @@ export type PacedFigures = {
 
 export type EngineFigures = {
   readonly samples: readonly SocketSample[]
+  /** p50 at one request in flight, of the full and of the bare stack, both from the same moments. */
+  readonly pairs: readonly LatencyPair[]
   /** Of the full stack after its last round at 10 × 100. */
   readonly shares: readonly StackShare[]
   readonly paced: PacedFigures | undefined
@@ -78,7 +81,12 @@ export function bestStep(steps: readonly Step[]): Step | undefined {
   )
 }
 
-export function checkEngineFloors({ samples, inProcess, paced }: EngineFigures): readonly EngineFloor[] {
+/** How much longer the full stack takes for one request at a time: the median of the pairs' differences, in microseconds. */
+export function addedLatency(pairs: readonly LatencyPair[]): Spread | undefined {
+  return pairs.length === 0 ? undefined : medianWithin(pairs.map(([full, bare]) => full - bare))
+}
+
+export function checkEngineFloors({ samples, pairs, inProcess, paced }: EngineFigures): readonly EngineFloor[] {
   const medianOf = (stack: StackName, workload: string, figure: 'opsPerSecond' | 'p50Us'): number | undefined => {
     const chosen = samplesOf(samples, stack, workload)
     return chosen.length === 0 ? undefined : spreadOver(chosen, figure).median
@@ -95,13 +103,7 @@ export function checkEngineFloors({ samples, inProcess, paced }: EngineFigures):
       '×',
       ratio(medianOf('full', MANY, 'opsPerSecond'), medianOf('bare', MANY, 'opsPerSecond')),
     ),
-    floor(
-      `full stack, ${ONE} p50 more than Base and Batching alone`,
-      'at most',
-      10,
-      'µs',
-      medianDifference(samplesOf(samples, 'full', ONE), samplesOf(samples, 'bare', ONE)),
-    ),
+    floor(`full stack, ${ONE} p50 more than Base and Batching alone`, 'at most', 10, 'µs', addedLatency(pairs)?.median),
     floor(
       'Batching, requests/s beside none, log of 1 ms, p99 under 20 ms',
       'at least',
@@ -139,13 +141,4 @@ function floor(
 
 function ratio(ours: number | undefined, theirs: number | undefined): number | undefined {
   return ours === undefined || theirs === undefined ? undefined : ours / theirs
-}
-
-/** Of the p50 of each pair: they were taken one right after the other. */
-function medianDifference(ours: readonly SocketSample[], theirs: readonly SocketSample[]): number | undefined {
-  const differences = ours.flatMap(({ p50Us }, at) => {
-    const beside = theirs[at]
-    return beside === undefined ? [] : [p50Us - beside.p50Us]
-  })
-  return differences.length === 0 ? undefined : median(differences)
 }

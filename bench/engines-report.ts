@@ -1,5 +1,6 @@
 // Renders what `bench -- engines` found: tables for people, one JSON value for programs, and its part of the checked-in page.
 import {
+  addedLatency,
   type BatchingFigures,
   bestStep,
   type EngineFigures,
@@ -13,6 +14,7 @@ import {
 import type { StackShare } from './engines-stack.ts'
 import type { Machine } from './machine.ts'
 import { FOREIGN_SHARE_NOTICED, machineLine, markdown, plain, rate, spread, type Table, time } from './report.ts'
+import { median } from './statistics.ts'
 
 export type EnginesReport = EngineFigures & {
   readonly parameters: Readonly<Record<string, number>>
@@ -26,19 +28,30 @@ export type EnginesReport = EngineFigures & {
 const STACK_TITLES = { full: 'full Zelos stack, Observers', bare: 'Base and Batching alone' } as const
 
 function stacksTable({ samples }: EngineFigures): Table {
-  const rows = [MANY, ONE].flatMap((workload) =>
-    STACKS.flatMap((stack) => {
-      const chosen = samplesOf(samples, stack, workload)
-      if (chosen.length === 0) return []
-      const figures = [
-        spread(spreadOver(chosen, 'opsPerSecond'), rate),
-        spread(spreadOver(chosen, 'p50Us'), time),
-        spread(spreadOver(chosen, 'p99Us'), time),
-      ]
-      return [[workload, STACK_TITLES[stack], ...figures]]
-    }),
-  )
+  const rows = STACKS.flatMap((stack) => {
+    const chosen = samplesOf(samples, stack, MANY)
+    if (chosen.length === 0) return []
+    const figures = [
+      spread(spreadOver(chosen, 'opsPerSecond'), rate),
+      spread(spreadOver(chosen, 'p50Us'), time),
+      spread(spreadOver(chosen, 'p99Us'), time),
+    ]
+    return [[MANY, STACK_TITLES[stack], ...figures]]
+  })
   return { head: ['workload', 'stack', 'requests/s', 'p50', 'p99'], rows }
+}
+
+function pairsLine({ pairs }: EngineFigures): string {
+  const added = addedLatency(pairs)
+  if (added === undefined) return `${ONE}: not measured`
+  const p50 = (stack: 0 | 1): string => time(median(pairs.map((pair) => pair[stack])))
+  const differences = pairs.map(([full, bare]) => full - bare).sort((a, b) => a - b)
+  const us = (value: number | undefined): string => (value ?? Number.NaN).toFixed(1)
+  const quarter = (share: number): string => us(differences[Math.round((differences.length - 1) * share)])
+  return [
+    `${ONE}: p50 ${p50(0)} with the full stack, ${p50(1)} with Base and Batching alone; within ${pairs.length} pairs`,
+    `the full stack takes ${us(added.median)} µs more (median; 19 of 20: ${us(added.min)} to ${us(added.max)}, half of the pairs: ${quarter(0.25)} to ${quarter(0.75)})`,
+  ].join(' ')
 }
 
 function sharesTable(shares: readonly StackShare[]): Table {
@@ -97,7 +110,12 @@ function sections(report: EnginesReport): Section[] {
   return [
     ...(report.samples.length === 0
       ? []
-      : [{ title: 'What the full stack costs', body: [stacksTable(report), sharesTable(report.shares)] }]),
+      : [
+          {
+            title: 'What the full stack costs',
+            body: [stacksTable(report), pairsLine(report), sharesTable(report.shares)],
+          },
+        ]),
     ...(inProcess === undefined
       ? []
       : [
@@ -139,11 +157,11 @@ export function enginesForPrograms(report: EnginesReport): string {
 }
 
 export function enginesForTheRepository(report: EnginesReport): string {
-  const { rounds, pairs, seconds, warmSeconds } = report.parameters
+  const { rounds, starts, pairs, seconds, warmSeconds } = report.parameters
   const parts = [
     '# Engines',
     'Written by `npm run bench -- engines --write`; README.md says what is measured and how.',
-    `- ${machineOf(report).replace('\n', '\n- ')}\n- through sockets: ${rounds} rounds of ${seconds} s per workload after ${warmSeconds} s of warm-up; one at a time ${pairs} pairs of 1 s; values of 100 bytes`,
+    `- ${machineOf(report).replace('\n', '\n- ')}\n- through sockets: ${rounds} rounds of ${seconds} s per workload after ${warmSeconds} s of warm-up; one at a time ${starts} times ${pairs} pairs; values of 100 bytes`,
   ]
   for (const { title, body } of sections(report)) {
     parts.push(`## ${title}`, ...body.map((one) => (typeof one === 'string' ? one : markdown(one))))

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import {
+  addedLatency,
   checkEngineFloors,
   type InProcessFigures,
   MANY,
@@ -15,7 +16,7 @@ import {
 } from './engines-figures.ts'
 import { type EnginesReport, enginesForPeople, enginesForPrograms, enginesForTheRepository } from './engines-report.ts'
 import { readStack, type StackShare } from './engines-stack.ts'
-import { buildGenerator, runLoad } from './load.ts'
+import { buildGenerator, type LatencyPair, runLoad, runPairs } from './load.ts'
 import { describeMachine, isInMemory, watchForeignLoad } from './machine.ts'
 import { paths } from './paths.ts'
 import { createPeers, type Server, type StartServer, startFlags, useServer } from './peers.ts'
@@ -40,7 +41,8 @@ type Part = (typeof PARTS)[number]
 type Options = {
   readonly parts: readonly Part[]
   readonly rounds: number
-  /** Turns of each stack, for one request at a time. */
+  /** For one request at a time: fresh servers, and pairs of each of these. */
+  readonly starts: number
   readonly pairs: number
   readonly seconds: number
   readonly warmSeconds: number
@@ -52,6 +54,7 @@ type Options = {
 type Run = {
   readonly options: Options
   readonly generator: string
+  readonly pairsGenerator: string
   readonly directory: string
   readonly start: StartServer
   foreignShareMax: number
@@ -60,8 +63,8 @@ type Run = {
 
 const KEYS = 10_000
 const ONE_KEYS = 100
-/** One request at a time, per turn. */
-const ONE_SECONDS = 1
+/** A pair is about 0.3 s: 25 turns of each server with 10 counted requests. */
+const PAIR = { turns: 25, requests: 10, keys: ONE_KEYS } as const
 const PAUSE_MS = 300
 const PACED_PER_SECOND = 10_000
 /** As long as the Observers look back. */
@@ -77,7 +80,8 @@ export async function benchEngines(args: readonly string[]): Promise<number> {
     throw new BenchFailure(`${options.workDirectory} is in memory, where a sync costs nothing: --work-dir`)
   }
   const { delos: start } = createPeers({ server: join(paths.build, 'bench/engines-server.js'), zookeeperClasspath: '' })
-  const run: Run = { options, generator: await buildGenerator(), directory, start, foreignShareMax: 0, version: '' }
+  const generators = { generator: await buildGenerator(), pairsGenerator: await buildGenerator('zkpairs') }
+  const run: Run = { ...generators, options, directory, start, foreignShareMax: 0, version: '' }
   const report = await measureAll(run)
   discard(directory)
   process.stdout.write(`${enginesForPeople(report)}\n\n`)
@@ -105,7 +109,8 @@ function parsed(args: readonly string[]): Options {
   return {
     parts: PARTS.filter((part) => words.includes(part)),
     rounds: values.quick ? 1 : 3,
-    pairs: values.quick ? 4 : 12,
+    starts: values.quick ? 1 : 3,
+    pairs: values.quick ? 20 : 40,
     seconds: values.quick ? 2 : 3,
     warmSeconds: values.quick ? 3 : 6,
     check: values.check,
@@ -130,12 +135,12 @@ async function measureAll(run: Run): Promise<EnginesReport> {
     for (const stack of round % 2 === 0 ? STACKS : STACKS.toReversed()) {
       await withServer(run, stack, async (server) => {
         progress(`round ${round + 1} of ${rounds}: ${stack} stack`)
-        samples.push(await measureLoad(run, server, stack, MANY, KEYS))
+        samples.push(await measureLoad(run, server, stack))
         if (stack === 'full') shares = (await readStack(apiOf(server))).shares
       })
     }
   }
-  if (rounds > 0) samples.push(...(await measurePairs(run)))
+  const pairs = rounds > 0 ? await measurePairs(run) : []
   if (options.parts.includes('utilisation')) {
     await withServer(run, 'full', async (server) => {
       progress(`${PACED_PER_SECOND} sets a second for ${PACED_SECONDS} s`)
@@ -143,11 +148,11 @@ async function measureAll(run: Run): Promise<EnginesReport> {
     })
   }
   const inProcess = options.parts.includes('batching') ? await measureInProcess(run) : undefined
-  const figures = { samples, shares, paced, inProcess }
-  const { rounds: stated, pairs, seconds, warmSeconds } = options
+  const figures = { samples, pairs, shares, paced, inProcess }
+  const { rounds: stated, starts, pairs: pairsOfEach, seconds, warmSeconds } = options
   return {
     ...figures,
-    parameters: { rounds: stated, pairs, seconds, warmSeconds },
+    parameters: { rounds: stated, starts, pairs: pairsOfEach, seconds, warmSeconds },
     machine,
     version: run.version,
     floors: checkEngineFloors(figures),
@@ -178,37 +183,38 @@ async function warmUp({ generator, options }: Run, server: Server): Promise<void
   await runLoad(generator, server.address, { workload: workload(ONE), seconds: Math.max(1, one - 1), keys: ONE_KEYS })
 }
 
-async function measureLoad(
-  { generator, options }: Run,
-  server: Server,
-  stack: StackName,
-  name: string,
-  keys: number,
-): Promise<SocketSample> {
+async function measureLoad({ generator, options }: Run, server: Server, stack: StackName): Promise<SocketSample> {
   await sleep(PAUSE_MS)
-  const load = { workload: workload(name), seconds: name === ONE ? ONE_SECONDS : options.seconds, keys }
+  const load = { workload: workload(MANY), seconds: options.seconds, keys: KEYS }
   const { opsPerSecond, p50Us, p99Us } = await runLoad(generator, server.address, load)
-  progress(`${stack}: ${name}: ${opsPerSecond}/s, p50 ${p50Us} µs, p99 ${p99Us} µs`)
-  return { stack, workload: name, opsPerSecond, p50Us, p99Us }
+  progress(`${stack}: ${MANY}: ${opsPerSecond}/s, p50 ${p50Us} µs, p99 ${p99Us} µs`)
+  return { stack, workload: MANY, opsPerSecond, p50Us, p99Us }
 }
 
 /**
- * One request at a time, where a few microseconds count and a disk drifts by tens: both servers run, and are asked in turn, so
- * that each figure has one beside it from the same moment.
+ * One request at a time, where a few microseconds count and a disk drifts by tens: both servers run, and are asked in turn every
+ * few milliseconds. Servers anew a few times, and the other one started first: two that are alike differ by where the system
+ * happened to put them.
  */
-async function measurePairs(run: Run): Promise<SocketSample[]> {
-  const samples: SocketSample[] = []
-  await withServer(run, 'full', (full) =>
-    withServer(run, 'bare', async (bare) => {
-      const servers = { full, bare }
-      for (let pair = 0; pair < run.options.pairs; pair++) {
-        for (const stack of pair % 2 === 0 ? STACKS : STACKS.toReversed()) {
-          samples.push(await measureLoad(run, servers[stack], stack, ONE, ONE_KEYS))
-        }
-      }
-    }),
-  )
-  return samples
+async function measurePairs(run: Run): Promise<LatencyPair[]> {
+  const { pairsGenerator } = run
+  const { pairs, starts } = run.options
+  const all: LatencyPair[] = []
+  for (let start = 0; start < starts; start++) {
+    const [one, other] = start % 2 === 0 ? (['full', 'bare'] as const) : (['bare', 'full'] as const)
+    await withServer(run, one, (first) =>
+      withServer(run, other, async (second) => {
+        const [full, bare] = one === 'full' ? [first, second] : [second, first]
+        const addresses = [full.address, bare.address] as const
+        await runPairs(pairsGenerator, addresses, { ...PAIR, pairs: Math.ceil(pairs / 4) })
+        const measured = await runPairs(pairsGenerator, addresses, { ...PAIR, pairs })
+        const added = addedLatency(measured)?.median.toFixed(1)
+        progress(`${ONE}, start ${start + 1} of ${starts}: the full stack takes ${added} µs more`)
+        all.push(...measured)
+      }),
+    )
+  }
+  return all
 }
 
 async function measurePaced({ generator }: Run, server: Server): Promise<PacedFigures> {

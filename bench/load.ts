@@ -1,4 +1,5 @@
-// Builds and runs the load generator (zkblast.c) against one server on the loopback interface, always bounded in time.
+// Builds and runs the load generators on the loopback interface, always bounded in time: zkblast.c against one server, zkpairs.c
+// against two in turn.
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { paths } from './paths.ts'
@@ -18,18 +19,20 @@ export const SECONDS_MAX = 20
 const COMPILE_MS_MAX = 60_000
 /** For laying out the keys before, and for the generator's own wait for late answers (20 s) after the counted seconds. */
 const OUTSIDE_COUNTED_MS_MAX = 60_000
+const PAIRS_MS_MAX = 120_000
 
-/** Compiles the generator if there is none yet, or an older one. Returns its path. */
-export async function buildGenerator(): Promise<string> {
-  const binary = join(paths.build, 'bench/zkblast')
-  if (existsSync(binary) && statSync(binary).mtimeMs >= statSync(paths.generatorSource).mtimeMs) return binary
+/** Compiles a generator if there is none yet, or an older one. Returns its path. */
+export async function buildGenerator(name: 'zkblast' | 'zkpairs' = 'zkblast'): Promise<string> {
+  const source = join(paths.programs, `${name}.c`)
+  const binary = join(paths.build, 'bench', name)
+  if (existsSync(binary) && statSync(binary).mtimeMs >= statSync(source).mtimeMs) return binary
   mkdirSync(join(paths.build, 'bench'), { recursive: true })
-  const compiled = await runToEnd('cc', ['-O2', '-o', binary, paths.generatorSource], COMPILE_MS_MAX).catch((error) => {
+  const compiled = await runToEnd('cc', ['-O2', '-o', binary, source], COMPILE_MS_MAX).catch((error) => {
     if (isNotFound(error))
       throw new BenchFailure('no C compiler: `cc` is needed for the load generator (Debian: gcc, libc6-dev)')
     throw error
   })
-  if (compiled.code !== 0) throw new BenchFailure(`cc failed on zkblast.c: ${compiled.stderr.trim()}`)
+  if (compiled.code !== 0) throw new BenchFailure(`cc failed on ${name}.c: ${compiled.stderr.trim()}`)
   return binary
 }
 
@@ -45,7 +48,7 @@ export type Load = {
 /** Rejects with a BenchFailure if the server drops a connection, an answer never comes, or any request is refused. */
 export async function runLoad(generator: string, address: string, load: Load): Promise<LoadFigures> {
   const { workload, seconds, keys, rate = 0 } = load
-  if (!/^127\.\d+\.\d+\.\d+:\d+$/.test(address)) throw new BenchFailure(`not a loopback address: ${address}`)
+  requireLoopback(address)
   const args = [
     address,
     workload.operation,
@@ -64,6 +67,34 @@ export async function runLoad(generator: string, address: string, load: Load): P
     )
   }
   return figuresFrom(run.stdout, workload)
+}
+
+/** Median latencies of two servers from the same moments, in microseconds. */
+export type LatencyPair = readonly [number, number]
+
+export type PairedLoad = {
+  readonly pairs: number
+  /** Of each pair, for both servers; each is so many requests. */
+  readonly turns: number
+  readonly requests: number
+  readonly keys: number
+}
+
+/** Sets at one in flight to two servers in turn. Rejects with a BenchFailure if one refuses anything or goes away. */
+export async function runPairs(
+  generator: string,
+  addresses: readonly [string, string],
+  { pairs, turns, requests, keys }: PairedLoad,
+): Promise<readonly LatencyPair[]> {
+  for (const address of addresses) requireLoopback(address)
+  const args = [...addresses, ...[pairs, turns, requests, VALUE_BYTES, keys].map(String)]
+  const run = await runToEnd(generator, args, PAIRS_MS_MAX)
+  if (run.code !== 0) throw new BenchFailure(`zkpairs: ${run.stderr.trim() || `exit code ${run.code}`}`)
+  return (JSON.parse(run.stdout) as { pairs: LatencyPair[] }).pairs
+}
+
+function requireLoopback(address: string): void {
+  if (!/^127\.\d+\.\d+\.\d+:\d+$/.test(address)) throw new BenchFailure(`not a loopback address: ${address}`)
 }
 
 function figuresFrom(line: string, workload: Workload): LoadFigures {

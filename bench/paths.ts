@@ -21,7 +21,7 @@ export const paths = {
   sources: join(root, 'src'),
   server: join(root, 'dist/cli/main.js'),
   build: join(root, 'build'),
-  generatorSource: join(root, 'bench/zkblast.c'),
+  programs: join(root, 'bench'),
   zookeeperConfig: join(root, 'bench/zookeeper.cfg'),
   results: join(root, 'bench/RESULTS.md'),
 } as const
