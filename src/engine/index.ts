@@ -8,8 +8,18 @@ export type { Applicator, Completion, Engine } from './engine.ts'
 export type { EngineFlags, FlagChange, FlagOutcome } from './engine-flags.ts'
 export { OWN_KINDS_FROM } from './engine-flags.ts'
 export { type EngineContext, EngineLayer } from './engine-layer.ts'
-export { controlEntry, type Entry, entryOf, type Header, type Headers, NO_HEADERS, withHeader } from './entry.ts'
+export {
+  controlEntry,
+  type Entry,
+  entryOf,
+  type Header,
+  type Headers,
+  NO_HEADERS,
+  RAISED_HEADERS,
+  withHeader,
+} from './entry.ts'
 export { decodeEntry, encodeEntry } from './entry-codec.ts'
+export { type LeasedReads, LeaseHeld, type LeaseHolder } from './leased-reads.ts'
 export { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
 export type { Neighbours } from './neighbours.ts'
 export { PassThrough } from './pass-through.ts'
