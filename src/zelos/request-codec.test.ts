@@ -71,6 +71,12 @@ const SAMPLES: Readonly<Record<string, Update>> = {
   'move-session': { kind: 'moveSession', session: 9, password, timeoutMs: 4000, address: '10.0.0.1' },
   'close-session': { kind: 'closeSession', requester: anonymous },
   'expire-session': { kind: 'expireSession', session: 9, heardAt: 2 ** 33 },
+  'announce-member': {
+    kind: 'announceMember',
+    server: 'a1',
+    address: 'h:0:0:participant;h:2181',
+    members: ['a1', 'b2'],
+  },
   'renew-sessions': {
     kind: 'renewSessions',
     sessions: [

@@ -9,6 +9,7 @@ import {
   dataKey,
   ephemeralPath,
   sessionOfEphemeral,
+  TIMED_COUNT_KEY,
   timedPath,
   ZELOS_PREFIX,
 } from '../../src/zelos/tree/key-space.ts'
@@ -55,6 +56,8 @@ export function checkZelos(rows: readonly Row[], quotas: readonly string[] = [])
     timed.sort(),
     'the list of nodes with a lifetime',
   )
+  const count = byKey.get(TIMED_COUNT_KEY)
+  if (count !== undefined) assert.equal(readUint64(Buffer.from(count), 0), timed.length, 'the count of these')
   const apart = [...nodes].filter(([, { data }]) => (data?.length ?? 0) > 4096)
   assert.equal(of('d').length, apart.length, 'records of large data')
 
