@@ -215,6 +215,7 @@ export const ENTRY_POINTS: readonly string[] = [
   'bench/main.ts', // npm run bench
   'bench/engines-server.ts', // started by bench/engines.ts
   'bench/engines-load.ts', // started by bench/engines.ts
+  'bench/table-load.ts', // started by bench/table.ts
   'vitest.config.ts',
 ]
 

@@ -4,7 +4,7 @@
 import type { Applicator } from '../engine/engine.ts'
 import type { EngineFactory, Stack } from '../engine/stack.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { TableApplicator, type TableResult } from '../table/table-applicator.ts'
+import { DEFAULT_CACHE, TableApplicator, type TableResult } from '../table/table-applicator.ts'
 import { TableDatabase } from '../table/table-database.ts'
 import type { TableLimits } from '../table/table-limits.ts'
 import { Tables } from '../table/tables.ts'
@@ -12,7 +12,7 @@ import { TABLE_STACK } from './stacks.ts'
 
 export interface TableOptions {
   readonly limits?: Partial<TableLimits>
-  /** Decoded rows in memory: at most about so many, and so many bytes. Default 200 000 and 64 MiB. */
+  /** Decoded rows in memory: at most about so many, and so many bytes. Default 400 000 and 128 MiB. */
   readonly cachedRowsMax?: number
   readonly cachedBytesMax?: number
 }
@@ -38,8 +38,9 @@ export class ServedTables {
   }
 
   static async open(runtime: Runtime, options: TableOptions = {}, open: OpenDatabase): Promise<ServedTables> {
-    const { cachedBytesMax: bytesMax = 64 << 20, cachedRowsMax: rowsMax = 200_000, limits } = options
-    const applicator = new TableApplicator({ bytesMax, rowsMax })
+    const { bytesMax, rowsMax } = DEFAULT_CACHE
+    const { cachedBytesMax = bytesMax, cachedRowsMax = rowsMax, limits } = options
+    const applicator = new TableApplicator({ bytesMax: cachedBytesMax, rowsMax: cachedRowsMax })
     const { stack } = await open('table', applicator, TABLE_STACK, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })

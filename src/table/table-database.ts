@@ -22,6 +22,7 @@ import type {
   GetManyRequest,
   GetRequest,
   IndexProgress,
+  KeyData,
   Position,
   ReadLevel,
   RowAnswer,
@@ -70,6 +71,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   private readonly applicator: TableApplicator
   private readonly log: TableLog
   private readonly levels: ReadLevels
+  private readonly defaults: RowDefaultsMaker
   private readonly encoder: TransactionEncoder
   private readonly maintenance: Maintenance
   private pendingCount = 0
@@ -93,8 +95,9 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
       sync: () => log.sync(),
       hasLease: options.hasLease ?? (() => false),
     })
+    this.defaults = new RowDefaultsMaker(clock, random)
     this.encoder = new TransactionEncoder({
-      defaults: new RowDefaultsMaker(clock, random),
+      defaults: this.defaults,
       limits,
       table: (name) => this.table(name),
       wallMs: () => Math.max(0, Math.floor(clock.wallMs())),
@@ -131,6 +134,11 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   get({ key, level = 'linearizable', table }: GetRequest): Promise<RowAnswer> {
     return this.read(level, (source) => readRow(this.table(table), key, source))
+  }
+
+  /** The row alone: the hot path. */
+  getRow(table: string, key: KeyData, level: ReadLevel): Promise<RowData | undefined> {
+    return this.read(level, (source) => readRow(this.table(table), key, source).row)
   }
 
   getMany({ keys, level = 'linearizable', table }: GetManyRequest): Promise<readonly RowAnswer[]> {
@@ -206,6 +214,11 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   }
 
   // ── writes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A token that nobody has used. */
+  newToken(): string {
+    return this.defaults.token()
+  }
 
   transact(request: TransactionRequest): Promise<TransactionAnswer> {
     return new Promise((resolve, reject) => this.submit(request, { resolve, reject }))

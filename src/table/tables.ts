@@ -123,8 +123,9 @@ export class Tables {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async get<T extends AnyTable>(table: T, key: KeyOf<T>, options: ReadOptions = {}): Promise<RowOf<T> | undefined> {
-    return (await this.read(table, key, options)).row
+  get<T extends AnyTable>(table: T, key: KeyOf<T>, { level }: ReadOptions = {}): Promise<RowOf<T> | undefined> {
+    const row = this.database.getRow(table.name, key as KeyData, level ?? 'linearizable')
+    return row as Promise<RowOf<T> | undefined>
   }
 
   /** The row with its version. */

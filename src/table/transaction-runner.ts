@@ -51,7 +51,7 @@ export interface RunnerParts {
 export async function runTransaction<R>(
   { database, random, sync, timers }: RunnerParts,
   body: (tx: TableTransaction) => Promise<R> | R,
-  { attempts = ATTEMPTS, token = newToken(random) }: TransactionOptions,
+  { attempts = ATTEMPTS, token = database.newToken() }: TransactionOptions,
 ): Promise<TransactionResult<R>> {
   let conflict = ''
   for (let attempt = 0; attempt < attempts; attempt++) {
@@ -107,8 +107,4 @@ async function send(database: TableDatabase, request: TransactionRequest, tries:
 
 function pauseMs(attempt: number, random: Random): number {
   return Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** attempt) * (0.5 + (random.bytes(1)[0] as number) / 512)
-}
-
-export function newToken(random: Random): string {
-  return Buffer.from(random.bytes(12)).toString('base64url')
 }
