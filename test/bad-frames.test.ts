@@ -1,14 +1,12 @@
 // Ten thousand bad frames harm nobody but the connection that sent them: not a neighbour's latency, not the data, not
 // the server's memory.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { setPriority } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type BadBytes, type BadRequest, badBytes, badOperation, damagedInside } from './support/bad-frames.ts'
 import { FrameConnection } from './support/frame-connection.ts'
 import { JuteWriter } from './support/jute.ts'
+import { Neighbour } from './support/neighbour.ts'
 import { SeededRandom } from './support/seeded-random.ts'
 import { serverKind, TestServer } from './support/server.ts'
 import { delay, eventually, within } from './support/wait.ts'
@@ -30,17 +28,6 @@ interface Counters {
   accepted: number
 }
 
-/** What neighbour.mjs prints. */
-interface NeighbourReport {
-  readonly operations: number
-  readonly failures: number
-  readonly unanswered: number
-  readonly over50: number
-  readonly worstMs: number
-  /** In which the neighbour's own process did not run; left out of its latencies. */
-  readonly stalledMs: number
-}
-
 let server: TestServer
 let observer: ZkClient
 beforeAll(async () => {
@@ -50,28 +37,6 @@ beforeAll(async () => {
   succeeded(await observer.create('/neighbour', 'here'))
 })
 afterAll(() => server[Symbol.asyncDispose]())
-
-class Neighbour {
-  private readonly child: ChildProcess
-  private text = ''
-
-  constructor() {
-    const script = fileURLToPath(new URL('./support/neighbour.mjs', import.meta.url))
-    this.child = spawn(process.execPath, [script, String(server.port), '/neighbour'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    this.child.stdout?.on('data', (chunk: Buffer) => {
-      this.text += chunk.toString('utf8')
-    })
-  }
-
-  async end(): Promise<NeighbourReport> {
-    const closed = once(this.child, 'close')
-    this.child.stdin?.end()
-    await within(closed, 10_000, 'end of the neighbour')
-    return JSON.parse(this.text)
-  }
-}
 
 async function openSession(): Promise<FrameConnection> {
   const connection = await FrameConnection.open(server.port)
@@ -159,13 +124,13 @@ async function settled(): Promise<void> {
 it(`${FRAMES} bad frames, ${INSIDE} of them damaged inside, do no harm`, async () => {
   const random = SeededRandom.announced('bad frames')
   // The same load before the measurement, so that heap and code that grow in any new process are not taken for a leak.
-  const warmUp = new Neighbour()
+  const warmUp = new Neighbour(server.port, '/neighbour')
   await sendBadFrames(random, INSIDE, FRAMES - INSIDE)
   await warmUp.end()
   await settled()
   const before = server.residentBytes()
 
-  const neighbour = new Neighbour()
+  const neighbour = new Neighbour(server.port, '/neighbour')
   await delay(200)
   // Who sends bad frames has a processor of his own: here he must not take the server's or the neighbour's.
   setPriority(SENDER_NICENESS)

@@ -1,34 +1,21 @@
 // Watches that stay, seen from outside: addWatch, checkWatches, removeWatches, setWatches2, and what a client that comes back is
 // told. What is ZooKeeper's too also runs against one.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { serverKind, TestServer } from './support/server.ts'
+import { describe, expect, it } from 'vitest'
+import { serverKind, type TestServer } from './support/server.ts'
+import { type WatchFixture, watchFixture } from './support/watch-fixture.ts'
 import { succeeded, ZkClient } from './support/zk-client.ts'
 import { Err, EventType, WatcherType, WatchMode } from './support/zk-protocol.ts'
 
 let server: TestServer
 let watcher: ZkClient
 let writer: ZkClient
-let nextRoot = 0
+let makeRoot: WatchFixture['makeRoot']
+let fired: WatchFixture['fired']
 
-beforeAll(async () => {
-  server = await TestServer.start()
-  watcher = await ZkClient.connect(server.port)
-  writer = await ZkClient.connect(server.port)
+watchFixture({}, (fixture) => {
+  ;({ fired, makeRoot, server, watcher, writer } = fixture)
 })
-afterAll(() => server[Symbol.asyncDispose]())
-
-async function makeRoot(): Promise<string> {
-  const root = `/lasting-${nextRoot++}`
-  succeeded(await writer.create(root, '0'))
-  return root
-}
-
-/** What has fired since the last call: the client's sync makes sure that nothing is still under way. */
-async function fired(client = watcher): Promise<[type: number, path: string][]> {
-  succeeded(await client.sync('/'))
-  return client.events.splice(0).map(({ type, path }) => [type, path])
-}
 
 const { created, deleted, dataChanged, childrenChanged } = EventType
 

@@ -1,35 +1,21 @@
 // Watches seen from outside: which change fires which, once, and on the wire before any reply that shows the change.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { serverKind, TestServer } from './support/server.ts'
+import { describe, expect, it } from 'vitest'
+import { serverKind, type TestServer } from './support/server.ts'
 import { delay } from './support/wait.ts'
+import { type WatchFixture, watchFixture } from './support/watch-fixture.ts'
 import { succeeded, type WatchEvent, ZkClient } from './support/zk-client.ts'
 import { Err, EventType, Flags } from './support/zk-protocol.ts'
 
 let server: TestServer
 let watcher: ZkClient
 let writer: ZkClient
-let nextRoot = 0
+let makeRoot: WatchFixture['makeRoot']
+let fired: WatchFixture['fired']
 
-beforeAll(async () => {
-  server = await TestServer.start({ tickMs: 500 })
-  watcher = await ZkClient.connect(server.port)
-  writer = await ZkClient.connect(server.port)
+watchFixture({ tickMs: 500 }, (fixture) => {
+  ;({ fired, makeRoot, server, watcher, writer } = fixture)
 })
-afterAll(() => server[Symbol.asyncDispose]())
-
-/** A node of its own for each test. */
-async function makeRoot(): Promise<string> {
-  const root = `/watches-${nextRoot++}`
-  succeeded(await writer.create(root, '0'))
-  return root
-}
-
-/** What has fired since the last call: the watcher's sync makes sure that nothing is still under way. */
-async function fired(client = watcher): Promise<[type: number, path: string][]> {
-  succeeded(await client.sync('/'))
-  return client.events.splice(0).map(({ type, path }) => [type, path])
-}
 
 const { created, deleted, dataChanged, childrenChanged } = EventType
 
