@@ -21,7 +21,7 @@ import { CONFIG_NODE } from './tree/node-path.ts'
 import { NodeTree } from './tree/node-tree.ts'
 import { type QuotaNotice, Quotas } from './tree/quotas.ts'
 import type { Counters } from './tree/tree-counters.ts'
-import { type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
+import { NO_CHANGES, type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
 import { asBuffer, readUint64, uint64Record } from './tree/uint64.ts'
 import { type SessionId, ZCODE, type ZCode, type Zxid } from './znode.ts'
 
@@ -55,8 +55,6 @@ const SESSION_CACHE = { entriesMax: 200_000, bytesMax: 64 << 20 }
 /** Every so many updates the log position is noted, and so many notes are kept. */
 export const POSITION_EVERY = 1000
 export const POSITIONS_KEPT = 10_000
-
-const NO_CHANGES: readonly TreeChange[] = []
 
 /** What is the same for everything that an update does. */
 type Moment = Pick<UpdateContext, 'zxid' | 'wallMs' | 'enforceQuotas'>
@@ -215,10 +213,11 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   }
 
   private write(operation: UpdateOperation, context: UpdateContext): Applied {
-    const { zxid, changes } = context
+    const { zxid } = context
     const refusal = this.sessions.check(context.requester)
     if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
     const { err, path, node } = this.updates.run(operation, context)
+    const { changes } = context
     if (node === undefined) return { result: { zxid, err }, changes, session: undefined }
     const result = path === undefined ? { zxid, err, node } : { zxid, err, path, node }
     return { result, changes, session: undefined }
@@ -243,12 +242,13 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
   /** Of a session that is gone already: nothing to do, and no error, as in ZooKeeper. */
   private close(context: UpdateContext): Applied {
-    const { requester, zxid, changes } = context
+    const { requester, zxid } = context
     const refusal = this.sessions.check(requester)
     if (refusal === ZCODE.SESSION_EXPIRED) return quiet({ zxid, err: ZCODE.OK })
     if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
     this.updates.removeEphemerals(requester.session, context)
     this.sessions.end(requester.session)
+    const { changes } = context
     return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'closed', id: requester.session } }
   }
 
@@ -302,7 +302,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 const NOBODY: Requester = { session: 0, ownerEpoch: 0, address: '', identities: [] }
 
 function contextOf(requester: Requester, { zxid, wallMs, enforceQuotas }: Moment): UpdateContext {
-  return { requester, zxid, wallMs, enforceQuotas, changes: [] }
+  return { requester, zxid, wallMs, enforceQuotas, changes: NO_CHANGES }
 }
 
 function quiet(result: UpdateResult, session?: SessionChange): Applied {

@@ -9,6 +9,8 @@ import { CacheSlot } from './staged-cache.ts'
 /** As a ZNode it is what is committed now: whoever looks at it after the next commit sees another node. See `snapshotOf`. */
 export class CachedNode extends CacheSlot<string, ZNode> implements ZNode {
   data: Uint8Array | null = null
+  /** Its bytes, 0 if null: here, since the buffer itself is often in no cache of the processor any more. */
+  dataLength = 0
   czxid: Zxid = 0
   mzxid: Zxid = 0
   pzxid: Zxid = 0
@@ -38,6 +40,7 @@ export class CachedNode extends CacheSlot<string, ZNode> implements ZNode {
   learn(node: ZNode): void {
     this.known = true
     this.data = node.data
+    this.dataLength = dataLengthOf(node)
     this.czxid = node.czxid
     this.mzxid = node.mzxid
     this.pzxid = node.pzxid
@@ -55,7 +58,13 @@ export class CachedNode extends CacheSlot<string, ZNode> implements ZNode {
   unlearn(): void {
     this.known = false
     this.data = null
+    this.dataLength = 0
   }
+}
+
+export function dataLengthOf(node: ZNode): number {
+  if (node instanceof CachedNode) return node.dataLength
+  return node.data === null ? 0 : node.data.length
 }
 
 /** The node as it is now, for good. */

@@ -27,7 +27,12 @@ const fields = new DataView(header.buffer)
 
 /** True if this data does not live in the node's record. */
 export function isDataApart(data: Uint8Array | null): data is Uint8Array {
-  return data !== null && data.length > INLINE_DATA_BYTES_MAX
+  return data !== null && isLong(data.length)
+}
+
+/** The same, told by its length. */
+export function isLong(bytes: number): boolean {
+  return bytes > INLINE_DATA_BYTES_MAX
 }
 
 /** The record, in a buffer of its own (of Node's pool when small). Data is copied unless it is apart. */
@@ -87,7 +92,7 @@ export function decodeNode(bytes: Uint8Array, dataApart: () => Uint8Array | unde
 }
 
 /** The length of the data inside a record; undefined if it has a record of its own. */
-export function dataLengthOf(record: Uint8Array): number | undefined {
+export function inlineDataLengthOf(record: Uint8Array): number | undefined {
   return ((record[1] as number) & DATA_APART) === 0 ? record.length - HEADER_BYTES : undefined
 }
 

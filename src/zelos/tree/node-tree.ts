@@ -5,7 +5,7 @@ import { textOfKey } from '../../base/key.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { SessionId, ZNode, Zxid } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
-import { CachedNode, snapshotOf } from './cached-node.ts'
+import { CachedNode, dataLengthOf, snapshotOf } from './cached-node.ts'
 import { ChildFilters } from './child-filters.ts'
 import {
   childNameKey,
@@ -18,7 +18,7 @@ import {
   ephemeralRange,
   nodeKey,
 } from './key-space.ts'
-import { dataLengthOf, decodeNode, encodeNode, inlineDataOf, isDataApart } from './node-codec.ts'
+import { decodeNode, encodeNode, inlineDataLengthOf, inlineDataOf, isDataApart, isLong } from './node-codec.ts'
 import { NodeHistory } from './node-history.ts'
 import { levelOf } from './node-path.ts'
 import { type CacheLimits, StagedCache } from './staged-cache.ts'
@@ -99,7 +99,7 @@ export class NodeTree {
       const before = nodes
       for (const [key, record] of tx.scan(descendantRange(top, level))) {
         nodes++
-        bytes += dataLengthOf(record) ?? tx.get(dataKeyOf(key, level))?.length ?? 0
+        bytes += inlineDataLengthOf(record) ?? tx.get(dataKeyOf(key, level))?.length ?? 0
       }
       if (nodes === before) return { nodes, bytes }
     }
@@ -143,7 +143,7 @@ export class NodeTree {
       counters.ephemerals++
     }
     counters.nodes++
-    counters.dataBytes += path.length + dataLength(node)
+    counters.dataBytes += path.length + dataLengthOf(node)
     this.replaceStat(parentPath, parent, withChildren(parent, node.czxid, 1, 1))
     return stored
   }
@@ -155,13 +155,13 @@ export class NodeTree {
     const slot = this.nodes.slot(path)
     tx.delete(slot?.recordKey ?? nodeKey(path))
     this.nodes.stage(path, null, slot)
-    if (isDataApart(node.data)) tx.delete(dataKey(path))
+    if (isLong(dataLengthOf(node))) tx.delete(dataKey(path))
     if (node.ephemeralOwner !== 0) {
       tx.delete(ephemeralKey(node.ephemeralOwner, path))
       counters.ephemerals--
     }
     counters.nodes--
-    counters.dataBytes -= path.length + dataLength(node)
+    counters.dataBytes -= path.length + dataLengthOf(node)
     this.replaceStat(parentPath, parent, withChildren(parent, zxid, 0, -1))
   }
 
@@ -169,8 +169,8 @@ export class NodeTree {
   replaceData(path: string, before: ZNode, after: ZNode): ZNode {
     const { tx, counters } = this.state
     this.history.note(counters.zxid, path, snapshotOf(before))
-    if (isDataApart(before.data) && !isDataApart(after.data)) tx.delete(dataKey(path))
-    counters.dataBytes += dataLength(after) - dataLength(before)
+    if (isLong(dataLengthOf(before)) && !isLong(dataLengthOf(after))) tx.delete(dataKey(path))
+    counters.dataBytes += dataLengthOf(after) - dataLengthOf(before)
     return this.write(path, after)
   }
 
@@ -188,7 +188,7 @@ export class NodeTree {
     const { counters } = this.state
     this.write(path, node)
     counters.nodes++
-    counters.dataBytes += path.length + dataLength(node)
+    counters.dataBytes += path.length + dataLengthOf(node)
   }
 
   // The node is the caller's to give away. Its data is replaced by what lies in a buffer of the store, since the log's batch
@@ -231,7 +231,7 @@ function withChildren(node: ZNode, pzxid: Zxid, created: number, added: number):
 }
 
 function memoryOf(node: ZNode): number {
-  return NODE_BYTES + dataLength(node)
+  return NODE_BYTES + dataLengthOf(node)
 }
 
 // As it was created. Many such nodes are not read for a while, or never, and to keep them decoded is a sixth of a create:
@@ -239,8 +239,4 @@ function memoryOf(node: ZNode): number {
 // write-back layer, 5 µs from the disk, once.
 function isUntouched(node: ZNode): boolean {
   return node.mzxid === node.czxid && node.createdChildren === 0 && node.aversion === 0
-}
-
-function dataLength(node: ZNode): number {
-  return node.data === null ? 0 : node.data.length
 }

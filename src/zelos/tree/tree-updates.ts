@@ -24,7 +24,7 @@ import {
 import { fixupAcl, isPermitted } from './acl-rules.ts'
 import { type AclStore, OPEN_ACL_ID } from './acl-store.ts'
 import type { ApplyState } from './apply-state.ts'
-import { snapshotOf } from './cached-node.ts'
+import { dataLengthOf, snapshotOf } from './cached-node.ts'
 import { type NodeLifetimes, TIMED_PATH_CHARS_MAX } from './node-lifetimes.ts'
 import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
@@ -46,9 +46,12 @@ export interface UpdateContext {
   readonly wallMs: number
   /** Hard limits of quotas refuse. */
   readonly enforceQuotas: boolean
-  /** Changes are added in the order in which they happened. */
-  readonly changes: TreeChange[]
+  /** In the order in which they happened; see `addChange`. */
+  changes: readonly TreeChange[]
 }
+
+/** Of an update that has changed nothing yet. */
+export const NO_CHANGES: readonly TreeChange[] = []
 
 type CreateOperation = Extract<UpdateOperation, { op: 'create' }>
 type DeleteOperation = Extract<UpdateOperation, { op: 'delete' }>
@@ -121,7 +124,7 @@ export class TreeUpdates {
     if (lifetime !== undefined) this.lifetimes.added(path, node, lifetime)
     this.quotas.created(path)
     if (quota !== undefined) this.quotas.changed(quota, 1, bytes)
-    context.changes.push({ type: 'created', path, acl, parentAcl: this.listOf(parent) })
+    addChange(context, { type: 'created', path, acl, parentAcl: this.listOf(parent) })
     return { err: ZCODE.OK, path, node }
   }
 
@@ -188,11 +191,11 @@ export class TreeUpdates {
   }
 
   private remove(path: string, node: ZNode, parentPath: string, parent: ZNode, context: UpdateContext): void {
-    context.changes.push({ type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
+    addChange(context, { type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
     this.tree.remove(path, node, context.zxid, parentPath, parent)
     this.acls.release(node.aclId)
     const quota = this.quotas.of(path)
-    if (quota !== undefined) this.quotas.changed(quota, -1, -lengthOf(node.data))
+    if (quota !== undefined) this.quotas.changed(quota, -1, -dataLengthOf(node))
     if (node.lifetime !== undefined) this.lifetimes.removed(path)
     const { lifetime } = parent
     if (lifetime !== undefined && parent.numChildren === 1) {
@@ -205,7 +208,7 @@ export class TreeUpdates {
     const node = this.tree.node(this.state.tx, path)
     if (node === undefined) return missing(path)
     if (!this.may(PERM.WRITE, node, context)) return refused(ZCODE.NO_AUTH)
-    const bytesDiff = lengthOf(operation.data) - lengthOf(node.data)
+    const bytesDiff = lengthOf(operation.data) - dataLengthOf(node)
     const quota = bytesDiff === 0 ? undefined : this.quotas.of(path)
     if (quota !== undefined) {
       const exceeded = this.quotas.check(quota, 0, bytesDiff, context.enforceQuotas)
@@ -229,7 +232,7 @@ export class TreeUpdates {
     })
     if (node.lifetime !== undefined) this.lifetimes.changed(path, changed, node.lifetime)
     if (quota !== undefined) this.quotas.changed(quota, 0, bytesDiff)
-    context.changes.push({ type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
+    addChange(context, { type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
     return { err: ZCODE.OK, node: changed }
   }
 
@@ -270,6 +273,12 @@ export class TreeUpdates {
   private listOf(node: ZNode): readonly Acl[] {
     return this.acls.list(this.state.tx, node.aclId)
   }
+}
+
+// An array that grows from nothing makes room for 17: most updates change one node.
+function addChange(context: UpdateContext, change: TreeChange): void {
+  if (context.changes === NO_CHANGES) context.changes = [change]
+  else (context.changes as TreeChange[]).push(change)
 }
 
 function refused(err: ZCode): OperationResult {
