@@ -17,6 +17,7 @@ import { addServeCommand } from './serve-command.ts'
 import { addStackCommand } from './stack-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { addVersionCommand } from './version-command.ts'
+import { addZkCommand } from './zk-command.ts'
 
 function program(): Command {
   const root = new Command('delos')
@@ -31,6 +32,7 @@ function program(): Command {
   addDoctorCommand(root)
   addBackupCommand(root)
   addRestoreCommand(root)
+  addZkCommand(root)
   addVersionCommand(root)
   return root
 }

@@ -3,6 +3,7 @@
 
 import { type DoctorRoutesOptions, doctorRoutes } from './doctor-routes.ts'
 import type { Routes } from './http-listener.ts'
+import { type LogRoutesOptions, logRoutes } from './log-routes.ts'
 import type { ServerStatus } from './server-status.ts'
 import { type StackRoutesOptions, stackRoutes } from './stack-routes.ts'
 
@@ -10,7 +11,10 @@ import { type StackRoutesOptions, stackRoutes } from './stack-routes.ts'
  * `/livez`: 200 while the process answers. `/readyz`: 200 while every database serves, else 503 with the reason.
  * `/v1/status`: see ServerStatus.
  */
-export function apiRoutes(status: () => ServerStatus, options: StackRoutesOptions & DoctorRoutesOptions): Routes {
+export function apiRoutes(
+  status: () => ServerStatus,
+  options: StackRoutesOptions & DoctorRoutesOptions & LogRoutesOptions,
+): Routes {
   return (app) => {
     app.get('/livez', async () => ({ live: true }))
     app.get('/readyz', async (_, reply) => {
@@ -21,5 +25,6 @@ export function apiRoutes(status: () => ServerStatus, options: StackRoutesOption
     app.get('/v1/status', async () => status())
     stackRoutes(options)(app)
     doctorRoutes(options)(app)
+    logRoutes(options)(app)
   }
 }
