@@ -11,7 +11,7 @@ import {
   escapeEntry,
   isMarked,
 } from './chunk-codec.ts'
-import { sleep, withDeadline } from './deadline.ts'
+import { Deadlines, sleep } from './deadline.ts'
 import type { ResolvedLogOptions } from './log-options.ts'
 import type { LogletAppendOutcome } from './loglet.ts'
 import { isGone } from './loglet-handles.ts'
@@ -29,25 +29,32 @@ type Attempt = AppendOutcome | 'again' | 'crowded'
 export class LogAppender {
   private readonly active: ActiveLoglet
   private readonly options: ResolvedLogOptions
+  private readonly deadlines: Deadlines
   /** While set, a crowded set of chunks is appended alone; every other append waits for it. */
   private alone: Promise<unknown> | undefined
 
   constructor(active: ActiveLoglet, options: ResolvedLogOptions) {
     this.active = active
     this.options = options
+    this.deadlines = new Deadlines(options, options.appendLimitMs)
   }
 
   append(bytes: Uint8Array): Promise<AppendOutcome> {
-    const { maxEntryBytes, timers, appendLimitMs } = this.options
+    const { maxEntryBytes, appendLimitMs } = this.options
     if (bytes.length > maxEntryBytes) {
       const message = `entry of ${bytes.length} bytes, maxEntryBytes is ${maxEntryBytes}`
       return Promise.resolve(refused('LIMIT_EXCEEDED', message))
     }
     const appending = this.alone ? this.appendInTurn(bytes) : this.appendWhole(bytes)
-    return withDeadline(timers, appending, appendLimitMs, () => {
+    return this.deadlines.limit(appending, () => {
       const message = `no answer from the log within ${appendLimitMs} ms`
       return this.indeterminate(new DelosError('INDETERMINATE', message))
     })
+  }
+
+  /** No append begins any more. */
+  close(): void {
+    this.deadlines.close()
   }
 
   private async appendInTurn(bytes: Uint8Array): Promise<AppendOutcome> {

@@ -7,7 +7,7 @@ import type { Chain } from './chain/chain.ts'
 import { chainStart } from './chain/chain.ts'
 import { ChainRegister } from './chain-register.ts'
 import { ChunkAssembler } from './chunk-assembler.ts'
-import { allEnded, withDeadline } from './deadline.ts'
+import { allEnded, Deadlines } from './deadline.ts'
 import { LogAppender } from './log-appender.ts'
 import { type ResolvedLogOptions, resolveLogOptions, type VirtualLogOptions } from './log-options.ts'
 import { LogReader } from './log-reader.ts'
@@ -28,6 +28,7 @@ export class VirtualLog implements SharedLog {
   private readonly appender: LogAppender
   private readonly reader: LogReader
   private readonly trimmer: LogTrimmer
+  private readonly deadlines: Deadlines
   private readonly operations = new Set<Promise<unknown>>()
   private closing: Promise<void> | undefined
 
@@ -75,6 +76,7 @@ export class VirtualLog implements SharedLog {
     this.reconfiguration = reconfiguration
     this.active = active
     this.appender = new LogAppender(active, options)
+    this.deadlines = new Deadlines(options, options.readLimitMs)
     this.reader = new LogReader(register, handles, active, assembler)
     this.trimmer = new LogTrimmer({ register, handles, active, reconfiguration, assembler, options })
   }
@@ -191,8 +193,7 @@ export class VirtualLog implements SharedLog {
 
   private limited<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (this.closing) return Promise.reject(closed())
-    const { timers, readLimitMs } = this.options
-    return withDeadline(timers, work(), readLimitMs, () => {
+    return this.deadlines.limit(work(), () => {
       throw this.tooLate(what)
     })
   }
@@ -204,7 +205,11 @@ export class VirtualLog implements SharedLog {
   // All at once: what waits for a loglet that hangs ends with its handle.
   private closeParts(): Promise<void> {
     const operations = Promise.allSettled([...this.operations])
-    return allEnded([this.trimmer.close(), this.active.close(), this.handles.closeAll(), operations])
+    const ended = allEnded([this.trimmer.close(), this.active.close(), this.handles.closeAll(), operations])
+    return ended.finally(() => {
+      this.appender.close()
+      this.deadlines.close()
+    })
   }
 }
 

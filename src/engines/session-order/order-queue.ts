@@ -2,7 +2,7 @@
 // outbox of those whose outcome is known. Keeps count of bytes and of who has no copy under way. Not here: what is decided.
 
 import { DelosError } from '../../base/delos-error.ts'
-import { Fifo } from './fifo.ts'
+import { Fifo } from '../../base/fifo.ts'
 import type { SessionOrderLimits } from './order-limits.ts'
 import type { OrderedProposal } from './ordered-proposal.ts'
 
