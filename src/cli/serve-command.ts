@@ -104,6 +104,7 @@ async function open({ values, origins }: ResolvedSettings, zooCfg: ZooCfg | unde
     log: { retentionHours: values.logRetentionHours, retentionBytes: values.logRetentionBytes },
     ...(backup !== undefined && { backup }),
     drainMs: values.drainMs,
+    lease: values.lease,
     traceSample: values.traceSample,
     logger,
   })

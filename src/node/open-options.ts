@@ -80,6 +80,8 @@ export interface ServerOptions {
   readonly log?: Partial<LogRetention>
   /** Default: none. Databases of your own need LogBackup in their stack. */
   readonly backup?: BackupOptions
+  /** Zelos has Lease on top, and this server takes it: see README. Default false. */
+  readonly lease?: boolean
   /** One of so many proposals gets a trace id, logged wherever it is applied, at every layer; 0 = none (default). */
   readonly traceSample?: number
   /** How long close waits for requests under way, ms. Default 5000. */

@@ -25,6 +25,7 @@ import { ClientTls, type ClientTlsOptions } from './client-tls.ts'
 import { connectionRoom } from './connection-room.ts'
 import { toldIfDiskFull } from './full-disk.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
+import { leasedLog } from './leased-log.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
 import { memberAnnouncementOf } from './member-announcement-of.ts'
 import { openServingDirectory } from './open-data-directory.ts'
@@ -34,7 +35,7 @@ import { processFacts } from './process-facts.ts'
 import { ServedTables } from './served-tables.ts'
 import type { Server, ServerAddresses, ServerParts } from './server.ts'
 import type { ServerStatus } from './server-status.ts'
-import { DEFAULT_STACK, ZELOS_STACK } from './stacks.ts'
+import { DEFAULT_STACK, zelosStack } from './stacks.ts'
 import { DatabaseFacts } from './storage-facts.ts'
 import { productVersion } from './version.ts'
 
@@ -159,7 +160,7 @@ class RunningServer implements Server {
 
   private async openZelos(): Promise<void> {
     const applicator = new ZelosApplicator()
-    const engines = this.parts.zelosStack ?? ZELOS_STACK
+    const engines = this.parts.zelosStack ?? zelosStack(this.options, this.host)
     const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, engines, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })
@@ -172,7 +173,7 @@ class RunningServer implements Server {
     const parts = {
       runtime,
       applicator,
-      log: stack,
+      log: leasedLog(stack),
       store: stack,
       limits,
       timerService,

@@ -20,6 +20,7 @@ import {
   splitAtCommas,
   whole,
   words,
+  yesOrNo,
 } from './setting-kinds.ts'
 
 /** Databases that a server can run. */
@@ -167,6 +168,13 @@ export const SETTINGS = {
     fallback: 1000,
     unit: 'ms',
     help: 'a request that takes longer is logged with its time per layer; 0 = off',
+  },
+  lease: {
+    name: 'lease',
+    ...yesOrNo,
+    fallback: false,
+    unit: 'true, false',
+    help: 'the engine Lease on top of Zelos: one server answers sync by itself; disable the engine before you take it away again',
   },
   traceSample: {
     name: 'trace-sample',

@@ -4,10 +4,13 @@
 import type { EngineFactory } from '../engine/stack.ts'
 import { batchingEngine } from '../engines/batching-engine.ts'
 import { brainDoctorEngine } from '../engines/brain-doctor/brain-doctor-engine.ts'
+import { leaseEngine } from '../engines/lease/lease-engine.ts'
 import { logBackupEngine } from '../engines/log-backup/log-backup-engine.ts'
 import { sessionOrderEngine } from '../engines/session-order/session-order-engine.ts'
 import { timeEngine } from '../engines/time/time-engine.ts'
 import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
+
+const ZOOKEEPER_PORT = 2181
 
 /** What Zelos runs on. */
 export const ZELOS_STACK: readonly EngineFactory[] = [
@@ -18,6 +21,18 @@ export const ZELOS_STACK: readonly EngineFactory[] = [
   batchingEngine(),
   timeEngine(),
 ]
+
+/** Of the options of a server. */
+interface LeaseWanted {
+  readonly lease?: boolean
+  readonly zookeeper?: { readonly port?: number | 'off' }
+}
+
+/** ZELOS_STACK, with Lease on top if the options say so. */
+export function zelosStack({ lease, zookeeper }: LeaseWanted, host: string): readonly EngineFactory[] {
+  if (lease !== true) return ZELOS_STACK
+  return [...ZELOS_STACK, leaseEngine({ wants: true, address: `${host}:${zookeeper?.port ?? ZOOKEEPER_PORT}` })]
+}
 
 /** What a database of one's own runs on unless it says otherwise. */
 export const DEFAULT_STACK: readonly EngineFactory[] = [

@@ -27,6 +27,7 @@ import { LeaseKeeper, type LeaseKeeperOptions } from './lease-keeper.ts'
 import { LeaseRecord } from './lease-record.ts'
 import { Filtered, LeasedCompletion } from './leased-completion.ts'
 import { OwnUpdates } from './own-updates.ts'
+import { ShownTx } from './shown-tx.ts'
 
 export const LEASE = 'lease'
 
@@ -136,10 +137,10 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
   }
 
   private async shownSync(synced: Promise<ReadTx>): Promise<ReadTx> {
-    const tx = await synced
-    if (!this.isHidden) return tx
-    await this.editSeen()
-    return this.context.read()
+    await synced
+    // More may have been applied by the time that this goes on.
+    while (this.isHidden) await this.editSeen()
+    return new ShownTx(this.context.read(), () => this.isHidden)
   }
 
   private get isHidden(): boolean {

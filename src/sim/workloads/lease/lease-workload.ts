@@ -7,7 +7,7 @@ import { LeaseRun } from './lease-run.ts'
 export const leaseWorkload: Workload = {
   name: 'lease',
   summary: 'leased reads on 3 or 5 servers: takeovers, pauses, drift, suspended machines, timers, edits',
-  operations: 500,
+  operations: 300,
   finds: ['lease-clock-first', 'lease-margin-zero', 'lease-filters-control'],
   mustReach: [
     'crash',
