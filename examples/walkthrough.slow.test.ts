@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { ERROR_CODES } from '../src/base/delos-error.ts'
+import { DEFAULT_TABLE_LIMITS } from '../src/table/table-limits.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const { resolve } = createRequire(import.meta.url)
@@ -43,11 +45,12 @@ class Walkthrough {
   }
 
   /** What the page says its program prints, and what it does print. */
-  outputs(): { said: string | undefined; printed: string } {
+  outputs(): { said: string; printed: string } {
     const dataDir = mkdtempSync(join(tmpdir(), 'walkthrough-'))
     try {
       const printed = execFileSync(process.execPath, [join(this.work, 'out/try.js'), dataDir], { encoding: 'utf8' })
-      return { said: /^```text\n(.*?)^```$/ms.exec(this.page)?.[1], printed }
+      const said = [...this.page.matchAll(/^```text\n(.*?)^```$/gms)].map(([, text]) => text).join('')
+      return { said, printed }
     } finally {
       rmSync(dataDir, { recursive: true })
     }
@@ -79,4 +82,22 @@ it('docs/writing-an-engine.md builds examples/compression, whose tests pass and 
   walkthrough.runTests()
   const { said, printed } = walkthrough.outputs()
   expect(printed).toBe(said)
+})
+
+it('docs/table.md compiles, also where it says that something does not, and prints what it says', () => {
+  const walkthrough = new Walkthrough('table')
+  walkthrough.compile()
+  const { said, printed } = walkthrough.outputs()
+  expect(printed).toBe(said)
+})
+
+it('docs/table.md names every limit with its value, and only codes that there are', () => {
+  const page = readFileSync(join(ROOT, 'docs/table.md'), 'utf8')
+  for (const [name, value] of Object.entries(DEFAULT_TABLE_LIMITS)) {
+    expect(page).toMatch(new RegExp(`^\\| [^|]*\`${name}\`[^|]*\\|[^|]*\\b${value}\\b`, 'm'))
+  }
+  const rows = [...page.matchAll(/^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|/gm)].map((match) => match[1] as string)
+  const codes = rows.flatMap((row) => row.replaceAll('`', '').split(', '))
+  expect(codes.length).toBeGreaterThan(10)
+  expect(codes.filter((code) => !(code in ERROR_CODES))).toEqual([])
 })
