@@ -24,6 +24,9 @@ export const PLANTED_BUGS = {
   'backup-not-durable': 'LogBackup says that a segment is uploaded before it is durable in the blob store.',
   'backup-trimmed-ahead': 'LogBackup lets the log be trimmed to what is claimed, not to what is uploaded.',
   'backup-stale-claim': 'LogBackup takes a completion for that of whatever its server claims now.',
+  'index-survives-rollback': 'A transaction of tables that is rejected leaves its index entries behind.',
+  'range-not-validated': 'Ranges that a transaction of tables has scanned are not looked at again.',
+  'token-applied-twice': 'A transaction of tables does not look for its token.',
 } as const satisfies Record<string, string>
 
 export type PlantedBug = keyof typeof PLANTED_BUGS

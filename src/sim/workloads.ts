@@ -10,6 +10,7 @@ import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { sessionsWorkload } from './workloads/sessions/sessions-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
+import { tableWorkload } from './workloads/table/table-workload.ts'
 import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
 const ALL: readonly Workload[] = [
@@ -18,6 +19,7 @@ const ALL: readonly Workload[] = [
   sharedLogWorkload,
   stackWorkload,
   zelosWorkload,
+  tableWorkload,
   enginesWorkload,
   backupWorkload,
   doctorWorkload,

@@ -84,7 +84,7 @@ export class TableApplicator implements Applicator<TableResult> {
   }
 
   /** The first call after a commit tells the listener of all of it. */
-  postApply(): void {
+  postApply(_entry?: Entry, _pos?: LogPos, _result?: TableResult): void {
     if (!this.state.commit()) return
     this.listener?.committed(this.state.position)
   }
