@@ -71,6 +71,12 @@ const SAMPLES: Readonly<Record<string, Update>> = {
   'move-session': { kind: 'moveSession', session: 9, password, timeoutMs: 4000, address: '10.0.0.1' },
   'close-session': { kind: 'closeSession', requester: anonymous },
   'expire-session': { kind: 'expireSession', session: 9, heardAt: 2 ** 33 },
+  'count-quota': { kind: 'countQuota', quota: '/zookeeper/quota/a' },
+  'begin-quota': {
+    kind: 'write',
+    requester: anonymous,
+    operation: { op: 'create', path: '/zookeeper/quota/a/zookeeper_stats', data: null, acl: OPEN, flags: 0 },
+  },
   'announce-member': {
     kind: 'announceMember',
     server: 'a1',

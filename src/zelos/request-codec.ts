@@ -1,7 +1,7 @@
 // Updates as bytes: the payload of Zelos' log entries. A stored format: golden file in testdata/zelos, described in
 // docs/formats.md.
 //
-//   entry      u8 format = 1 (2: hard limits of quotas refuse), u8 kind, u64 wall clock of the proposer in ms, then by kind
+//   entry      u8 format = 1 (2: hard limits of quotas refuse; 3, 4: the same, and a quota is counted in pieces), u8 kind, u64 wall clock of the proposer in ms, then by kind
 //   write      requester, operation        (kind = that of the operation)
 //   multi      requester, varint count, (u8 kind, operation)*
 //   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
@@ -11,7 +11,7 @@
 //   createSession  terms                   moveSession     varint session, terms
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
-//   newHistory     varint zxid
+//   newHistory     varint zxid             countQuota      string path of the quota
 //   announceMember string server, string address, varint count, (string server)*
 //   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
@@ -22,12 +22,16 @@ import { unreachable } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
+import { readAclList, writeAclList } from './acl-list-codec.ts'
 import type { Requester, SessionRenewal, Update, UpdateOperation } from './requests.ts'
 import { isOpenAcl, OPEN_ACL } from './tree/acl-rules.ts'
+import { isStatsOfQuota } from './tree/node-path.ts'
 import type { Acl, Identity, Lifetime, SessionId } from './znode.ts'
 
 const FORMAT = 1
 const FORMAT_ENFORCING = 2
+/** Added to either, in an update that may begin a quota: one of an older build counts at once, and always will. */
+const IN_PIECES = 2
 
 const KIND = {
   create: 1,
@@ -45,9 +49,14 @@ const KIND = {
   expireNode: 13,
   newHistory: 14,
   announceMember: 15,
+  countQuota: 16,
 } as const
 
 const LIFETIME = { ttl: 1, container: 2 } as const
+
+function beginsQuota(operation: UpdateOperation): boolean {
+  return operation.op === 'create' && isStatsOfQuota(operation.path)
+}
 
 // A kind of its own, so that a server of a version without it stops instead of making a node that stays.
 function kindOf(operation: UpdateOperation): number {
@@ -70,7 +79,7 @@ export class UpdateEncoder {
   encode(update: Update, wallMs: number): Buffer {
     if (update.kind === 'write') return this.encodeWrite(update.requester, update.operation, wallMs)
     const { writer } = this
-    this.begin(KIND[update.kind], wallMs)
+    this.begin(KIND[update.kind], wallMs, update.kind === 'multi' && update.operations.some(beginsQuota))
     switch (update.kind) {
       case 'multi':
         this.requester(update.requester)
@@ -102,6 +111,9 @@ export class UpdateEncoder {
       case 'newHistory':
         writer.varint(update.zxidAbove)
         break
+      case 'countQuota':
+        writer.string(update.quota)
+        break
       case 'announceMember':
         writer.string(update.server)
         writer.string(update.address)
@@ -123,16 +135,16 @@ export class UpdateEncoder {
 
   /** The same as `encode({ kind: 'write', … })`, without that object. */
   encodeWrite(requester: Requester, operation: UpdateOperation, wallMs: number): Buffer {
-    this.begin(kindOf(operation), wallMs)
+    this.begin(kindOf(operation), wallMs, beginsQuota(operation))
     this.requester(requester)
     this.operation(operation)
     return this.taken()
   }
 
-  private begin(kind: number, wallMs: number): void {
+  private begin(kind: number, wallMs: number, inPieces: boolean): void {
     const { writer } = this
     writer.reset()
-    writer.u8(this.format)
+    writer.u8(inPieces ? this.format + IN_PIECES : this.format)
     writer.u8(kind)
     writer.u64(wallMs)
   }
@@ -220,6 +232,7 @@ export class UpdateEncoder {
 export interface DecodedUpdate {
   readonly wallMs: number
   readonly enforceQuotas: boolean
+  readonly countInPieces: boolean
   readonly update: Update
 }
 
@@ -227,10 +240,14 @@ export interface DecodedUpdate {
 export function decodeUpdate(bytes: Uint8Array): DecodedUpdate {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
-  if (format !== FORMAT && format !== FORMAT_ENFORCING) throw new DelosError('FORMAT', `update of format ${format}`)
+  if (format < FORMAT || format > FORMAT_ENFORCING + IN_PIECES) {
+    throw new DelosError('FORMAT', `update of format ${format}`)
+  }
   const kind = reader.u8()
   const wallMs = reader.u64()
-  return { wallMs, enforceQuotas: format === FORMAT_ENFORCING, update: readUpdate(reader, kind, bytes) }
+  const countInPieces = format > FORMAT_ENFORCING
+  const enforceQuotas = (countInPieces ? format - IN_PIECES : format) === FORMAT_ENFORCING
+  return { wallMs, enforceQuotas, countInPieces, update: readUpdate(reader, kind, bytes) }
 }
 
 function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Update {
@@ -249,6 +266,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'expireNode', path: reader.string(), since: reader.varint(), leftMs: reader.varint() }
     case KIND.newHistory:
       return { kind: 'newHistory', zxidAbove: reader.varint() }
+    case KIND.countQuota:
+      return { kind: 'countQuota', quota: reader.string() }
     case KIND.announceMember:
       return { kind: 'announceMember', server: reader.string(), address: reader.string(), members: readStrings(reader) }
     case KIND.renewSessions:
@@ -308,24 +327,6 @@ function readData(reader: ByteReader): Uint8Array | null {
 
 function readAcl(reader: ByteReader): readonly Acl[] {
   return reader.u8() === 1 ? OPEN_ACL : readAclList(reader)
-}
-
-/** varint count, (i32 perms, string scheme, string id)*; also the content of a stored list. */
-export function writeAclList(writer: ByteWriter, acl: readonly Acl[]): void {
-  writer.varint(acl.length)
-  for (const entry of acl) {
-    writer.i32(entry.perms)
-    writer.string(entry.scheme)
-    writer.string(entry.id)
-  }
-}
-
-export function readAclList(reader: ByteReader): Acl[] {
-  const acl: Acl[] = []
-  for (let left = reader.varint(); left > 0; left--) {
-    acl.push({ perms: reader.i32(), scheme: reader.string(), id: reader.string() })
-  }
-  return acl
 }
 
 function readSessionTerms(reader: ByteReader): { password: Uint8Array; timeoutMs: number; address: string } {

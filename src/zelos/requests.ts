@@ -68,6 +68,8 @@ export type Update =
    * from may have given out.
    */
   | { readonly kind: 'newHistory'; readonly zxidAbove: Zxid }
+  /** Goes on counting what a quota is about; void if that is at its end. */
+  | { readonly kind: 'countQuota'; readonly quota: string }
   /**
    * A server says where clients reach it, `''` if it does not know, and who the members are as it sees them: whoever else has
    * announced itself and is none of them is forgotten.

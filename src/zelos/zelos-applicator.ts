@@ -19,6 +19,7 @@ import { positionKey, ZELOS_PREFIX } from './tree/key-space.ts'
 import { NodeLifetimes } from './tree/node-lifetimes.ts'
 import { CONFIG_NODE } from './tree/node-path.ts'
 import { NodeTree } from './tree/node-tree.ts'
+import { unfinishedCounting } from './tree/quota-counting.ts'
 import { type QuotaNotice, Quotas } from './tree/quotas.ts'
 import type { Counters } from './tree/tree-counters.ts'
 import { NO_CHANGES, type TreeChange, TreeUpdates, type UpdateContext } from './tree/tree-updates.ts'
@@ -57,7 +58,7 @@ export const POSITION_EVERY = 1000
 export const POSITIONS_KEPT = 10_000
 
 /** What is the same for everything that an update does. */
-type Moment = Pick<UpdateContext, 'zxid' | 'wallMs' | 'enforceQuotas'>
+type Moment = Pick<UpdateContext, 'zxid' | 'wallMs' | 'enforceQuotas' | 'countInPieces'>
 
 interface Applied {
   readonly result: UpdateResult
@@ -117,6 +118,13 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     return this.state.load(reader)
   }
 
+  /** What a server should propose next, by what is stored; `member`: what it would announce of itself. */
+  chore(reader: ReadTx, member: Announcement | undefined): Update | undefined {
+    if (member !== undefined && !this.config.isKnown(reader, member)) return { kind: 'announceMember', ...member }
+    const quota = unfinishedCounting(reader)
+    return quota === undefined ? undefined : { kind: 'countQuota', quota }
+  }
+
   /** Containers and TTL nodes. */
   timedNodes(reader: ReadTx): number {
     return this.lifetimes.count(reader)
@@ -140,14 +148,14 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
   apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): UpdateResult {
     assert(entry.payload !== undefined, 'an entry without payload')
-    const { wallMs, update, enforceQuotas } = decodeUpdate(entry.payload)
+    const { wallMs, update, enforceQuotas, countInPieces } = decodeUpdate(entry.payload)
     const { state } = this
     if (state.begin(tx, pos, entry.index)) this.applied = []
     const { counters } = state
     if (counters.zxid === 0) plantFirstNodes(this.tree, this.acls)
     const zxid = ++counters.zxid
     if (zxid % POSITION_EVERY === 0) this.notePosition(zxid, pos)
-    const applied = this.run(update, { zxid, wallMs, enforceQuotas }, pos)
+    const applied = this.run(update, { zxid, wallMs, enforceQuotas, countInPieces }, pos)
     state.end()
     this.applied.push(applied)
     return applied.result
@@ -203,6 +211,9 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.expireNode(contextOf(NOBODY, moment), update)
       case 'expireSession':
         return this.expire(update.session, update.heardAt, moment)
+      case 'countQuota':
+        this.quotas.countOn(update.quota)
+        return quiet({ zxid, err: ZCODE.OK })
       case 'announceMember':
         return this.announceMember(update, moment)
       case 'newHistory':
@@ -301,8 +312,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
 const NOBODY: Requester = { session: 0, ownerEpoch: 0, address: '', identities: [] }
 
-function contextOf(requester: Requester, { zxid, wallMs, enforceQuotas }: Moment): UpdateContext {
-  return { requester, zxid, wallMs, enforceQuotas, changes: NO_CHANGES }
+function contextOf(requester: Requester, { zxid, wallMs, enforceQuotas, countInPieces }: Moment): UpdateContext {
+  return { requester, zxid, wallMs, enforceQuotas, countInPieces, changes: NO_CHANGES }
 }
 
 function quiet(result: UpdateResult, session?: SessionChange): Applied {

@@ -6,10 +6,10 @@ import type { Completion } from '../engine/engine.ts'
 import { entryOf } from '../engine/entry.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { ChangeHistory } from './change-history.ts'
+import { Chores } from './chores.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
 import { checkAcls, LimitGuard } from './limits.ts'
-import { MemberAnnouncement } from './member-announcement.ts'
 import { MissedEvents } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
@@ -66,7 +66,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private committedMs = 0
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
-  private readonly announcement: MemberAnnouncement
+  private readonly chores: Chores
   private readonly encoder: UpdateEncoder
   private readonly onQuotaExceeded: ZelosDatabaseOptions['onQuotaExceeded']
   private quotaWarnings = 0
@@ -117,10 +117,10 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     )
     this.sessions = this.table
     this.inspection = new CommittedInspection(options.applicator, options.store, this.table, this.watches)
-    this.announcement = new MemberAnnouncement({
+    const { applicator, member = () => undefined, store } = options
+    this.chores = new Chores({
       timers: options.runtime.timers,
-      member: options.member ?? (() => undefined),
-      isKnown: (announcement) => this.applicator.config.isKnown(this.store.read(), announcement),
+      next: () => applicator.chore(store.read(), member()),
       propose: (update, completion) => this.propose(update, completion),
     })
     this.applicator.listen(this)
@@ -134,14 +134,14 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.renewals.start()
-    this.announcement.start()
+    this.chores.start()
   }
 
   /** No session is renewed any more. Updates in flight are still completed by the log. */
   stopServing(): void {
     this.serving = false
     this.renewals.stop()
-    this.announcement.stop()
+    this.chores.stop()
   }
 
   close(): void {

@@ -135,6 +135,7 @@ export class ZelosModel {
         this.checkSession(update.requester)
         return this.end(update.requester.session)
       case 'announceMember':
+      case 'countQuota':
       case 'newHistory':
         throw new Error('the model has one history, and one server')
       case 'renewSessions':

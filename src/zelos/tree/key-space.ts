@@ -6,6 +6,7 @@
 //   t path                     containers and TTL nodes (node-lifetimes.ts)
 //   u                          how many of these there are
 //   m server                   a member that has announced itself (config-node.ts)
+//   q path                     a quota that is being counted (quota-counting.ts)
 //   s session                  session record (session-codec.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
@@ -30,6 +31,7 @@ const EPHEMERAL = `${ZELOS_PREFIX}e`
 const TIMED = `${ZELOS_PREFIX}t`
 const SESSION = `${ZELOS_PREFIX}s`
 const MEMBER = `${ZELOS_PREFIX}m`
+const COUNTING = `${ZELOS_PREFIX}q`
 const ACL = `${ZELOS_PREFIX}a`
 const ACL_CONTENT = `${ZELOS_PREFIX}h`
 const POSITION = `${ZELOS_PREFIX}z`
@@ -117,6 +119,19 @@ export function memberRange(): KeyRange {
 
 export function memberOfKey(key: Key): string {
   return textOfKey(key.slice(MEMBER.length))
+}
+
+/** By the path of the quota's node. */
+export function countingKey(quota: string): Key {
+  return COUNTING + pathKey(quota)
+}
+
+export function countingRange(): KeyRange {
+  return rangeOfPrefix(COUNTING)
+}
+
+export function countingPath(key: Key): string {
+  return textOfKey(key.slice(COUNTING.length))
 }
 
 export function sessionKey(session: SessionId): Key {

@@ -5,6 +5,7 @@ import { keyText } from '../../base/key.ts'
 export const ROOT = '/'
 export const ZOOKEEPER_NODE = '/zookeeper'
 export const QUOTA_NODE = '/zookeeper/quota'
+export const QUOTA_STATS = 'zookeeper_stats'
 export const CONFIG_NODE = '/zookeeper/config'
 
 const SLASH = 0x2f
@@ -13,6 +14,11 @@ const DOT = 0x2e
 /** Nodes that are always there and can't be deleted. */
 export function isSystemNode(path: string): boolean {
   return path === ROOT || path === ZOOKEEPER_NODE || path === QUOTA_NODE || path === CONFIG_NODE
+}
+
+/** The node with the numbers of a quota. */
+export function isStatsOfQuota(path: string): boolean {
+  return path.startsWith(`${QUOTA_NODE}/`) && nameOf(path) === QUOTA_STATS
 }
 
 /** The parent of a path that contains a slash. The parent of the root is the root. */

@@ -9,6 +9,7 @@ import { openMemoryStore } from '../../store/memory-store.ts'
 import { UpdateEncoder } from '../request-codec.ts'
 import type { UpdateResult } from '../requests.ts'
 import { ZCODE, type ZNode } from '../znode.ts'
+import { PIECE_NODES } from './quota-counting.ts'
 import { parseQuota } from './quota-limits.ts'
 import type { QuotaNotice } from './quotas.ts'
 
@@ -187,5 +188,99 @@ describe('a quota', () => {
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+describe('a quota of more nodes than one update counts', () => {
+  const MANY = 2 * PIECE_NODES + 500
+  const grown = (enforceQuotas = false) => {
+    const one = server(enforceQuotas)
+    one.alice.create('/a', { data: bytes(3) })
+    one.alice.create('/a/x')
+    for (let i = 0; i < MANY; i++) one.alice.create(`/a/x/${i}`, { data: bytes(i % 2 === 0 ? 1 : 2) })
+    one.alice.create('/a/x/0/deep', { data: bytes(5000) })
+    return one
+  }
+  const all = MANY + 3
+  const allBytes = 3 + MANY * 1.5 + 5000
+
+  it('is counted in pieces, by the server itself', () => {
+    const { harness, setQuota, stats } = grown()
+    setQuota('/a', 'count=-1,bytes=-1')
+    expect(stats('/a')).toMatch(/^count=2001,/)
+    const { length } = harness.log.entries
+    harness.pass(2_000)
+    expect(stats('/a')).toBe(`count=${all},bytes=${allBytes}`)
+    expect(harness.log.entries.length - length).toBeLessThan(8)
+  })
+
+  it('follows every change meanwhile, of what was counted and of what was not', () => {
+    const { harness, alice, setQuota, stats } = grown()
+    setQuota('/a', 'count=-1,bytes=-1')
+    const changes: (() => void)[] = [
+      () => alice.setData('/a/x/1', bytes(12)),
+      () => alice.setData(`/a/x/${MANY - 1}`, bytes(12)),
+      () => alice.delete('/a/x/2'),
+      () => alice.delete('/a/x/998'),
+      () => alice.create('/a/x/00', { data: bytes(7) }),
+      () => alice.create('/a/x/zz', { data: bytes(7) }),
+      () => alice.create('/a/x/4/y', { data: bytes(7) }),
+      () => alice.setData('/a', bytes(4)),
+    ]
+    for (const change of changes) change()
+    harness.pass(1_050)
+    for (const change of changes.slice(0, 2)) change()
+    alice.delete('/a/x/zz')
+    harness.pass(2_000)
+    let count = 1
+    let sum = 4
+    const look = (path: string): void => {
+      const found = harness.zelos.getChildren(alice.requester, path, undefined, 1 << 30)
+      if (typeof found === 'number') throw new Error(`${found}`)
+      for (const name of found.children) {
+        const node = harness.zelos.getData(alice.requester, `${path}/${name}`, undefined) as ZNode
+        count++
+        sum += node.data?.length ?? 0
+        if (node.numChildren > 0) look(`${path}/${name}`)
+      }
+    }
+    look('/a')
+    expect(stats('/a')).toBe(`count=${count},bytes=${sum}`)
+  })
+
+  it('that is deleted and set again while it is counted is counted from the beginning', () => {
+    const { harness, alice, setQuota, stats } = grown()
+    setQuota('/a', 'count=-1,bytes=-1')
+    alice.delete('/zookeeper/quota/a/zookeeper_stats')
+    harness.pass(2_000)
+    expect(harness.applicator.chore(harness.store.read(), undefined)).toBeUndefined()
+    setQuota('/a', 'count=-1,bytes=-1')
+    harness.pass(2_000)
+    expect(stats('/a')).toBe(`count=${all},bytes=${allBytes}`)
+  })
+
+  it('goes on after a restart', () => {
+    const { harness, setQuota } = grown()
+    setQuota('/a', 'count=-1,bytes=-1')
+    harness.close()
+    const again = new ZelosHarness(harness.store, { time: new ManualTime(queueMicrotask) })
+    again.pass(2_000)
+    const node = again.zelos.getData(again.client().requester, '/zookeeper/quota/a/zookeeper_stats', undefined) as ZNode
+    expect(String(node.data)).toBe(`count=${all},bytes=${allBytes}`)
+  })
+
+  it('is counted at once where an older build has logged it', () => {
+    const { harness, alice, stats } = grown()
+    alice.create('/zookeeper/quota/a')
+    alice.create('/zookeeper/quota/a/zookeeper_limits', { data: Buffer.from('count=-1,bytes=-1') })
+    const payload = new UpdateEncoder().encodeWrite(
+      alice.requester,
+      { op: 'create', path: '/zookeeper/quota/a/zookeeper_stats', data: null, acl: OPEN, flags: 0 },
+      0,
+    )
+    expect(payload[0]).toBe(3)
+    payload[0] = 1
+    harness.engine.propose(entryOf(payload), new Outcome<UpdateResult>())
+    expect(stats('/a')).toBe(`count=${all},bytes=${allBytes}`)
   })
 })

@@ -4,12 +4,12 @@
 import { ZCODE, type ZCode, type ZNode } from '../znode.ts'
 import type { ApplyState } from './apply-state.ts'
 import { snapshotOf } from './cached-node.ts'
-import { childOf, nameOf, parentOf, QUOTA_NODE, ROOT } from './node-path.ts'
+import { childOf, isStatsOfQuota, parentOf, QUOTA_NODE, QUOTA_STATS, ROOT } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
+import { beginCounting, countPiece, endCounting, isCounted } from './quota-counting.ts'
 import { type ExceededLimit, exceededLimits, parseQuota, quotaStats } from './quota-limits.ts'
 
 const LIMITS = 'zookeeper_limits'
-const STATS = 'zookeeper_stats'
 
 /** Told to operators: an update went beyond a limit, and was refused or not. */
 export interface QuotaNotice extends ExceededLimit {
@@ -60,7 +60,7 @@ export class Quotas {
   check(quota: string, countDiff: number, bytesDiff: number, enforced: boolean): ZCode {
     const { tx } = this.state
     const limits = parseQuota(this.tree.node(tx, childOf(quota, LIMITS))?.data ?? null)
-    const stats = this.tree.node(tx, childOf(quota, STATS))
+    const stats = this.tree.node(tx, childOf(quota, QUOTA_STATS))
     if (stats === undefined) return ZCODE.OK
     const exceeded = exceededLimits(limits, parseQuota(stats.data), countDiff, bytesDiff)
     const refused = enforced && exceeded.some(({ isHard }) => isHard)
@@ -68,16 +68,33 @@ export class Quotas {
     return refused ? ZCODE.QUOTA_EXCEEDED : ZCODE.OK
   }
 
-  /** After a create: is it one that starts to count? */
-  created(path: string): void {
-    if (path.startsWith(`${QUOTA_NODE}/`) && nameOf(path) === STATS) this.countAnew(path)
+  /** After a create: is it one that starts to count? `inPieces`: if there is much to count, not at once. */
+  created(path: string, inPieces: boolean): void {
+    if (isStatsOfQuota(path)) this.countAnew(path, inPieces)
   }
 
-  /** After a change under this quota. Its numbers change without a version, an event or a zxid. */
-  changed(quota: string, countDiff: number, bytesDiff: number): void {
-    const statsPath = childOf(quota, STATS)
-    const stats = this.tree.node(this.state.tx, statsPath)
-    if (stats === undefined) return
+  /** After a delete. */
+  removed(path: string): void {
+    if (isStatsOfQuota(path)) endCounting(this.state.tx, parentOf(path))
+  }
+
+  /** Goes on with a count that is not at its end; otherwise nothing. */
+  countOn(quota: string): void {
+    const { tx } = this.state
+    const stats = this.tree.node(tx, childOf(quota, QUOTA_STATS))
+    const piece = countPiece(tx, quota, ownerOf(quota))
+    if (piece !== undefined && stats !== undefined) this.add(quota, stats, piece.nodes, piece.bytes)
+  }
+
+  /** After a change of this path under this quota. Its numbers change without a version, an event or a zxid. */
+  changed(quota: string, path: string, countDiff: number, bytesDiff: number): void {
+    const stats = this.tree.node(this.state.tx, childOf(quota, QUOTA_STATS))
+    if (stats === undefined || !isCounted(this.state.tx, quota, path)) return
+    this.add(quota, stats, countDiff, bytesDiff)
+  }
+
+  private add(quota: string, stats: ZNode, countDiff: number, bytesDiff: number): void {
+    const statsPath = childOf(quota, QUOTA_STATS)
     const { count, bytes } = parseQuota(stats.data)
     this.write(statsPath, stats, count + countDiff, bytes + bytesDiff)
   }
@@ -86,15 +103,20 @@ export class Quotas {
     this.tree.replaceData(path, stats, { ...snapshotOf(stats), data: quotaStats(count, bytes) })
   }
 
-  /** A quota begins: counts all that is there. Some 2 µs a node, in apply, as in ZooKeeper. */
-  private countAnew(statsPath: string): void {
+  /** A quota begins. Some 2 µs a node, in apply, as in ZooKeeper; in pieces the rest is left to `countOn`. */
+  private countAnew(statsPath: string, inPieces: boolean): void {
     const { tx } = this.state
-    const top = ownerOf(parentOf(statsPath))
+    const quota = parentOf(statsPath)
+    const top = ownerOf(quota)
     const node = top === '' ? undefined : this.tree.node(tx, top)
     const stats = this.tree.node(tx, statsPath) as ZNode
-    const below = node === undefined || node.numChildren === 0 ? NOTHING : this.tree.sizeBelow(tx, top)
+    const hasMore = node !== undefined && node.numChildren > 0
+    const below = hasMore && !inPieces ? this.tree.sizeBelow(tx, top) : NOTHING
     const own = node === undefined ? NOTHING : { nodes: 1, bytes: node.data === null ? 0 : node.data.length }
     this.write(statsPath, stats, own.nodes + below.nodes, own.bytes + below.bytes)
+    if (!hasMore || !inPieces) return
+    beginCounting(tx, quota, top)
+    this.countOn(quota)
   }
 }
 

@@ -46,6 +46,8 @@ export interface UpdateContext {
   readonly wallMs: number
   /** Hard limits of quotas refuse. */
   readonly enforceQuotas: boolean
+  /** A quota that begins is counted a piece at a time: the server that logged the update goes on with it. */
+  readonly countInPieces: boolean
   /** In the order in which they happened; see `addChange`. */
   changes: readonly TreeChange[]
 }
@@ -122,8 +124,8 @@ export class TreeUpdates {
     const fresh = this.freshNode(operation.data, acl, owner, lifetime, context)
     const node = tree.add(path, fresh, parentPath, parent)
     if (lifetime !== undefined) this.lifetimes.added(path, node, lifetime)
-    this.quotas.created(path)
-    if (quota !== undefined) this.quotas.changed(quota, 1, bytes)
+    this.quotas.created(path, context.countInPieces)
+    if (quota !== undefined) this.quotas.changed(quota, path, 1, bytes)
     addChange(context, { type: 'created', path, acl, parentAcl: this.listOf(parent) })
     return { err: ZCODE.OK, path, node }
   }
@@ -195,7 +197,8 @@ export class TreeUpdates {
     this.tree.remove(path, node, context.zxid, parentPath, parent)
     this.acls.release(node.aclId)
     const quota = this.quotas.of(path)
-    if (quota !== undefined) this.quotas.changed(quota, -1, -dataLengthOf(node))
+    if (quota !== undefined) this.quotas.changed(quota, path, -1, -dataLengthOf(node))
+    this.quotas.removed(path)
     if (node.lifetime !== undefined) this.lifetimes.removed(path)
     const { lifetime } = parent
     if (lifetime !== undefined && parent.numChildren === 1) {
@@ -231,7 +234,7 @@ export class TreeUpdates {
       lifetime: node.lifetime,
     })
     if (node.lifetime !== undefined) this.lifetimes.changed(path, changed, node.lifetime)
-    if (quota !== undefined) this.quotas.changed(quota, 0, bytesDiff)
+    if (quota !== undefined) this.quotas.changed(quota, path, 0, bytesDiff)
     addChange(context, { type: 'dataChanged', path, acl: this.listOf(node), parentAcl: undefined })
     return { err: ZCODE.OK, node: changed }
   }

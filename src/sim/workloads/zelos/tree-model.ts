@@ -94,6 +94,7 @@ export class TreeModel {
         this.checkSession(update.requester)
         return this.end(update.requester.session)
       case 'announceMember':
+      case 'countQuota':
       case 'newHistory':
         throw new Error('no workload restores, or announces servers')
       case 'renewSessions':

@@ -1,0 +1,50 @@
+// What a serving server proposes by itself when its store shows that something is to be done: announcing itself, going on with a
+// count. Looks once a second, at a few rows, and soon again when something was done: others have their turns in between.
+
+import type { Completion } from '../engine/engine.ts'
+import type { Timer, Timers } from '../runtime/runtime.ts'
+import type { Update, UpdateResult } from './requests.ts'
+
+const LOOK_MS = 1_000
+const NEXT_MS = 5
+
+export interface ChoresContext {
+  readonly timers: Pick<Timers, 'after'>
+  /** The next that is to be done; undefined for nothing. */
+  readonly next: () => Update | undefined
+  propose(update: Update, completion: Completion<UpdateResult>): void
+}
+
+export class Chores {
+  private readonly context: ChoresContext
+  private timer: Timer | undefined
+  private isRunning = false
+
+  constructor(context: ChoresContext) {
+    this.context = context
+  }
+
+  start(): void {
+    if (this.isRunning) return
+    this.isRunning = true
+    this.look()
+  }
+
+  stop(): void {
+    this.isRunning = false
+    this.timer?.cancel()
+  }
+
+  private readonly look = (): void => {
+    const { context } = this
+    if (!this.isRunning) return
+    const update = context.next()
+    if (update === undefined) return this.lookIn(LOOK_MS)
+    // What is refused is tried again.
+    context.propose(update, { resolve: () => this.lookIn(NEXT_MS), reject: () => this.lookIn(LOOK_MS) })
+  }
+
+  private lookIn(ms: number): void {
+    if (this.isRunning) this.timer = this.context.timers.after(ms, this.look)
+  }
+}
