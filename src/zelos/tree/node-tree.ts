@@ -154,7 +154,7 @@ export class NodeTree {
     this.history.note(counters.zxid, path, snapshotOf(node))
     const slot = this.nodes.slot(path)
     tx.delete(slot?.recordKey ?? nodeKey(path))
-    this.nodes.stage(path, null, slot)
+    this.nodes.stageIn(slot, path, null)
     if (isLong(dataLengthOf(node))) tx.delete(dataKey(path))
     if (node.ephemeralOwner !== 0) {
       tx.delete(ephemeralKey(node.ephemeralOwner, path))
@@ -180,7 +180,7 @@ export class NodeTree {
     this.history.note(counters.zxid, path, snapshotOf(before))
     const slot = this.nodes.slot(path)
     tx.put(slot?.recordKey ?? nodeKey(path), encodeNode(after))
-    this.nodes.stage(path, after, slot)
+    this.nodes.stageIn(slot, path, after)
   }
 
   /** Writes a node without looking at its surroundings: for the first nodes of a new store. */
@@ -199,7 +199,7 @@ export class NodeTree {
     this.state.tx.put(slot?.recordKey ?? nodeKey(path), record)
     const own = node as { data: Uint8Array | null }
     if (own.data !== null) own.data = this.storedData(path, own.data, record)
-    this.nodes.stage(path, node, slot)
+    this.nodes.stageIn(slot, path, node)
     return node
   }
 

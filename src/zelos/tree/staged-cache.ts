@@ -104,8 +104,13 @@ export class StagedCache<K, V extends object, S extends CacheSlot<K, V> = ValueS
     this.setStaged(key, slot, staged)
   }
 
-  /** A change of the open transaction. Whoever has just asked for the slot of `key` may hand it in. */
-  stage(key: K, value: V | null, slot: S | undefined = this.slot(key)): void {
+  /** A change of the open transaction. */
+  stage(key: K, value: V | null): void {
+    this.stageIn(this.slot(key), key, value)
+  }
+
+  /** The same, for who has just asked for the slot of `key`. */
+  stageIn(slot: S | undefined, key: K, value: V | null): void {
     if (this.attempts > 0) this.undo.push([key, slot === undefined ? this.unslotted.get(key) : slot.staged])
     this.setStaged(key, slot, value)
   }
