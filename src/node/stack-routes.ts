@@ -101,6 +101,13 @@ function answerOf(database: string, engine: string, change: FlagChange, outcome:
   const answer = { database, engine, outcome: kind, enabled: flags.enabled, level: flags.level }
   if (outcome.kind === 'switched') return answer
   const { missing } = outcome
+  if (change.kind === 'flag' && !change.enabled) {
+    return {
+      ...answer,
+      missing,
+      error: `${engine} is in use by ${missing.join(', ')}: ask that server, or wait until it is gone`,
+    }
+  }
   const level = change.kind === 'level' ? change.level : flags.level
   const error =
     missing.length > 0
