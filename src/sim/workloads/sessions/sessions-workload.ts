@@ -9,7 +9,7 @@ export const sessionsWorkload: Workload = {
   name: 'sessions',
   summary: '200 ZooKeeper clients that come, go and fall silent: sessions, ephemeral nodes, watches',
   operations: 6_000,
-  seeds: 6,
+  seeds: 4,
   finds: ['ephemerals-die-early', 'watch-lost', 'event-twice', 'event-late', 'standstill-counts'],
   mustReach: [
     'crash',
