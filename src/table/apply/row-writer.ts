@@ -8,8 +8,8 @@ import type { RowData } from '../codec/row-codec.ts'
 import { StoredRow, storedBytes } from '../codec/stored-row.ts'
 import type { RejectionReason } from '../messages.ts'
 import { REPLICATED_LIMITS } from '../table-limits.ts'
-import type { ChangeLog } from './change-log.ts'
 import type { Expiry } from './expiry.ts'
+import type { ChangeLog } from './row-change-log.ts'
 import type { TableState } from './table-state.ts'
 
 /** Why a row can't be written. */

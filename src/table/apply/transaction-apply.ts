@@ -22,7 +22,7 @@ import {
 import type { RejectionReason } from '../messages.ts'
 import type { FilterData } from '../schema/descriptor.ts'
 import { DEFAULT_TABLE_LIMITS } from '../table-limits.ts'
-import type { ChangeLog } from './change-log.ts'
+import type { ChangeLog } from './row-change-log.ts'
 import type { RowWriter, WriteRefusal } from './row-writer.ts'
 import type { TableState } from './table-state.ts'
 import { positionOfToken, rememberToken } from './tokens.ts'

@@ -5,7 +5,7 @@
 //   d table                   descriptor, as tagged JSON
 //   q table                   number of rows
 //   m                         counters (table-counters.ts)
-//   c position                what a transaction changed (change-log.ts)
+//   c position                what a transaction changed (row-change-log.ts)
 //   z segment                 bytes of 1024 positions of that
 //   k token                   position of the transaction with that token (tokens.ts)
 //   l number                  the token that is the number'th

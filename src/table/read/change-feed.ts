@@ -3,7 +3,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadTx } from '../../store/local-store.ts'
-import { type RowChange, readChanges } from '../apply/change-log.ts'
+import { type RowChange, readChanges } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import type { RowData } from '../codec/row-codec.ts'

@@ -2,7 +2,7 @@
 
 import { type Key, keyAfterPrefix } from '../../base/key.ts'
 import type { KeyRange, ReadTx, Row, ScanOptions } from '../../store/local-store.ts'
-import { readChanges } from '../apply/change-log.ts'
+import { readChanges } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledIndex } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
