@@ -1,5 +1,6 @@
 // `npm run bench -- NAME [flags]`: finds the benchmark and turns its outcome into an exit code: 0 done, 1 failed or a
 // floor does not hold, 2 usage. The last line of stdout is JSON; progress and problems go to stderr.
+import { USAGE as BACKUP_USAGE, benchBackup } from './backup.ts'
 import { benchEngines, USAGE as ENGINES_USAGE } from './engines.ts'
 import { benchLease, USAGE as LEASE_USAGE } from './lease.ts'
 import { BenchFailure, cleanUpOnExit } from './processes.ts'
@@ -19,6 +20,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['zookeeper', { summary: 'one server beside a real ZooKeeper 3.8', usage: ZOOKEEPER_USAGE, run: benchZookeeper }],
   ['table', { summary: 'tables in one process', usage: TABLE_USAGE, run: benchTable }],
   ['lease', { summary: 'reads by the lease beside reads by the log', usage: LEASE_USAGE, run: benchLease }],
+  ['backup', { summary: 'what continuous backup costs', usage: BACKUP_USAGE, run: benchBackup }],
   ['engines', { summary: 'what the engines cost and bring', usage: ENGINES_USAGE, run: benchEngines }],
 ])
 

@@ -1,0 +1,116 @@
+// What continuous backup costs: one server with it and one without, both through real sockets, loaded in turn with as many sets as they
+// take.
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildGenerator, runLoad } from './load.ts'
+import { isInMemory } from './machine.ts'
+import { paths } from './paths.ts'
+import { createPeers, type Server, useServer } from './peers.ts'
+import { BenchFailure, discard, scratchDirectory } from './processes.ts'
+import { writePart } from './results-file.ts'
+import { median } from './statistics.ts'
+import { UsageError } from './usage-error.ts'
+import type { Workload } from './workloads.ts'
+import { warnIfStale } from './zookeeper.ts'
+
+export const USAGE = `npm run bench -- backup [flags]
+
+  --check              exit 1 if throughput under continuous backup is below 90 % of that without
+  --quick              3 rounds of 3 s instead of 7 of 5 s
+  --write              write the part of backups in bench/RESULTS.md
+  --work-dir DIR       where servers keep their data (build/); must be on a real disk
+`
+
+const FLOOR = 0.9
+const SETS: Workload = { operation: 'set', connections: 10, window: 100 }
+const KEYS = 10_000
+const WARM_SECONDS = 4
+
+type BackupFigures = {
+  /** Sets a second, by round. */
+  readonly without: readonly number[]
+  readonly with: readonly number[]
+  /** Median of the ratios of the rounds. */
+  readonly ratio: number
+  readonly backedUpBytes: number
+  readonly floor: number
+  readonly holds: boolean
+}
+
+/** Returns the exit code: 0, or 1 if `--check` was given and the floor does not hold. */
+export async function benchBackup(args: readonly string[]): Promise<number> {
+  const { check, rounds, seconds, workDirectory, write } = parsed(args)
+  warnIfStale()
+  const directory = scratchDirectory(workDirectory, 'bench')
+  if (isInMemory(directory)) {
+    throw new BenchFailure(`${workDirectory} is in memory, where a sync costs nothing: --work-dir`)
+  }
+  const figures = await measure(directory, rounds, seconds)
+  discard(directory)
+  const text = forPeople(figures)
+  process.stdout.write(`${text}\n`)
+  if (write) writePart(paths.results, 'backup', `## Continuous backup\n\n${text}`)
+  process.stdout.write(`${JSON.stringify(figures)}\n`)
+  return check && !figures.holds ? 1 : 0
+}
+
+function parsed(args: readonly string[]) {
+  const flag = { type: 'boolean', default: false } as const
+  const options = { check: flag, quick: flag, write: flag, 'work-dir': { type: 'string' } } as const
+  try {
+    const { values } = parseArgs({ args: [...args], options })
+    return {
+      check: values.check,
+      write: values.write,
+      rounds: values.quick ? 3 : 7,
+      seconds: values.quick ? 3 : 5,
+      workDirectory: resolve(values['work-dir'] ?? paths.build),
+    }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+async function measure(directory: string, rounds: number, seconds: number): Promise<BackupFigures> {
+  const generator = await buildGenerator()
+  const { delos: start } = createPeers({ server: paths.server, zookeeperClasspath: '' })
+  const sums = { with: [] as number[], without: [] as number[] }
+  let backedUpBytes = 0
+  const sets = async ({ address }: Server, counted: number): Promise<number> =>
+    (await runLoad(generator, address, { workload: SETS, seconds: counted, keys: KEYS })).opsPerSecond
+  const flags = ['--backup-to', `dir:${join(directory, 'backup')}`, '--backup-interval-ms', '1000']
+  await useServer(start, { parent: directory, wrapper: [], flags }, (backedUp) =>
+    useServer(start, { parent: directory, wrapper: [], flags: [] }, async (plain) => {
+      for (const server of [backedUp, plain]) await sets(server, WARM_SECONDS)
+      for (let round = 0; round < rounds; round++) {
+        // Whoever went first goes second in the next round, so that a drift of the machine favours neither.
+        const turns = [
+          async () => sums.with.push(await sets(backedUp, seconds)),
+          async () => sums.without.push(await sets(plain, seconds)),
+        ]
+        for (const turn of round % 2 === 0 ? turns : turns.toReversed()) await turn()
+        process.stderr.write(
+          `bench: round ${round + 1} of ${rounds}: ${sums.with.at(-1)?.toFixed(0)} sets/s with backup, ${sums.without.at(-1)?.toFixed(0)} without\n`,
+        )
+      }
+      backedUpBytes = await uploadedBytes(backedUp)
+    }),
+  )
+  const ratio = median(sums.with.map((value, round) => value / (sums.without[round] as number)))
+  return { ...sums, ratio, backedUpBytes, floor: FLOOR, holds: ratio >= FLOOR && backedUpBytes > 0 }
+}
+
+async function uploadedBytes({ api }: Server): Promise<number> {
+  if (api === undefined) throw new BenchFailure('the server has no HTTP API')
+  const response = await fetch(`http://${api}/v1/databases/zelos/engines`)
+  const { engines } = (await response.json()) as { engines: { name: string; details: Record<string, number> }[] }
+  return engines.find(({ name }) => name === 'log-backup')?.details.uploadedBytes ?? 0
+}
+
+function forPeople({ backedUpBytes, floor, holds, ratio, with: backedUp, without }: BackupFigures): string {
+  const shown = (values: readonly number[]): string => `${Math.round(median(values) / 1000)} k`
+  return [
+    `${shown(backedUp)} sets/s under continuous backup to a directory, ${shown(without)} without (100 B, 10 connections with 100 in flight each).`,
+    `Ratio, median of ${backedUp.length} rounds: ${ratio.toFixed(3)} (floor ${floor}: ${holds ? 'holds' : 'DOES NOT HOLD'}). ${Math.round(backedUpBytes / 1e6)} MB were uploaded, compressed.`,
+  ].join('\n')
+}
