@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { tempDir } from '../../test/support/temp-dir.ts'
+import { succeeded, ZkClient } from '../../test/support/zk-client.ts'
 import type { Applicator } from '../engine/engine.ts'
+import type { RowsAnswer } from './doctor-routes.ts'
 import { openServer, type Server } from './open-server.ts'
 
 /** Adds up numbers. Can't apply `bug`; `spoil` breaks its row, so that it can't apply what comes after either. */
@@ -147,6 +149,26 @@ describe('the HTTP API about rows', () => {
         ],
       },
     ])
+  })
+
+  it('of nodes that Zelos has in memory are read anew', async () => {
+    const dataDir = join(tempDir('doctor'), 'data')
+    const server = await openServer({ dataDir, zookeeper: { port: 0 }, api: { port: 0 } })
+    servers.push(server)
+    const token = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const base = `http://${server.addresses.api}/v1/databases/zelos/doctor`
+    await using client = await ZkClient.connect(Number(server.addresses.zookeeper?.split(':').at(-1)))
+    for (const path of ['/a', '/b']) succeeded(await client.create(path, `data of ${path}`))
+    const { rows } = (await (await fetch(`${base}/rows?prefix=zelos%5C0n`, { headers })).json()) as RowsAnswer
+    const [a, b] = ['/a', '/b'].map((path) => rows.find(({ key }) => key.endsWith(path)))
+    const edits = [{ key: a?.key, old: a?.value, value: b?.value }]
+    const edited = await fetch(`${base}/edits`, { method: 'POST', headers, body: JSON.stringify({ ...signed, edits }) })
+    expect(edited.status).toBe(200)
+    expect(String(succeeded(await client.getData('/a')).data)).toBe('data of /b')
+    succeeded(await client.setData('/a', 'again'))
+    expect(String(succeeded(await client.getData('/a')).data)).toBe('again')
+    expect(server.status().databases.zelos?.state).toBe('serving')
   })
 
   it('takes back a repair that is itself what no server can apply', async () => {
