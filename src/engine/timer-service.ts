@@ -19,7 +19,8 @@ export interface TimerService {
    * Sets a timer, or sets it anew: its generation is the position of the entry being applied, and votes for an earlier one
    * are void. It fires when more than half of the view have measured `delayMs` (1 to 2^31 - 1) with their own monotonic
    * clocks, never before; later after pauses and restarts, since a stopwatch then starts again. Then an entry with
-   * `payload` (at most 64 KiB) and no headers is applied to the layer above, and the timer is gone. Only in apply.
+   * `payload` (at most 64 KiB) and no headers is applied to the layer above, and the timer is gone. Only in apply, whose
+   * transaction `tx` is: the timer is written through it, and goes with a savepoint that is rolled back.
    */
   arm(tx: ReadWriteTx, id: TimerId, delayMs: number, payload: Uint8Array): void
   /** The timer won't fire. Unknown ones are ignored. Only in apply. */

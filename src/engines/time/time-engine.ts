@@ -67,8 +67,7 @@ export class TimeEngine extends EngineLayer implements TimerService {
   private readonly stopwatches: Stopwatches
   private readonly voting: Voting
   private listener: TimersSwitched | undefined
-  /** What is being applied; only inside apply. */
-  private tx: ReadWriteTx | undefined
+  /** What is being applied. */
   private pos = 0 as LogPos
   /** Timers that the open transaction may have changed: looked up again after its commit. */
   private readonly changed = new Set<TimerId>()
@@ -106,17 +105,17 @@ export class TimeEngine extends EngineLayer implements TimerService {
     return this.flagsInApply.enabled
   }
 
-  arm(_tx: ReadWriteTx, id: TimerId, delayMs: number, payload: Uint8Array): void {
+  arm(tx: ReadWriteTx, id: TimerId, delayMs: number, payload: Uint8Array): void {
     requireId(id)
     assert(Number.isInteger(delayMs) && delayMs >= 1 && delayMs <= DELAY_MS_MAX, `a timer of ${delayMs} ms`)
     assert(payload.length <= PAYLOAD_BYTES_MAX, `a timer with ${payload.length} bytes of payload`)
-    if (this.flagsInApply.enabled) this.set(id, delayMs, payload)
+    if (this.flagsInApply.enabled) this.set(tx, id, delayMs, payload)
   }
 
-  cancel(_tx: ReadWriteTx, id: TimerId): void {
+  cancel(tx: ReadWriteTx, id: TimerId): void {
     requireId(id)
     if (!this.flagsInApply.enabled) return
-    this.records.delete(this.open, id)
+    this.records.delete(tx, id)
     this.changed.add(id)
   }
 
@@ -176,7 +175,6 @@ export class TimeEngine extends EngineLayer implements TimerService {
   // ── apply ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
-    this.tx = tx
     this.pos = pos
     const own = entry.headers.size === 0 ? undefined : entry.headers.get(TIME)
     // What it has written goes while it may still write.
@@ -184,7 +182,6 @@ export class TimeEngine extends EngineLayer implements TimerService {
     const wasEnabled = this.flagsInApply.enabled
     const result = own === undefined ? this.above.apply(tx, entry, pos) : super.apply(tx, entry, pos)
     if (own !== undefined && wasEnabled !== this.flagsInApply.enabled) this.listener?.(tx, !wasEnabled)
-    this.tx = undefined
     return result
   }
 
@@ -250,7 +247,7 @@ export class TimeEngine extends EngineLayer implements TimerService {
       const age = readLogAge(tx, this.prefix)
       assert(age !== undefined, 'the timer of the age has a record')
       writeLogAge(tx, this.prefix, stepEnded(age, this.pos))
-      this.set(AGE_TIMER, age.stepMs, timer.payload)
+      this.set(tx, AGE_TIMER, age.stepMs, timer.payload)
       return undefined
     }
     this.records.delete(tx, id)
@@ -262,17 +259,11 @@ export class TimeEngine extends EngineLayer implements TimerService {
   private applyAge(tx: ReadWriteTx, stepMs: number, pos: LogPos): undefined {
     if (readLogAge(tx, this.prefix)?.stepMs === stepMs) return
     writeLogAge(tx, this.prefix, { stepMs, began: [pos] })
-    this.set(AGE_TIMER, stepMs, new Uint8Array(0))
+    this.set(tx, AGE_TIMER, stepMs, new Uint8Array(0))
   }
 
-  /** Also while an engine above applies: this engine's own transaction. */
-  private get open(): ReadWriteTx {
-    assert(this.tx !== undefined, 'timers are armed and cancelled in apply')
-    return this.tx
-  }
-
-  private set(id: TimerId, delayMs: number, payload: Uint8Array): void {
-    this.records.put(this.open, id, { generation: this.pos, delayMs, votes: [], payload })
+  private set(tx: ReadWriteTx, id: TimerId, delayMs: number, payload: Uint8Array): void {
+    this.records.put(tx, id, { generation: this.pos, delayMs, votes: [], payload })
     this.changed.add(id)
   }
 
