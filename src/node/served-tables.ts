@@ -25,9 +25,6 @@ export type OpenDatabase = (
   opened: (stack: Stack<unknown>) => void,
 ) => Promise<{ readonly stack: Stack<TableResult> }>
 
-/** The name of the engine that answers reads by a lease. */
-const LEASE = 'lease'
-
 export class ServedTables {
   readonly tables: Tables
   private readonly database: TableDatabase
@@ -44,8 +41,7 @@ export class ServedTables {
     const { stack } = await open('table', applicator, TABLE_STACK, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })
-    const hasLease = (): boolean => stack.layer(LEASE)?.flags.enabled === true
-    const parts = { runtime, applicator, log: stack, store: stack, hasLease }
+    const parts = { runtime, applicator, log: stack, store: stack, leasedReads: stack.leasedReads }
     const database = new TableDatabase(limits === undefined ? parts : { ...parts, limits })
     if (stack.status().state === 'serving') database.startServing()
     void stack.failed.then(() => database.stopServing())

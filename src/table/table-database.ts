@@ -6,6 +6,7 @@ import { DelosError } from '../base/delos-error.ts'
 import { keyOfBytes } from '../base/key.ts'
 import type { Completion } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
+import type { LeasedReads } from '../engine/leased-reads.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { readProgress } from './apply/index-builder.ts'
@@ -58,8 +59,8 @@ export interface TableDatabaseOptions {
   readonly log: TableLog
   readonly store: { read(): ReadTx }
   readonly limits?: Partial<TableLimits>
-  /** Does the stack have the engine Lease? Default: no. */
-  readonly hasLease?: () => boolean
+  /** Of the engine Lease, if the stack has it: for reads at the level `lease`. */
+  readonly leasedReads?: LeasedReads | undefined
 }
 
 /** How often an entry is made anew because a schema changed under it. */
@@ -93,7 +94,6 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
       limits,
       store,
       sync: () => log.sync(),
-      hasLease: options.hasLease ?? (() => false),
     })
     this.defaults = new RowDefaultsMaker(clock, random)
     this.encoder = new TransactionEncoder({
@@ -163,6 +163,8 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   /** One read at a level, as `look` does it in one synchronous section. */
   read<A>(level: ReadLevel, look: (source: RowSource) => A): Promise<A> {
+    const { leasedReads } = this.options
+    if (level === 'lease' && leasedReads !== undefined) return byLease(leasedReads, () => look(this.levels.now()))
     const ready = this.levels.before(level)
     if (ready !== undefined) return ready.then(() => look(this.levels.source(level)))
     try {
@@ -327,6 +329,19 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
       indexes: table.indexes.map((index) => progressOf(reader, table, index.descriptor)),
     }
   }
+}
+
+/** What `look` throws is the caller's, not the engine's. */
+async function byLease<A>(leasedReads: LeasedReads, look: () => A): Promise<A> {
+  const seen = await leasedReads.read((): { readonly value: A } | { readonly error: unknown } => {
+    try {
+      return { value: look() }
+    } catch (error) {
+      return { error }
+    }
+  })
+  if ('error' in seen) throw seen.error
+  return seen.value
 }
 
 function progressOf(

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
+import { nodeRuntime } from '../runtime/node-runtime.ts'
 import { int64, string } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
+import { TableDatabase } from './table-database.ts'
 import type { Tables } from './tables.ts'
 
 const doctors = defineTable({
@@ -234,5 +236,28 @@ describe('the change feed', () => {
     stop.abort()
     await reading
     expect(seen).toEqual(['k', 'k'])
+  })
+})
+
+describe('the level lease', () => {
+  it('reads by the lease of the stack, and hands on what the read itself throws', async () => {
+    const { applicator, stack } = server
+    let reads = 0
+    const read = async <T>(use: (tx: ReturnType<typeof stack.read>) => T): Promise<T> => {
+      reads++
+      return use(stack.read())
+    }
+    const leasedReads = { holder: undefined, tryRead: () => undefined, read }
+    const database = new TableDatabase({
+      runtime: nodeRuntime(),
+      applicator: Object.assign(Object.create(applicator) as typeof applicator, { listen: () => undefined }),
+      log: stack,
+      store: stack,
+      leasedReads,
+    })
+    const key = { id: 'a' }
+    expect(await database.get({ table: 'doctors', key, level: 'lease' })).toMatchObject({ row: { ward: 'x' } })
+    await expect(database.get({ table: 'nope', key, level: 'lease' })).rejects.toMatchObject({ code: 'UNKNOWN_TABLE' })
+    expect(reads).toBe(2)
   })
 })

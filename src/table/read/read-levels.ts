@@ -14,8 +14,6 @@ export interface ReadLevelParts {
   readonly limits: TableLimits
   readonly store: { read(): ReadTx }
   sync(): Promise<unknown>
-  /** The stack can answer sync without a round trip while a lease is held. */
-  hasLease(): boolean
 }
 
 export class ReadLevels {
@@ -43,7 +41,6 @@ export class ReadLevels {
     if (level === 'linearizable') return this.parts.sync()
     if (level === 'local') return undefined
     if (level === 'lease') {
-      if (this.parts.hasLease()) return this.parts.sync()
       const advice = 'this stack has no engine Lease: read linearizable instead'
       return Promise.reject(new DelosError('UNSUPPORTED', `read level lease: ${advice}`))
     }
