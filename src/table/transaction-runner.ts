@@ -53,6 +53,9 @@ export async function runTransaction<R>(
   body: (tx: TableTransaction) => Promise<R> | R,
   { attempts = ATTEMPTS, token = database.newToken() }: TransactionOptions,
 ): Promise<TransactionResult<R>> {
+  if (!Number.isInteger(attempts) || attempts < 1) {
+    throw new DelosError('INVALID_ARGUMENT', `attempts: ${attempts} is not a whole number from 1 on`)
+  }
   let conflict = ''
   for (let attempt = 0; attempt < attempts; attempt++) {
     // The first attempt reads what this server has: if that is old, it conflicts.

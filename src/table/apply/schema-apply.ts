@@ -1,6 +1,7 @@
 // Schema changes are applied: descriptors change, what is no longer wanted becomes garbage, new indexes begin to be built. All
 // changes of one request or none.
 
+import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadWriteTx } from '../../store/local-store.ts'
 import { garbageKey, violationRange } from '../codec/table-keys.ts'
@@ -28,7 +29,7 @@ export class SchemaApply {
     let table = current?.descriptor
     const [first] = changes
     if (first?.kind === 'createTable') {
-      const created = this.create(first.shape)
+      const created = orForbidden(() => this.create(first.shape))
       if (created instanceof Forbidden) return { kind: 'forbidden', reason: created.reason }
       table = created
     } else if (table === undefined) {
@@ -43,7 +44,8 @@ export class SchemaApply {
         if (change.kind === 'createTable' || change.kind === 'dropTable') {
           return { kind: 'forbidden', reason: `${change.kind} stands alone` }
         }
-        const changed = changedTable(table, change, version + 1, hasRows)
+        const now: TableDescriptor = table
+        const changed = orForbidden(() => changedTable(now, change, version + 1, hasRows))
         if (changed instanceof Forbidden) return { kind: 'forbidden', reason: changed.reason }
         table = changed
       }
@@ -101,5 +103,15 @@ export class SchemaApply {
     tx.put(garbageKey(table, index), NOTHING)
     const found: Key[] = [...tx.scan(violationRange(table, index))].map(([key]) => key)
     for (const key of found) tx.delete(key)
+  }
+}
+
+/** A change that nobody checked before it was proposed is refused: what is wrong with it must not stop the database. */
+function orForbidden<T>(step: () => T): T | Forbidden {
+  try {
+    return step()
+  } catch (error) {
+    if (error instanceof DelosError) return new Forbidden(error.message)
+    throw error
   }
 }

@@ -12,6 +12,7 @@ import {
   type TableDescriptor,
 } from '../schema/descriptor.ts'
 import { limitExceeded, REPLICATED_LIMITS } from '../table-limits.ts'
+import { requireRecord } from './check-request.ts'
 import { checkValue } from './check-value.ts'
 import { CompiledIndex, type KeyColumn } from './compiled-index.ts'
 import { compileFilter, type RowPredicate } from './filter.ts'
@@ -119,6 +120,7 @@ export class CompiledTable {
 
   /** The primary key that a caller gave, checked. Throws WRONG_TYPE and its kin, LIMIT_EXCEEDED, UNKNOWN_COLUMN. */
   checkedKey(given: Readonly<Record<string, unknown>>): Key {
+    requireRecord(given, 'a key')
     const { primary } = this
     let key = ''
     for (let i = 0; i < primary.length; i++) {

@@ -3,6 +3,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { ColumnSpec, Value } from '../schema/columns.ts'
 import type { FilterData, OneFilterData } from '../schema/descriptor.ts'
+import { requireRecord } from './check-request.ts'
 import { checkValue } from './check-value.ts'
 import type { RowData } from './row-codec.ts'
 
@@ -31,6 +32,7 @@ export function filterColumns(filter: FilterData | undefined): readonly string[]
 }
 
 function compileOne(filter: OneFilterData, specOf: SpecOf): RowPredicate {
+  requireRecord(filter, 'a filter')
   const tests: RowPredicate[] = []
   for (const [name, wanted] of Object.entries(filter)) {
     if (wanted === undefined) continue

@@ -64,12 +64,13 @@ function appended(before: Value, more: Value): Value {
 /** RFC 7396. */
 function merged(target: Value, patch: Value): Value {
   if (!isObject(patch)) return patch
-  const result: Record<string, Value> = isObject(target) ? { ...(target as Record<string, Value>) } : {}
+  // Not an object yet: JSON may have a member of any name, `__proto__` too.
+  const result = new Map<string, Value>(isObject(target) ? Object.entries(target) : [])
   for (const [name, member] of Object.entries(patch)) {
-    if (member === null) delete result[name]
-    else result[name] = merged(result[name] ?? null, member)
+    if (member === null) result.delete(name)
+    else result.set(name, merged(result.get(name) ?? null, member))
   }
-  return result as Value
+  return Object.fromEntries(result) as Value
 }
 
 function isObject(value: Value): value is Value & Record<string, Value> {

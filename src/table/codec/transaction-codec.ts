@@ -8,6 +8,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { Condition, PatchData, RangeRead, TransactionRequest, WriteOperation } from '../messages.ts'
 import { limitExceeded, REPLICATED_LIMITS, type TableLimits } from '../table-limits.ts'
+import { requireKnown, requireRecord } from './check-request.ts'
 import { checkValue, requireText } from './check-value.ts'
 import type { CompiledTable } from './compiled-table.ts'
 import type { RowData } from './row-codec.ts'
@@ -132,6 +133,7 @@ export class TransactionEncoder {
 
   /** Every column has a checked value, given, generated or by default. */
   private complete(table: CompiledTable, given: Readonly<Record<string, unknown>>): RowData {
+    requireRecord(given, 'a row')
     const row: RowData = {}
     const { columns } = table
     let left = 0
@@ -156,8 +158,14 @@ export class TransactionEncoder {
     return micros ? BigInt(defaults.now().getTime()) * 1000n : defaults.now()
   }
 
-  private writeCondition(table: CompiledTable, { exists, version, where }: Condition): void {
+  private writeCondition(table: CompiledTable, condition: Condition): void {
     const { writer } = this
+    requireRecord(condition, 'a condition')
+    requireKnown(condition, CONDITION_MEMBERS, 'a condition')
+    const { exists, version, where } = condition as Condition
+    if (exists !== undefined && typeof exists !== 'boolean') {
+      throw new DelosError('INVALID_ARGUMENT', `a condition on exists: true or false, not ${String(exists)}`)
+    }
     const flags =
       (version === undefined ? 0 : CONDITION_VERSION) |
       (exists === undefined ? 0 : exists ? CONDITION_EXISTS : CONDITION_MISSING) |
@@ -179,7 +187,10 @@ export class TransactionEncoder {
 
   private writePatch(table: CompiledTable, patch: PatchData): void {
     const { writer } = this
-    const { append = {}, increment = {}, merge = {}, set = {} } = patch
+    requireRecord(patch, 'a patch')
+    requireKnown(patch, PATCH_MEMBERS, 'a patch')
+    const { append = {}, increment = {}, merge = {}, set = {} } = patch as PatchData
+    for (const group of [append, increment, merge, set]) requireRecord(group, 'each part of a patch')
     const groups = [set, increment, append] as const
     groups.forEach((group, i) => {
       const given = Object.entries(group).filter(([, value]) => value !== undefined)
@@ -218,6 +229,8 @@ export class TransactionEncoder {
   }
 }
 
+const CONDITION_MEMBERS: ReadonlySet<string> = new Set(['version', 'exists', 'where'])
+const PATCH_MEMBERS: ReadonlySet<string> = new Set(['set', 'increment', 'append', 'merge'])
 const APPENDABLE: ReadonlySet<string> = new Set(['string', 'bytes', 'list'])
 
 function cannot(what: string, kind: string, where: string): DelosError {
@@ -232,6 +245,8 @@ function requireCount(what: string, count: number, { operationsMax }: TableLimit
 
 function requireToken(token: string | undefined): void {
   if (token === undefined) return
+  if (typeof token !== 'string')
+    throw new DelosError('INVALID_ARGUMENT', `token is a text, not of type ${typeof token}`)
   const { tokenCharsMax } = REPLICATED_LIMITS
   if (token.length === 0 || token.length > tokenCharsMax) {
     throw limitExceeded('tokenCharsMax', tokenCharsMax, token.length, 'a token has 1 to so many characters')

@@ -4,6 +4,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { Clock } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { TableState } from '../apply/table-state.ts'
+import { wrongLevel } from '../codec/check-request.ts'
 import type { ReadLevel } from '../messages.ts'
 import type { TableLimits } from '../table-limits.ts'
 import { CommittedRows, PastRows, type RowSource } from './row-source.ts'
@@ -44,6 +45,8 @@ export class ReadLevels {
       const advice = 'this stack has no engine Lease: read linearizable instead'
       return Promise.reject(new DelosError('UNSUPPORTED', `read level lease: ${advice}`))
     }
+    const wrong = wrongLevel(level)
+    if (wrong !== undefined) return Promise.reject(wrong)
     if ('staleMs' in level) {
       const nowMs = clock.monotonicMs()
       if (nowMs - this.freshMs <= level.staleMs) return undefined

@@ -4,6 +4,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import { type Key, keyAfterPrefix } from '../../base/key.ts'
 import type { KeyRange } from '../../store/local-store.ts'
+import { requireArray, requireKnown, requireRecord } from '../codec/check-request.ts'
 import { checkValue } from '../codec/check-value.ts'
 import type { CompiledIndex, KeyColumn } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
@@ -31,9 +32,26 @@ export interface ScanPlan {
 type Bound = Readonly<Record<string, unknown>>
 
 const DEFAULT_PAGE_ROWS = 1000
+const SCAN_MEMBERS: ReadonlySet<string> = new Set([
+  'table',
+  'index',
+  'prefix',
+  'from',
+  'after',
+  'to',
+  'before',
+  'reverse',
+  'filter',
+  'select',
+  'limit',
+  'page',
+  'level',
+  'evidence',
+])
 
 /** Throws UNKNOWN_COLUMN, INDEX_NOT_READY, WRONG_TYPE, INVALID_ARGUMENT, LIMIT_EXCEEDED. */
 export function planScan(table: CompiledTable, request: ScanRequest, limits: TableLimits): ScanPlan {
+  requireKnown(request, SCAN_MEMBERS, 'a scan')
   const index = request.index === undefined ? undefined : table.readableIndex(request.index)
   const prefix = index?.prefix ?? table.prefix
   const reverse = request.reverse ?? false
@@ -42,6 +60,7 @@ export function planScan(table: CompiledTable, request: ScanRequest, limits: Tab
     throw new DelosError('INVALID_ARGUMENT', `limit: ${limit} is not from 1 on`)
   if (limit > limits.pageRowsMax) throw limitExceeded('pageRowsMax', limits.pageRowsMax, limit, 'read page by page')
   const select = request.select
+  if (select !== undefined) requireArray(select, 'select')
   for (const name of select ?? []) table.column(name)
   const range = rangeOf(table, index, prefix, request)
   return {
@@ -109,6 +128,7 @@ function columnsOf(table: CompiledTable, index: CompiledIndex | undefined): read
 
 /** Leading columns with these values, as a key fragment. */
 function encodeBound(table: CompiledTable, columns: readonly KeyColumn[], what: string, bound: Bound): Key {
+  requireRecord(bound, what)
   let left = Object.keys(bound).filter((name) => bound[name] !== undefined)
   let key = ''
   for (const { codec, name } of columns) {

@@ -1,6 +1,7 @@
 // Reads of tables at a source of rows: one row, some, a page, a count. Synchronous; which source a read level means is
 // read-levels.ts's.
 
+import { requireArray } from '../codec/check-request.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { filterColumns } from '../codec/filter.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
@@ -23,6 +24,7 @@ export function readRows(
   source: RowSource,
   { keysMax }: TableLimits,
 ): readonly RowAnswer[] {
+  requireArray(keys, 'keys')
   if (keys.length > keysMax) throw limitExceeded('keysMax', keysMax, keys.length, 'ask for fewer at once')
   const stored = source.rows(keys.map((key) => table.prefix + table.checkedKey(key)))
   return stored.map((row) => answerOf(table, row))

@@ -97,6 +97,9 @@ export function checkColumn(name: string, spec: ColumnSpec): void {
 
 export function checkName(what: string, name: string): void {
   const { nameCharsMax } = REPLICATED_LIMITS
+  // Rows are objects: such a member they have without being given one.
+  if (what === 'column' && name in Object.prototype)
+    throw invalid(`${name} is no name of a column: every object has that`)
   if (!NAME.test(name) || name.length > nameCharsMax) {
     throw invalid(
       `${JSON.stringify(name)} is no name of a ${what}: a letter, then letters, digits, _; at most ${nameCharsMax}`,
