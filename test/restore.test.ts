@@ -75,6 +75,16 @@ function portOf(server: Server): number {
   return Number(server.addresses.zookeeper?.split(':')[1])
 }
 
+/** What was before the first one can't be restored. */
+async function snapshotMade(server: Server): Promise<void> {
+  const engine = () =>
+    server
+      .database('zelos')
+      .status()
+      .engines.find(({ name }) => name === 'log-backup')
+  await eventually(() => Number(engine()?.details.snapshots) > 0 || undefined, 20_000, 'the first snapshot')
+}
+
 async function backedUp(server: Server, position: number): Promise<void> {
   const engine = () =>
     server
@@ -111,6 +121,7 @@ function restoresAnyEntry(where: () => BackupOptions): void {
     const backup: BackupOptions = { ...where(), ...SPEED, snapshotBytes: 40_000 }
     const dataDir = join(tempDir('backed-up'), 'data')
     const server = await openServer({ dataDir, zookeeper: { port: 0 }, backup })
+    await snapshotMade(server)
     const load = await Load.begin(portOf(server))
     const moments: Moment[] = []
     for (let i = 0; i < 5; i++) {
@@ -161,6 +172,7 @@ describe('a backup in a directory', () => {
     writeFileSync(keyFile, `${PASSWORD_DIGITS}\n`)
     const backup: BackupOptions = { location: `dir:${dir}/backup`, keyFile, ...SPEED }
     const server = await openServer({ dataDir: join(dir, 'data'), zookeeper: { port: 0 }, backup })
+    await snapshotMade(server)
     const client = await ZkClient.connect(portOf(server))
     await client.create('/secret', 'nobody must read this')
     const moment = momentOf(server)

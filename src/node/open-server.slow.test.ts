@@ -69,7 +69,10 @@ describe('openServer', () => {
       ready: true,
       addresses: { zookeeper: first.addresses.zookeeper },
       databases: {
-        zelos: { state: 'serving', stack: ['base', 'view-tracking', 'session-order', 'batching', 'time'] },
+        zelos: {
+          state: 'serving',
+          stack: ['base', 'log-backup', 'brain-doctor', 'view-tracking', 'session-order', 'batching', 'time'],
+        },
       },
     })
     const client = await ZkClient.connect(portOf(first.addresses.zookeeper))
@@ -341,7 +344,7 @@ describe('HTTP', () => {
       /^delos_serving\{database="zelos"\} 1$/m,
       /^delos_apply_utilisation\{database="zelos"\} [\d.e-]+$/m,
       /^delos_apply_seconds_total\{database="zelos"\} 0\.\d+$/m,
-      /^delos_layer_propose_seconds_total\{database="zelos",below="base",above="view-tracking"\} 0\.\d+$/m,
+      /^delos_layer_propose_seconds_total\{database="zelos",below="base",above="log-backup"\} 0\.\d+$/m,
       /^delos_layer_apply_seconds_total\{database="zelos",below="time",above="zelos"\} 0\.\d+$/m,
       /^delos_loglet_syncs_total\{database="zelos"\} \d+$/m,
       /^delos_zelos_znodes 5\d$/m,
