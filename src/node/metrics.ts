@@ -166,7 +166,7 @@ function families({ databases, zelos, zookeeper }: MetricSources): Family[] {
     family(['database', 'below', 'above'], perJoint, [
       ['counter', 'delos_layer_proposals_total', 'Proposals that passed a joint.', (j) => j.proposals],
       ['counter', 'delos_layer_rejections_total', 'Proposals rejected below a joint.', (j) => j.rejections],
-      ['counter', 'delos_layer_applies_total', 'Entries applied above a joint.', (j) => j.applies],
+      ['counter', 'delos_layer_applies_total', 'Entries applied above a joint, estimated.', (j) => j.applies],
       [
         'counter',
         'delos_layer_propose_seconds_total',
