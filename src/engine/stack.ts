@@ -214,19 +214,6 @@ export class Stack<R> {
     return await layer.proposeChange(change)
   }
 
-  /**
-   * Enables these engines (default: all), bottom to top, through the log. Members may still be joining, so a refusal is tried
-   * again for ten seconds; then CONFLICT, once all were tried.
-   */
-  enable(names: readonly string[] = this.layers.map((layer) => layer.name)): Promise<void> {
-    return this.enableEach((layer) => names.includes(layer.name) && !layer.flags.enabled)
-  }
-
-  /** As `enable`, of the engines that nobody has ever switched: what an operator has disabled stays so, at every server. */
-  enableNew(): Promise<void> {
-    return this.enableEach((layer) => this.isNew(layer))
-  }
-
   /** Engines that nobody has ever switched, bottom to top, as far as this server knows. */
   newEngines(): readonly string[] {
     return this.layers.filter((layer) => this.isNew(layer)).map((layer) => layer.name)
@@ -236,8 +223,17 @@ export class Stack<R> {
     return this.bottom.read().get(flagsKey(layer.name)) === undefined
   }
 
-  private async enableEach(wanted: (layer: EngineLayer) => boolean): Promise<void> {
+  /**
+   * Enables engines, bottom to top, through the log: all, those named, or the `new` ones, which nobody has ever switched, since
+   * what an operator has disabled stays so, at every server. Members may still be joining, so a refusal is tried again for
+   * ten seconds; then CONFLICT, once all were tried.
+   */
+  async enable(which: 'all' | 'new' | readonly string[] = 'all'): Promise<void> {
     const { clock, timers } = this.runtime
+    const wanted = (layer: EngineLayer): boolean => {
+      if (which === 'new') return this.isNew(layer)
+      return !layer.flags.enabled && (which === 'all' || which.includes(layer.name))
+    }
     const deadlineMs = clock.monotonicMs() + ENABLE_MS
     const refused: string[] = []
     for (const layer of this.layers) {

@@ -11,7 +11,7 @@ export interface EnabledEnginesParts {
   readonly database: string
   readonly serverId: string
   /** It serves. */
-  readonly stack: Pick<Stack<unknown>, 'enableNew' | 'membership' | 'newEngines' | 'read' | 'status'>
+  readonly stack: Pick<Stack<unknown>, 'enable' | 'membership' | 'newEngines' | 'read' | 'status'>
   readonly logger: Logger
 }
 
@@ -33,7 +33,7 @@ export async function enableNewEngines({ database, logger, serverId, stack }: En
     const missing = stack.newEngines()
     logger.warn({ database, engines: missing, error: String(error) }, 'engines that are new here are not enabled yet')
   }
-  const asked = stack.enableNew()
+  const asked = stack.enable('new')
   if (stack.membership.members(stack.read()).some((member) => member !== serverId)) {
     return { background: asked.catch(refused) }
   }

@@ -126,7 +126,7 @@ export class BackupRun {
     const { life } = server
     if (life === undefined) return
     this.watch(
-      life.stack.enableNew().catch((error: unknown) => {
+      life.stack.enable('new').catch((error: unknown) => {
         if (!isWeather(error)) throw error
       }),
     )
