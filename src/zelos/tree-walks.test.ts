@@ -104,7 +104,8 @@ describe('a count of descendants', () => {
     while (third.result === undefined && turn()) turns++
     expect([first.result, second.result, third.result]).toEqual([undefined, undefined, { count: 8_000 }])
     while (turn()) turns++
-    expect(turns).toBeLessThan(10)
+    // The two others would have taken as many each.
+    expect(turns).toBeLessThan(25)
   })
 
   it('sees each node that is there all the time, and none twice', () => {

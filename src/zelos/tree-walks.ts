@@ -15,7 +15,7 @@ import type { ZCode } from './znode.ts'
 /** Of a walk, before others have their turn. */
 const SLICE_MS = 2
 /** Looked at before the clock is. */
-const STEP_ROWS = 1_000
+const STEP_ROWS = 250
 
 interface Waiting {
   readonly walk: Walk
