@@ -10,6 +10,7 @@ import type { LeasedReads } from '../engine/leased-reads.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { readProgress } from './apply/index-builder.ts'
+import { requireKnown } from './codec/check-request.ts'
 import type { CompiledTable } from './codec/compiled-table.ts'
 import type { RowData } from './codec/row-codec.ts'
 import { violationRange } from './codec/table-keys.ts'
@@ -65,6 +66,7 @@ export interface TableDatabaseOptions {
 
 /** How often an entry is made anew because a schema changed under it. */
 const SCHEMA_TRIES = 5
+const COUNT_MEMBERS: ReadonlySet<string> = new Set(['table', 'index', 'prefix', 'filter', 'level'])
 
 export class TableDatabase implements TableListener, PendingWriteOwner {
   readonly limits: TableLimits
@@ -155,6 +157,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     const isWhole = filter === undefined && index === undefined && prefix === undefined
     const isPast = typeof level === 'object' && 'snapshot' in level
     return this.read(level, (source) => {
+      requireKnown(request, COUNT_MEMBERS, 'a count')
       const table = this.table(name)
       if (isWhole && !isPast) return this.applicator.state.rowCount(this.options.store.read(), table)
       return countRange(table, request, source, this.limits)

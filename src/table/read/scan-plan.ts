@@ -55,7 +55,7 @@ export function planScan(table: CompiledTable, request: ScanRequest, limits: Tab
   const index = request.index === undefined ? undefined : table.readableIndex(request.index)
   const prefix = index?.prefix ?? table.prefix
   const reverse = request.reverse ?? false
-  const limit = request.limit ?? DEFAULT_PAGE_ROWS
+  const limit = request.limit ?? Math.min(DEFAULT_PAGE_ROWS, limits.pageRowsMax)
   if (!Number.isInteger(limit) || limit < 1)
     throw new DelosError('INVALID_ARGUMENT', `limit: ${limit} is not from 1 on`)
   if (limit > limits.pageRowsMax) throw limitExceeded('pageRowsMax', limits.pageRowsMax, limit, 'read page by page')

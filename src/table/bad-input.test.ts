@@ -1,0 +1,216 @@
+// What the compiler would refuse, and what it can't see: each has an error of its own that says what to do, nothing is changed by
+// it, and the database goes on. The values of columns: tables.test.ts.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
+import type { ErrorCode } from '../base/delos-error.ts'
+import { enumOf, int64, json, list, string, timestamp } from './schema/columns.ts'
+import { defineTable } from './schema/define-table.ts'
+import type { Tables } from './tables.ts'
+
+const things = defineTable({
+  name: 'things',
+  columns: {
+    id: string(),
+    n: int64().default(0n),
+    s: string().nullable(),
+    kind: enumOf('a', 'b').default('a'),
+    tags: list(string()).default([]),
+    any: json().nullable(),
+    at: timestamp().nullable(),
+  },
+  key: ['id'],
+  indexes: { byS: { columns: ['s'], where: { n: { gte: 0n } } } },
+})
+
+let server: TableServer
+let db: Tables
+/** The same without types. */
+// biome-ignore lint/suspicious/noExplicitAny: what the compiler would refuse.
+let bare: any
+
+beforeEach(async () => {
+  server = await openTableServer()
+  db = server.db
+  bare = db
+  await db.migrate(things)
+  await db.insert(things, { id: 'a' })
+})
+
+afterEach(() => server.close())
+
+type Case = readonly [call: () => Promise<unknown>, code: ErrorCode, message: string]
+
+async function expectRefused(cases: readonly Case[]): Promise<void> {
+  const before = server.content()
+  for (const [call, code, message] of cases) {
+    await expect(call(), message).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
+  }
+  expect(server.content()).toEqual(before)
+}
+
+const key = { id: 'a' }
+const set = { set: { n: 1n } }
+
+describe('bad input', () => {
+  it('that has the wrong form is refused', async () => {
+    await expectRefused([
+      [() => bare.get(things), 'INVALID_ARGUMENT', 'a key is an object, not of type undefined'],
+      [() => bare.get(things, 'a'), 'INVALID_ARGUMENT', 'a key is an object, not of type string'],
+      [() => bare.getMany(things, key), 'INVALID_ARGUMENT', 'keys is an array'],
+      [() => bare.getMany(things, [null]), 'INVALID_ARGUMENT', 'a key is an object, not null'],
+      [() => bare.insert(things, null), 'INVALID_ARGUMENT', 'a row is an object'],
+      [() => bare.insert(things, ['a']), 'INVALID_ARGUMENT', 'a row is an object, not an array'],
+      [() => bare.update(things, key), 'INVALID_ARGUMENT', 'a patch is an object'],
+      [() => bare.update(things, key, { set: null }), 'INVALID_ARGUMENT', 'part of a patch is an object, not null'],
+      [() => bare.update(things, key, set, { if: null }), 'INVALID_ARGUMENT', 'a condition is an object'],
+      [() => bare.scan(things, { filter: null }), 'INVALID_ARGUMENT', 'a filter is an object'],
+      [() => bare.scan(things, { prefix: 'a' }), 'INVALID_ARGUMENT', 'prefix is an object'],
+      [() => bare.scan(things, { select: 'id' }), 'INVALID_ARGUMENT', 'select is an array'],
+      [() => bare.scan(things, { limit: Number.NaN }), 'INVALID_ARGUMENT', 'limit'],
+      [() => bare.insert(things, { id: 'b' }, { token: 5 }), 'INVALID_ARGUMENT', 'token is a text'],
+      [() => bare.insert(things, { id: 'b' }, { token: '' }), 'LIMIT_EXCEEDED', 'tokenCharsMax'],
+      [() => db.transaction(() => 1, { attempts: 0 }), 'INVALID_ARGUMENT', 'attempts'],
+      [() => db.changes(things, { after: -1 }).next(), 'INVALID_ARGUMENT', 'no position'],
+    ])
+  })
+
+  it('that is misspelt is refused, and not ignored', async () => {
+    await expectRefused([
+      [() => bare.update(things, key, { n: 1n }), 'INVALID_ARGUMENT', 'a patch has no n; there are set, increment'],
+      [() => bare.update(things, key, set, { if: { vresion: 7 } }), 'INVALID_ARGUMENT', 'a condition has no vresion'],
+      [() => bare.update(things, key, set, { if: { exists: 'no' } }), 'INVALID_ARGUMENT', 'true or false'],
+      [() => bare.update(things, key, set, { if: { where: { m: 1n } } }), 'UNKNOWN_COLUMN', 'there are id, n'],
+      [() => bare.scan(things, { filtr: { n: 1n } }), 'INVALID_ARGUMENT', 'a scan has no filtr'],
+      [() => bare.count(things, { filtr: { n: 1n } }), 'INVALID_ARGUMENT', 'a count has no filtr'],
+      [() => bare.scan(things, { select: ['m'] }), 'UNKNOWN_COLUMN', 'no column m'],
+      [() => bare.scan(things, { prefix: { m: 1 } }), 'UNKNOWN_COLUMN', 'no column m'],
+      [() => bare.get(things, { id: 'a', n: 1n }), 'UNKNOWN_COLUMN', 'no key column n'],
+    ])
+  })
+
+  it('of a level is refused', async () => {
+    const levels = [
+      'fresh',
+      {},
+      { staleMs: Number.NaN },
+      { session: -1 },
+      { snapshot: 0.5 },
+      { session: 1, staleMs: 1 },
+    ]
+    await expectRefused(
+      levels.map(
+        (level): Case => [() => bare.get(things, key, { level }), 'INVALID_ARGUMENT', 'there are linearizable'],
+      ),
+    )
+  })
+
+  it('without UTF-8 is refused wherever a text can be', async () => {
+    const lone = 'x\udc00'
+    const calls = [
+      () => db.get(things, { id: lone }),
+      () => db.scan(things, { prefix: { id: lone } }),
+      () => db.scan(things, { filter: { s: lone } }),
+      () => db.update(things, key, { set: { s: lone } }),
+      () => db.update(things, key, { append: { s: lone } }),
+      () => db.update(things, key, { set: { tags: [lone] } }),
+      () => db.update(things, key, { merge: { any: { a: [lone] } } }),
+      () => db.insert(things, { id: 'b', any: { [lone]: 1 } }),
+      () => db.insert(things, { id: 'b' }, { token: lone }),
+    ]
+    await expectRefused(calls.map((call): Case => [call, 'INVALID_TEXT', 'column of bytes']))
+  })
+
+  it('larger than a limit is refused with its name', async () => {
+    const limits = { keysMax: 2, pageRowsMax: 2, countedMax: 1, operationsMax: 2 }
+    const small = await openTableServer({ shared: server.shared, serverId: 'small', limits })
+    const tables = small.db
+    await tables.insert(things, { id: 'b' })
+    await expectRefused([
+      [() => tables.getMany(things, [key, key, key]), 'LIMIT_EXCEEDED', 'keysMax is 2, this would be 3'],
+      [() => tables.scan(things, { limit: 3 }), 'LIMIT_EXCEEDED', 'pageRowsMax'],
+      [() => tables.count(things, { prefix: {} }), 'LIMIT_EXCEEDED', 'countedMax'],
+      [
+        () => tables.batch((batch) => [1, 2, 3].map(() => batch.delete(things, key))),
+        'LIMIT_EXCEEDED',
+        'operationsMax',
+      ],
+    ])
+    await small.close()
+  })
+
+  it('to a server that has too much under way is OVERLOADED, and can be tried again', async () => {
+    const busy = await openTableServer({ shared: server.shared, serverId: 'busy', limits: { pendingMax: 1 } })
+    const [first, second] = await Promise.allSettled([
+      busy.db.insert(things, { id: 'b' }),
+      busy.db.insert(things, { id: 'c' }),
+    ])
+    expect(first.status).toBe('fulfilled')
+    expect(second).toMatchObject({ reason: { code: 'OVERLOADED', retryable: true } })
+    expect(await busy.db.insert(things, { id: 'c' })).toMatchObject({ ok: true })
+    await busy.close()
+  })
+
+  it('of a schema is refused by the one who asks or by all servers, and never stops them', async () => {
+    const columns = { ...things.columns }
+    const { s: _, ...withoutS } = columns
+    const { id: _id, ...withoutId } = columns
+    await expectRefused([
+      [
+        () => db.migrate(things, { rename: { s: 'bad name' }, drop: ['bad name'] }),
+        'SCHEMA_FORBIDDEN',
+        'no name of a column',
+      ],
+      [() => db.migrate(things, { rename: { s: 'n' } }), 'SCHEMA_FORBIDDEN', 'there is a column n already'],
+      [() => db.migrate(defineTable({ ...things, name: 'not good' })), 'INVALID_ARGUMENT', 'no name of a table'],
+      [() => bare.migrate({ ...things, columns: withoutS }), 'UNKNOWN_COLUMN', 'index byS names s'],
+      [
+        () => bare.migrate({ ...things, columns: withoutId }),
+        'UNKNOWN_COLUMN',
+        'the primary key of table things names id',
+      ],
+      [() => bare.migrate({ ...things, key: ['n'] }, { drop: ['id'] }), 'SCHEMA_FORBIDDEN', 'create another table'],
+      [() => bare.migrate({ ...things, ttl: { column: 's' } }), 'INVALID_ARGUMENT', 'no timestamp'],
+      [() => bare.migrate({ ...things, ttl: { afterMs: -1 } }), 'INVALID_ARGUMENT', 'ttl.afterMs'],
+      [
+        () => bare.migrate({ ...things, columns: { ...columns, toString: string().nullable() } }),
+        'INVALID_ARGUMENT',
+        'every object has that',
+      ],
+      [
+        () => bare.migrate({ ...things, columns: { ...columns, m: int64().default('x' as never) } }),
+        'WRONG_TYPE',
+        'the default of column m',
+      ],
+      [() => bare.migrate({ ...things, indexes: { byAny: { columns: ['any'] } } }), 'INVALID_ARGUMENT', 'has no order'],
+      [() => db.schema.rebuildIndex(things, 'byS'), 'SCHEMA_FORBIDDEN', 'has not failed'],
+      [() => db.schema.drop('thinks'), 'UNKNOWN_TABLE', 'there are things'],
+    ])
+    // What a client that checks nothing would send.
+    const index = { name: 'x', parts: [{ column: 'nope', descending: false }], unique: false, include: [] }
+    for (const change of [
+      { kind: 'addIndex', index },
+      {
+        kind: 'addIndex',
+        index: { ...index, parts: [{ column: 's', descending: false }], where: { s: { like: 'x' } } },
+      },
+      { kind: 'addColumn', name: 'm', spec: { kind: 'enum', nullable: true, values: [] } },
+      { kind: 'addColumn', name: 'm', spec: { kind: 'int64', nullable: false, fallback: 'x' } },
+      { kind: 'renameTable', to: '' },
+      { kind: 'setTtl', ttl: { column: 'nope' } },
+    ] as const) {
+      const request = { table: 'things', version: 1, changes: [change as never] }
+      expect(await server.database.changeSchema(request), JSON.stringify(change)).toMatchObject({ kind: 'forbidden' })
+    }
+    expect(await db.insert(things, { id: 'b' })).toMatchObject({ ok: true })
+    expect((await db.schema.describe(things)).version).toBe(1)
+  })
+
+  it('is not JSON with a member of any name, which merges keep too', async () => {
+    const any = JSON.parse('{"__proto__":{"x":1},"constructor":2}')
+    await db.update(things, key, { merge: { any } })
+    await db.update(things, key, { merge: { any: JSON.parse('{"__proto__":{"y":3}}') } })
+    const row = await db.get(things, key)
+    expect(JSON.stringify(row?.any)).toBe('{"__proto__":{"x":1,"y":3},"constructor":2}')
+  })
+})
