@@ -5,6 +5,8 @@ import { defineTable, enumOf, int64, string, type Tables } from 'delos/table'
 import type { LargeFigures, TableFigures } from './table-figures.ts'
 
 const ROWS = 100_000
+/** Those that are read and written by key. */
+const HOT = 10_000
 const IN_FLIGHT = 1000
 const TRANSACTIONS_IN_FLIGHT = 250
 const LOAD_BATCH = 500
@@ -69,17 +71,17 @@ async function measure(db: Tables, ms: number): Promise<TableFigures> {
     await db.migrate(table)
     await load(db, table, ROWS)
   }
-  const key = (i: number) => ({ id: BigInt((i * 7919) % ROWS) })
+  const key = (i: number) => ({ id: BigInt((i * 7919) % HOT) })
   const get = (i: number) => db.get(machines, key(i))
   await perSecond(ms / 2, IN_FLIGHT, get)
   const pointReads = await perSecond(ms, IN_FLIGHT, get)
   const upsert = (i: number) =>
-    db.upsert(machines, { ...row((i * 7919) % ROWS), state: i % 2 === 0 ? 'free' : 'broken' })
+    db.upsert(machines, { ...row((i * 7919) % HOT), state: i % 2 === 0 ? 'free' : 'broken' })
   await perSecond(ms / 2, IN_FLIGHT, upsert)
   const upserts = await perSecond(ms, IN_FLIGHT, upsert)
   const transact = (i: number) => {
     // Five rows of its own: nobody is in the way.
-    const base = BigInt(((i % (ROWS / 5)) * 5) % ROWS)
+    const base = BigInt((i % (HOT / 5)) * 5)
     return db.transaction(async (tx) => {
       const [a, b, c] = await Promise.all([0n, 1n, 2n].map((at) => tx.get(machines, { id: base + at })))
       tx.update(machines, { id: base }, { set: { load: (a?.load ?? 0n) + (b?.load ?? 0n) } })

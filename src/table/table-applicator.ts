@@ -80,7 +80,9 @@ export class TableApplicator implements Applicator<TableResult> {
 
   /** Somebody else has written rows of the store: what memory holds of ours is read anew. */
   edited(_tx: ReadTx, keys: readonly Key[]): void {
-    if (keys.some((key) => key.startsWith(TABLE_PREFIX))) this.state.forget()
+    if (!keys.some((key) => key.startsWith(TABLE_PREFIX))) return
+    this.state.forget()
+    this.transactions.forget()
   }
 
   /** The first call after a commit tells the listener of all of it. */

@@ -25,7 +25,7 @@ import { DEFAULT_TABLE_LIMITS } from '../table-limits.ts'
 import type { ChangeLog } from './row-change-log.ts'
 import type { RowWriter, WriteRefusal } from './row-writer.ts'
 import type { TableState } from './table-state.ts'
-import { positionOfToken, rememberToken } from './tokens.ts'
+import { Tokens } from './tokens.ts'
 
 /** What became of a transaction, the same on every server. Rows as stored: decoded by whoever is interested. */
 export type TransactionOutcome =
@@ -59,6 +59,7 @@ export class TransactionApply {
   private readonly writer: RowWriter
   private readonly changes: ChangeLog
   private readonly encoder = new ByteWriter(1024)
+  private readonly tokens = new Tokens()
   // Of the transaction at hand.
   private replacedBytes = 0
   private readonly added: number[] = []
@@ -69,6 +70,11 @@ export class TransactionApply {
     this.changes = changes
   }
 
+  /** What memory holds of the store is to be read anew. */
+  forget(): void {
+    this.tokens.forget()
+  }
+
   /** `reader` stands behind format and kind. */
   apply(reader: ByteReader): TransactionOutcome {
     const { counters, tx } = this.state
@@ -76,7 +82,7 @@ export class TransactionApply {
     const wallMs = reader.varint()
     const token = reader.string()
     if (token !== '') {
-      const before = positionOfToken(tx, token)
+      const before = this.tokens.positionOf(tx, token)
       if (before !== undefined) return { kind: 'repeated', position: before }
     }
     const evidence = this.validate(reader)
@@ -108,7 +114,7 @@ export class TransactionApply {
     for (let i = 0; i < this.added.length; i += 2) {
       this.state.addToCount(this.added[i] as number, this.added[i + 1] as number)
     }
-    if (token !== '') rememberToken(tx, counters, token)
+    if (token !== '') this.tokens.remember(tx, counters, token)
     return { kind: 'committed', position: counters.position, rows }
   }
 

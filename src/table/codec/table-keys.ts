@@ -93,6 +93,10 @@ export function tokenKey(token: Key): Key {
   return TOKEN + token
 }
 
+export function tokenRange(): KeyRange {
+  return rangeOfPrefix(TOKEN)
+}
+
 export function tokenOrderKey(place: number): Key {
   return TOKEN_ORDER + keyUint(place)
 }

@@ -4,10 +4,11 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { Clock } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { TableState } from '../apply/table-state.ts'
-import { wrongLevel } from '../codec/check-request.ts'
 import type { ReadLevel } from '../messages.ts'
 import type { TableLimits } from '../table-limits.ts'
 import { CommittedRows, PastRows, type RowSource } from './row-source.ts'
+
+const LEVELS: ReadonlySet<string> = new Set(['session', 'staleMs', 'snapshot'])
 
 export interface ReadLevelParts {
   readonly clock: Clock
@@ -88,4 +89,16 @@ export class ReadLevels {
     this.past = past
     return past.source(now)
   }
+}
+
+/** What is wrong with a read level that is not one of the texts. */
+function wrongLevel(level: Exclude<ReadLevel, string>): DelosError | undefined {
+  const all = 'linearizable, lease, local, { session }, { staleMs }, { snapshot }'
+  const wrong = (reason: string): DelosError => new DelosError('INVALID_ARGUMENT', `level: ${reason}; there are ${all}`)
+  if (typeof level !== 'object' || level === null) return wrong(`${String(level)} is not one`)
+  const [name = '', ...more] = Object.keys(level)
+  const value = (level as Readonly<Record<string, unknown>>)[name]
+  if (!LEVELS.has(name) || more.length > 0) return wrong('this is not one')
+  if (name === 'staleMs') return typeof value === 'number' && value >= 0 ? undefined : wrong('staleMs is from 0 on')
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : wrong(`${name} is a position`)
 }
