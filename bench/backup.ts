@@ -1,5 +1,6 @@
 // What continuous backup costs: one server with it and one without, both through real sockets, loaded in turn with as many sets as they
 // take.
+import { readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildGenerator, runLoad } from './load.ts'
@@ -93,18 +94,16 @@ async function measure(directory: string, rounds: number, seconds: number): Prom
           `bench: round ${round + 1} of ${rounds}: ${sums.with.at(-1)?.toFixed(0)} sets/s with backup, ${sums.without.at(-1)?.toFixed(0)} without\n`,
         )
       }
-      backedUpBytes = await uploadedBytes(backedUp)
+      backedUpBytes = uploadedBytes(join(directory, 'backup'))
     }),
   )
   const ratio = median(sums.with.map((value, round) => value / (sums.without[round] as number)))
   return { ...sums, ratio, backedUpBytes, floor: FLOOR, holds: ratio >= FLOOR && backedUpBytes > 0 }
 }
 
-async function uploadedBytes({ api }: Server): Promise<number> {
-  if (api === undefined) throw new BenchFailure('the server has no HTTP API')
-  const response = await fetch(`http://${api}/v1/databases/zelos/engines`)
-  const { engines } = (await response.json()) as { engines: { name: string; details: Record<string, number> }[] }
-  return engines.find(({ name }) => name === 'log-backup')?.details.uploadedBytes ?? 0
+function uploadedBytes(directory: string): number {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+  return files.reduce((sum, { name, parentPath }) => sum + statSync(join(parentPath, name)).size, 0)
 }
 
 function forPeople({ backedUpBytes, floor, holds, ratio, with: backedUp, without }: BackupFigures): string {
