@@ -65,7 +65,7 @@ export interface HttpOptions {
 export interface ServerOptions {
   /** Created if it does not exist. One running server at a time. */
   readonly dataDir: string
-  /** Names of built-in databases, and databases of your own. Default: zelos. */
+  /** Names of built-in databases, and databases of your own. Default: those whose options are given, else zelos. */
   readonly databases?: readonly ('zelos' | 'table' | DatabaseDefinition)[]
   /** Address of all listeners. Default 127.0.0.1. */
   readonly host?: string
@@ -88,6 +88,13 @@ export interface ServerOptions {
   readonly drainMs?: number
   /** Default: silent. pino fits. */
   readonly logger?: Logger
+}
+
+/** The databases that a server runs. */
+export function databasesOf({ databases, table, zookeeper }: ServerOptions): NonNullable<ServerOptions['databases']> {
+  if (databases !== undefined) return databases
+  if (table === undefined) return ['zelos']
+  return zookeeper === undefined ? ['table'] : ['zelos', 'table']
 }
 
 type Range = readonly [min: number, max: number]

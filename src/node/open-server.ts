@@ -30,7 +30,7 @@ import { formatAddress, listenByPolicy } from './listen-policy.ts'
 import { memberAnnouncementOf } from './member-announcement-of.ts'
 import { openServingDirectory } from './open-data-directory.ts'
 import { Database, DEFAULT_RETENTION } from './open-database.ts'
-import { checkOptions, type HttpOptions, type ServerOptions } from './open-options.ts'
+import { checkOptions, databasesOf, type HttpOptions, type ServerOptions } from './open-options.ts'
 import { processFacts } from './process-facts.ts'
 import { ServedTables } from './served-tables.ts'
 import type { Server, ServerAddresses, ServerParts } from './server.ts'
@@ -111,7 +111,7 @@ class RunningServer implements Server {
     this.backups = await ServerBackups.open(this.options.backup, this.runtime, this.dataDir)
     // Before the databases: a long catching up can be watched, and is not taken for a process that hangs.
     await this.openHttp(token)
-    for (const wanted of this.options.databases ?? ['zelos']) {
+    for (const wanted of databasesOf(this.options)) {
       if (wanted === 'zelos') await this.openZelos()
       else if (wanted === 'table') this.served = await this.openTables()
       else await this.openDatabase(wanted.name, wanted.applicator, wanted.engines ?? DEFAULT_STACK, wanted.opened)

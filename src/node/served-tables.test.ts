@@ -27,6 +27,12 @@ it('serves tables beside Zelos in one process, each on a log of its own, and kee
   expect(server.addresses.zookeeper).toMatch(/^127\.0\.0\.1:\d+$/)
 })
 
+it('serves tables alone where nothing but their options are given', async () => {
+  server = await openServer({ dataDir, table: {} })
+  expect(Object.keys(server.status().databases)).toEqual(['table'])
+  expect(await server.tables.migrate(counters)).toMatchObject({ name: 'counters', version: 1 })
+})
+
 it('says so where no tables are served', async () => {
   server = await openServer({ dataDir, zookeeper: { port: 'off' } })
   expect(() => server.tables).toThrow('does not run the database table')
