@@ -15,7 +15,7 @@ import { SeededRandom } from './support/seeded-random.ts'
 import { tempDir } from './support/temp-dir.ts'
 
 const PROGRAM = fileURLToPath(new URL('support/table-payments.mjs', import.meta.url))
-const ROUNDS = 4
+const ROUNDS = 8
 const WINDOW = 32
 const ACCOUNTS = 200
 const LARGE = 80n
@@ -173,7 +173,7 @@ it(`after each of ${ROUNDS} kills every acknowledged transaction is there once, 
     })
   })
   for (let round = 0; round < ROUNDS; round++) {
-    const answers = random.between(WINDOW, 250)
+    const answers = random.between(WINDOW, 400)
     await payAndKill(dataDir, answers, answers + WINDOW)
     await withTables(dataDir, check)
   }
