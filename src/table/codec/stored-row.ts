@@ -36,7 +36,7 @@ export class StoredRow {
 
   /** What it keeps alive, roughly. */
   get sizeBytes(): number {
-    return 200 + this.bytes.length * 2
+    return 400 + this.bytes.length * 2
   }
 }
 
