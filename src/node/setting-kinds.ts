@@ -72,7 +72,7 @@ export const names = {
 }
 
 export const regularExpression = {
-  schema: z.string().refine(isRegularExpression),
+  schema: z.string().min(1).refine(isRegularExpression),
   allowed: 'a regular expression',
 }
 

@@ -57,14 +57,18 @@ describe('settings', () => {
     [
       'a database that there is not',
       { databases: 'zelos,elephants' },
-      'databases: zelos,elephants must be names separated by commas, each once, out of: zelos',
+      'databases: zelos,elephants must be names separated by commas, each once, out of: zelos, table',
     ],
     [
       'a database twice',
       { databases: 'zelos,zelos' },
-      'databases: zelos,zelos must be names separated by commas, each once, out of: zelos',
+      'databases: zelos,zelos must be names separated by commas, each once, out of: zelos, table',
     ],
-    ['no database', { databases: [] }, 'databases: [] must be names separated by commas, each once, out of: zelos'],
+    [
+      'no database',
+      { databases: [] },
+      'databases: [] must be names separated by commas, each once, out of: zelos, table',
+    ],
     [
       'a level that there is not',
       { 'log-level': 'loud' },
