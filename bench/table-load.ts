@@ -8,7 +8,6 @@ const ROWS = 100_000
 /** Those that are read and written by key. */
 const HOT = 10_000
 const IN_FLIGHT = 1000
-const TRANSACTIONS_IN_FLIGHT = 250
 const LOAD_BATCH = 500
 const RACKS = 100
 const MIXED_MS = 60_000
@@ -88,8 +87,8 @@ async function measure(db: Tables, ms: number): Promise<TableFigures> {
       tx.update(machines, { id: base + 1n }, { set: { load: c?.load ?? 0n } })
     })
   }
-  await perSecond(ms / 2, TRANSACTIONS_IN_FLIGHT, transact)
-  const transactions = await perSecond(ms, TRANSACTIONS_IN_FLIGHT, transact)
+  await perSecond(ms / 2, IN_FLIGHT, transact)
+  const transactions = await perSecond(ms, IN_FLIGHT, transact)
   await scanned(db, ms / 2)
   return { pointReads, upserts, transactions, scannedRows: await scanned(db, ms) }
 }

@@ -143,6 +143,11 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     return this.read(level, (source) => readRow(this.table(table), key, source).row)
   }
 
+  /** What this server has, in the current synchronous section. */
+  getNow(table: string, key: KeyData): RowAnswer {
+    return readRow(this.table(table), key, this.levels.now())
+  }
+
   getMany({ keys, level = 'linearizable', table }: GetManyRequest): Promise<readonly RowAnswer[]> {
     return this.read(level, (source) => readRows(this.table(table), keys, source, this.limits))
   }

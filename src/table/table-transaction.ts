@@ -19,7 +19,6 @@ export class TableTransaction extends WriteBatch {
   private readonly database: TableDatabase
   private readonly reads: RowRead[] = []
   private readonly ranges: RangeRead[] = []
-  private readonly known = new Map<string, number>()
 
   /** @internal Made by the runner. */
   constructor(database: TableDatabase) {
@@ -27,24 +26,13 @@ export class TableTransaction extends WriteBatch {
     this.database = database
   }
 
-  /** The row, or undefined. The transaction conflicts if it changes before the writes are applied. */
+  /** The row, or undefined. The transaction conflicts if it changes before the writes are applied, or between two reads of it. */
   async get<T extends AnyTable>(table: T, key: KeyOf<T>): Promise<RowOf<T> | undefined> {
-    return (await this.read(table, key)).row
+    return this.look<T>(table.name, key as KeyData).row
   }
 
   async read<T extends AnyTable>(table: T, key: KeyOf<T>): Promise<Versioned<RowOf<T>>> {
-    this.requireUnwritten(table.name)
-    const answer = await this.database.get({ table: table.name, key: key as KeyData, level: 'local' })
-    const compiled = this.database.table(table.name)
-    const id = `${table.name}\x00${compiled.checkedKey(key as KeyData)}`
-    // The first version that was seen counts: another one later is a conflict by itself.
-    if (!this.known.has(id)) {
-      this.known.set(id, answer.version)
-      this.reads.push({ table: table.name, key: key as KeyData, version: answer.version })
-    } else if (this.known.get(id) !== answer.version) {
-      throw new DelosError('CONFLICT', `a row of table ${table.name} changed between two reads of a transaction`)
-    }
-    return answer as Versioned<RowOf<T>>
+    return this.look<T>(table.name, key as KeyData)
   }
 
   /** A page of a scan. The transaction conflicts if the range would show anything else before the writes are applied. */
@@ -66,6 +54,13 @@ export class TableTransaction extends WriteBatch {
   /** @internal What is sent. */
   request(token: string | undefined): TransactionRequest {
     return { operations: this.operations, reads: this.reads, ranges: this.ranges, token }
+  }
+
+  private look<T extends AnyTable>(table: string, key: KeyData): Versioned<RowOf<T>> {
+    this.requireUnwritten(table)
+    const answer = this.database.getNow(table, key)
+    this.reads.push({ table, key, version: answer.version })
+    return answer as Versioned<RowOf<T>>
   }
 
   private requireUnwritten(table: string): void {
