@@ -16,7 +16,8 @@ import { delay, eventually, within } from './wait.ts'
 export const serverKind: 'delos' | 'zookeeper' = process.env.DELOS_TEST_PEER === 'zookeeper' ? 'zookeeper' : 'delos'
 
 /** DELOS_TEST_MAIN names another build's main module than the one in dist. */
-export const DELOS_MAIN = process.env.DELOS_TEST_MAIN ?? fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const DELOS_MAIN =
+  process.env.DELOS_TEST_MAIN ?? fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 export interface ServerOptions {
   /** Default 2000, as in both servers. */
