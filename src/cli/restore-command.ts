@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { RestoreResult } from '../node/restore/restore.ts'
 import type { RestorePoint } from '../node/restore/restore-point.ts'
-import { DATABASES } from '../node/settings.ts'
+import { DATABASES, type DatabaseName } from '../node/settings.ts'
 import { type BackupFlags, ProgressBar, placeOf, withBackupFlags } from './backup-flags.ts'
 import { CommandFailure } from './command-failure.ts'
 import { EXIT } from './exit-codes.ts'
@@ -45,7 +45,7 @@ async function restoreCommand(flags: RestoreFlags): Promise<void> {
   if (!(DATABASES as readonly string[]).includes(flags.database)) {
     throw new CommandFailure(EXIT.usage, `--database ${flags.database}: one of ${DATABASES.join(', ')} is expected`)
   }
-  const [{ restore }, { RESTORABLE_ZELOS }, { createLogger }] = await Promise.all([
+  const [{ restore }, { RESTORABLE }, { createLogger }] = await Promise.all([
     import('../node/restore/restore.ts'),
     import('../node/restore/restorable-database.ts'),
     import('../node/create-logger.ts'),
@@ -55,7 +55,7 @@ async function restoreCommand(flags: RestoreFlags): Promise<void> {
     const result = await restore({
       from: placeOf(flags),
       database: flags.database,
-      definition: RESTORABLE_ZELOS,
+      definition: RESTORABLE[flags.database as DatabaseName],
       to: pointOf(flags),
       historyId: flags.history,
       dataDir: flags.dataDir,
@@ -79,7 +79,7 @@ function text({ cursor, database, historyId, newHistoryId, position: last }: Res
     `${database} is restored in ${dataDir}, up to position ${last} (snapshot at ${cursor} and ${last + 1 - cursor} positions of the log)`,
     `  from history   ${historyId}`,
     `  new history    ${newHistoryId}`,
-    '  all sessions are closed; clients that still run get new ones',
+    ...(database === 'zelos' ? ['  all sessions are closed; clients that still run get new ones'] : []),
     '',
   ].join('\n')
 }

@@ -28,6 +28,9 @@ interface LeaseWanted {
   readonly zookeeper?: { readonly port?: number | 'off' }
 }
 
+/** Every engine that a log of Zelos may need: for those who play it and can't know what its servers ran on. */
+export const ZELOS_PLAYED: readonly EngineFactory[] = [...ZELOS_STACK, leaseEngine()]
+
 /** ZELOS_STACK, with Lease on top if the options say so. */
 export function zelosStack({ lease, zookeeper }: LeaseWanted, host: string): readonly EngineFactory[] {
   if (lease !== true) return ZELOS_STACK

@@ -226,9 +226,10 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
     })
   }
 
-  /** Gives the lease up, and takes it no more in this life. */
-  release(): Promise<void> {
-    return this.keeper.release()
+  /** Ends the lease, also that of another server once it is silent for its whole duration. Not taken again before `serving`. */
+  async end(): Promise<void> {
+    if (this.record.state.held && this.keeper.epoch === 0) await this.keeper.take()
+    await this.keeper.release()
   }
 
   private proposeControl(header: LeaseHeader, completion: Completion<unknown>): void {
@@ -344,10 +345,7 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
 
   /** A lease that is held is given up first; that of another server only once it is silent for its whole duration. */
   override async proposeChange(change: FlagChange): Promise<FlagOutcome> {
-    if (change.kind === 'flag' && !change.enabled && this.record.state.held) {
-      if (this.keeper.epoch === 0) await this.keeper.take()
-      await this.keeper.release()
-    }
+    if (change.kind === 'flag' && !change.enabled && this.record.state.held) await this.end()
     const outcome = await super.proposeChange(change)
     // Somebody else was faster, or something waits still.
     if (outcome.flags.enabled && this.caughtUp && outcome.kind === 'refused') this.keeper.start()

@@ -2,6 +2,8 @@
 // From here on the directory is one as any other.
 
 import { DelosError } from '../../base/delos-error.ts'
+import type { EngineFactory } from '../../engine/stack.ts'
+import { LEASE, LeaseEngine } from '../../engines/lease/lease-engine.ts'
 import { VIEW_TRACKING, ViewTrackingEngine } from '../../engines/view-tracking/view-tracking-engine.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { Logger } from '../../runtime/logger.ts'
@@ -15,6 +17,7 @@ export interface NewHistory {
   readonly directory: DataDirectory
   readonly database: string
   readonly definition: RestorableDatabase
+  readonly engines: readonly EngineFactory[]
   readonly paths: DatabasePaths
   /** The first position of the new history. */
   readonly start: LogPos
@@ -27,7 +30,7 @@ const READY_MS = 30_000
 const LOOK_MS = 20
 
 export async function beginHistory(history: NewHistory): Promise<void> {
-  const { database, definition, directory, logger, paths, payload, runtime, start } = history
+  const { database, definition, directory, engines, logger, paths, payload, runtime, start } = history
   const { applicator, opened } = definition.makeApplicator()
   const running = await Database.open<unknown>({
     name: database,
@@ -36,7 +39,7 @@ export async function beginHistory(history: NewHistory): Promise<void> {
     runtime,
     retention: DEFAULT_RETENTION,
     logger,
-    engines: definition.engines,
+    engines,
     observed: false,
     traceSample: 0,
     applicator,
@@ -46,10 +49,24 @@ export async function beginHistory(history: NewHistory): Promise<void> {
   try {
     const { failure, state } = running.stack.status()
     if (state !== 'serving') throw new DelosError('STOPPED', `the restored database is ${state}: ${failure?.message}`)
+    await endLease(running, runtime)
     if (payload !== undefined) await running.stack.propose(payload)
     await leaveOthers(running, directory.serverId, runtime)
   } finally {
     await running.close()
+  }
+}
+
+/** Whoever held one in the old history would hold back everybody in the new one. */
+async function endLease({ stack }: Database, { clock, timers }: Runtime): Promise<void> {
+  const lease = stack.layer(LEASE)
+  if (!(lease instanceof LeaseEngine)) return
+  const endMs = clock.monotonicMs() + READY_MS
+  for (;;) {
+    await lease.end()
+    if (lease.holder === undefined) return
+    if (clock.monotonicMs() > endMs) throw new DelosError('TIMEOUT', 'the lease of the old history is still held')
+    await new Promise<void>((resolve) => timers.after(LOOK_MS, resolve))
   }
 }
 

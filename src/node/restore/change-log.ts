@@ -11,7 +11,7 @@ import { nodeRuntime } from '../../runtime/node-runtime.ts'
 import { openRocksStore } from '../../store/rocks-store.ts'
 import { entryOfJson, type LogAnswer } from '../log-routes.ts'
 import { type BackupPlace, type OpenBlobs, openBlobs } from '../open-blob-store.ts'
-import { ZELOS_STACK } from '../stacks.ts'
+import { ZELOS_PLAYED } from '../stacks.ts'
 import { type BackupHistory, chooseHistory, readManifest, restorableRanges } from './backup-catalog.ts'
 import { loadSnapshot } from './load-snapshot.ts'
 import { playBackup } from './play-backup.ts'
@@ -59,7 +59,7 @@ export async function nodeHistory(options: NodeHistoryOptions): Promise<ToldRang
         log,
         store,
         database: DATABASE,
-        engines: ZELOS_STACK,
+        engines: ZELOS_PLAYED,
         applicator,
         opened: ({ timerService }) => {
           if (timerService !== undefined) applicator.useTimers(timerService)

@@ -2,6 +2,8 @@
 // begins where the old one is left. Can be killed at any moment and run again. Not here: what a command prints of it.
 
 import { DelosError } from '../../base/delos-error.ts'
+import { flagsKey } from '../../engine/engine-flags.ts'
+import type { EngineFactory } from '../../engine/stack.ts'
 import { loadCursor } from '../../engines/base-engine/cursor.ts'
 import type { SnapshotManifest } from '../../engines/log-backup/backup-codec.ts'
 import type { LogPos } from '../../log/position.ts'
@@ -94,9 +96,9 @@ async function restoreInto(opened: Opened, options: RestoreOptions): Promise<Res
   const identity: Identity = { clusterId, databaseId, historyId: plan.newHistoryId }
   if ((await readIdentity(disk, paths.directory)) === undefined) await writeIdentity(disk, paths.directory, identity)
   await writeRestoredFrom(disk, paths.directory, { historyId: plan.historyId, position: plan.position })
-  const payload = await restoreContent(opened, options, { history, identity, paths, plan })
+  const content = await restoreContent(opened, options, { history, identity, paths, plan })
   progress({ phase: 'history', done: 0, of: 1 })
-  await beginHistory({ ...opened, ...options, paths, start: (plan.position + 1) as LogPos, payload })
+  await beginHistory({ ...opened, ...options, ...content, paths, start: (plan.position + 1) as LogPos })
   await removeMarker(disk, directory.path)
   progress({ phase: 'done', done: 1, of: 1 })
   return { ...plan, resumed: begun !== undefined }
@@ -109,12 +111,18 @@ interface Restoring {
   readonly plan: RestorePlan
 }
 
-/** Resolves with the payload of the entry that the new history begins with. */
+interface RestoredContent {
+  /** Of the entry that the new history begins with. */
+  readonly payload: Uint8Array | undefined
+  /** That it begins with. */
+  readonly engines: readonly EngineFactory[]
+}
+
 async function restoreContent(
   { blobs, runtime }: Opened,
   { database, definition, inspect, progress = () => undefined }: RestoreOptions,
   { history, identity, paths, plan }: Restoring,
-): Promise<Uint8Array | undefined> {
+): Promise<RestoredContent> {
   const { about, names, segments } = history
   const digestKey = Buffer.from(identity.databaseId, 'hex')
   const store = await openRocksStore({ directory: paths.store, runtime, digestKey })
@@ -134,7 +142,12 @@ async function restoreContent(
       await playBackup({ runtime, log, store, database, engines, applicator, opened, progress: positions })
     }
     if (loadCursor(store.read()) === tail) inspect?.(store.read())
-    return definition.newHistory?.(store, bytesBehind(history, tail))
+    const had = ({ name }: EngineFactory): boolean =>
+      definition.optional?.has(name) !== true || store.read().get(flagsKey(name)) !== undefined
+    return {
+      payload: definition.newHistory?.(store, bytesBehind(history, tail)),
+      engines: definition.engines.filter(had),
+    }
   } finally {
     await store.close()
   }

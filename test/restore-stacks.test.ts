@@ -1,0 +1,76 @@
+// What comes back from a backup where the server ran something else than Zelos on its usual stack.
+
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { openServer } from '../src/node/open-server.ts'
+import { RESTORABLE, RESTORABLE_ZELOS } from '../src/node/restore/restorable-database.ts'
+import { restore } from '../src/node/restore/restore.ts'
+import { SILENT_LOGGER } from '../src/runtime/logger.ts'
+import { int64, string } from '../src/table/schema/columns.ts'
+import { defineTable } from '../src/table/schema/define-table.ts'
+import { type Content, contentOf } from './support/content.ts'
+import { tempDir } from './support/temp-dir.ts'
+import { eventually } from './support/wait.ts'
+import { ZkClient } from './support/zk-client.ts'
+
+it('a backup of a server that holds a lease is restored, and the new history is served', async () => {
+  const backup = { location: `dir:${tempDir('leased-backup')}`, tickMs: 20, intervalMs: 50 }
+  const dataDir = join(tempDir('leased'), 'data')
+  const server = await openServer({ dataDir, zookeeper: { port: 0 }, lease: true, backup })
+  const stack = server.database('zelos')
+  const details = (name: string) => stack.status().engines.find((engine) => engine.name === name)?.details
+  await eventually(() => details('lease')?.held === true || undefined, 10_000, 'the lease is held')
+  await eventually(() => Number(details('log-backup')?.snapshots) > 0 || undefined, 10_000, 'the first snapshot')
+  const client = await ZkClient.connect(Number(server.addresses.zookeeper?.split(':')[1]))
+  await client.create('/leased', 'by a holder')
+  const position = stack.status().cursor - 1
+  const content = contentOf(stack.read())
+  await eventually(() => Number(details('log-backup')?.end) > position || undefined, 10_000, 'it is in the backup')
+  await client.close()
+  await server.close()
+
+  const into = join(tempDir('leased-restored'), 'data')
+  let found: Content | undefined
+  await restore({
+    from: backup,
+    to: { kind: 'position', position: position as never },
+    dataDir: into,
+    inspect: (tx) => {
+      found = contentOf(tx)
+    },
+    database: 'zelos',
+    definition: RESTORABLE_ZELOS,
+    logger: SILENT_LOGGER,
+  })
+  expect(found).toEqual(content)
+  const again = await openServer({ dataDir: into, zookeeper: { port: 0 }, lease: true })
+  const other = await ZkClient.connect(Number(again.addresses.zookeeper?.split(':')[1]))
+  expect((await other.getData('/leased')).value?.data?.toString()).toBe('by a holder')
+  expect((await other.create('/after', 'the restore')).err).toBe(0)
+  await other.close()
+  await again.close()
+}, 60_000)
+
+it('tables are restored by their own rules, from a snapshot and the log behind it', async () => {
+  const counters = defineTable({ name: 'counters', columns: { id: string(), n: int64() }, key: ['id'] })
+  const backup = { location: `dir:${tempDir('tables-backup')}`, tickMs: 20, intervalMs: 50 }
+  const dataDir = join(tempDir('tables'), 'data')
+  const server = await openServer({ dataDir, databases: ['table'], backup })
+  const stack = server.database('table')
+  const details = () => stack.status().engines.find((engine) => engine.name === 'log-backup')?.details
+  await eventually(() => Number(details()?.snapshots) > 0 || undefined, 10_000, 'the first snapshot')
+  await server.tables.migrate(counters)
+  await server.tables.insert(counters, { id: 'a', n: 1n })
+  const position = stack.status().cursor - 1
+  await eventually(() => Number(details()?.end) > position || undefined, 10_000, 'it is in the backup')
+  await server.close()
+
+  const into = join(tempDir('tables-restored'), 'data')
+  const to = { kind: 'position', position: position as never } as const
+  const parts = { from: backup, to, dataDir: into, database: 'table', logger: SILENT_LOGGER }
+  await restore({ ...parts, definition: RESTORABLE.table })
+  const again = await openServer({ dataDir: into, databases: ['table'] })
+  expect(await again.tables.get(counters, { id: 'a' })).toEqual({ id: 'a', n: 1n })
+  expect(await again.tables.insert(counters, { id: 'b', n: 2n })).toMatchObject({ ok: true })
+  await again.close()
+}, 60_000)
