@@ -10,7 +10,7 @@ import type { SegmentBuilder } from './backup-codec.ts'
 import type { BackupMessage } from './backup-message.ts'
 import { BackupNames } from './backup-names.ts'
 import type { HeldClaim, SegmentClaim } from './backup-rows.ts'
-import type { BackupOutcome, BackupState } from './backup-state.ts'
+import { type BackupOutcome, type BackupState, CLAIMS_MAX, SNAPSHOTS_MAX } from './backup-state.ts'
 import { declareBackup, dueForgetting, sweepForgotten } from './backup-upkeep.ts'
 import { ClaimWatch } from './claim-watch.ts'
 import type { BackupTarget, LogBackupOptions } from './log-backup-options.ts'
@@ -38,6 +38,9 @@ export interface WorkerParts {
   /** Through the log: what apply answered. Rejects as Engine.propose does. */
   say(message: BackupMessage): Promise<BackupOutcome>
 }
+
+/** Kinds of jobs that only say something. */
+const WORDS: ReadonlySet<string> = new Set(['progress', 'takeover'])
 
 /** Why the backup does not go on. */
 export interface BackupTrouble {
@@ -163,6 +166,8 @@ export class BackupWorker {
       this.start('declare', () => this.declare())
       return
     }
+    // Of claims that others took over or that were given up.
+    for (const from of this.read.keys()) if (from < state.end) this.read.delete(from)
     const mine = state.claims.filter(({ done, serverId }) => !done && serverId === this.me)
     for (const claim of mine) this.start(`segment ${claim.id}`, () => this.upload(claim))
     if (mine.length < SEGMENTS_AT_ONCE && this.segmentDue()) this.start('claim', () => this.claim())
@@ -175,7 +180,7 @@ export class BackupWorker {
 
   private segmentDue(): boolean {
     const { options, state } = this.parts
-    if (this.moved < state.claimedTo) return false
+    if (this.moved < state.claimedTo || state.claims.length >= CLAIMS_MAX) return false
     const patience = this.othersWork ? PATIENCE : 1
     if (this.unclaimedBytes >= options.segmentBytes * patience) return true
     return this.waitingSinceMs !== undefined && this.nowMs - this.waitingSinceMs >= options.intervalMs * patience
@@ -183,6 +188,7 @@ export class BackupWorker {
 
   private snapshotDue(): boolean {
     const { context, options, state } = this.parts
+    if (state.snapshots.length >= SNAPSHOTS_MAX) return false
     const newest = state.snapshots.at(-1)
     const needed = Math.max(state.history?.start ?? 0, state.gaps.at(-1)?.to ?? 0)
     if (newest === undefined || newest.cursor < needed) return true
@@ -217,6 +223,8 @@ export class BackupWorker {
     if (error.code === 'CLOSED' || !this.serving) return
     this.counts.failures++
     const kind = kindOf(name)
+    // Lost in the log, and perhaps never due again: tells nothing of uploads.
+    if (WORDS.has(kind)) return
     this.troubles.set(kind, { message: error.message, sinceMs: this.troubles.get(kind)?.sinceMs ?? this.nowMs })
   }
 
@@ -253,11 +261,7 @@ export class BackupWorker {
     const range = { from: state.claimedTo, to: this.applied }
     const waiting = { bytes: this.unclaimedBytes, moved: this.moved }
     const read = await readSegment({ source, timers, signal: this.abort.signal }, range, options.segmentBytes)
-    if (read.kind === 'trimmed') {
-      // Only while nobody else was to do what is before it.
-      if (range.from === state.end) await this.skip(read.oldest, 'the log was trimmed before it was backed up')
-      return
-    }
+    if (read.kind === 'trimmed') return await this.skipTrimmed(range.from, read.oldest)
     const { builder, to } = read
     this.read.set(range.from, { builder, to })
     const outcome = await say({ kind: 'claim', serverId: this.me, from: range.from, to }).catch((error: unknown) => {
@@ -270,15 +274,12 @@ export class BackupWorker {
   }
 
   private async upload({ from, id, to }: SegmentClaim): Promise<void> {
-    const { context, say, source, state, target } = this.parts
+    const { context, say, source, target } = this.parts
     const { signal } = this.abort
     let known = this.read.get(from)
     if (known?.to !== to) {
       const read = await readSegment({ source, timers: context.timers, signal }, { from, to }, Number.MAX_SAFE_INTEGER)
-      if (read.kind === 'trimmed') {
-        if (from === state.end) await this.skip(read.oldest, 'the log was trimmed before it was backed up')
-        return
-      }
+      if (read.kind === 'trimmed') return await this.skipTrimmed(from, read.oldest)
       known = read
     }
     const { builder } = known
@@ -342,6 +343,13 @@ export class BackupWorker {
       const free = await target.freeBytes()
       if (free < options.freeBytesMin) await this.skip(this.applied, `the disk has ${free} bytes free`)
     }
+  }
+
+  /** Only while nobody else is to do what is before it; until then it fails, and is looked at again after a pause. */
+  private async skipTrimmed(from: LogPos, oldest: LogPos): Promise<void> {
+    const reason = 'the log was trimmed before it was backed up'
+    if (from !== this.parts.state.end) throw new DelosError('TRIMMED', `${reason}: from ${from} to ${oldest}`)
+    await this.skip(oldest, reason)
   }
 
   private async skip(to: LogPos, reason: string): Promise<void> {

@@ -10,7 +10,7 @@ import type { EngineFactory } from '../../engine/stack.ts'
 import { LOG_START, type LogPos } from '../../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { type BackupMessage, decodeBackupMessage, encodeBackupMessage } from './backup-message.ts'
-import { type BackupOutcome, BackupState } from './backup-state.ts'
+import { type BackupOutcome, BackupState, SNAPSHOTS_MAX } from './backup-state.ts'
 import { BackupWorker, type WorkerParts } from './backup-worker.ts'
 import { LOG_BACKUP_OPTIONS, type LogBackupOptions } from './log-backup-options.ts'
 
@@ -89,6 +89,11 @@ export class LogBackupEngine extends EngineLayer {
     const alarms = state.gaps.map(
       ({ from, reason, to }) => `positions ${from} to ${to - 1} can't be restored: they were given up (${reason})`,
     )
+    if (state.snapshots.length >= SNAPSHOTS_MAX) {
+      alarms.push(
+        `there are ${SNAPSHOTS_MAX} snapshots, and none is made any more: let old ones go (backup-keep-hours)`,
+      )
+    }
     if (worker === undefined) {
       alarms.push(`this server is not told where backups go (backup-to), and the log is kept from ${state.end} on`)
     } else if (worker.trouble !== undefined) {

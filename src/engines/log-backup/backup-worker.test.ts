@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import { MapTx } from '../../../test/support/view-cluster.ts'
+import { DeflatedEnvelope } from '../../blobs/envelope.ts'
+import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
+import type { CopySource } from '../../engine/copy-source.ts'
+import type { EngineContext } from '../../engine/engine-layer.ts'
+import type { LogPos } from '../../log/position.ts'
+import type { LogRead } from '../../log/shared-log.ts'
+import { SeededRandom } from '../../sim/seeded-random.ts'
+import { SYNCHRONOUS } from '../../sim/workloads/backup/hostile-blobs.ts'
+import { ManualTime } from '../../store/manual-time.ts'
+import type { BackupMessage } from './backup-message.ts'
+import { BackupState, SNAPSHOTS_MAX } from './backup-state.ts'
+import { BackupWorker } from './backup-worker.ts'
+import { LOG_BACKUP_OPTIONS } from './log-backup-options.ts'
+
+const HISTORY = '0123456789abcdef0123456789abcdef'
+const at = (position: number): LogPos => position as LogPos
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** One server `a` at position 1000, over a log that says what `read` says; more than `callsMax` of anything is a loop. */
+function withWorker(read: () => LogRead, callsMax = 50) {
+  const time = new ManualTime((callback) => void setImmediate(callback))
+  const random = new SeededRandom(1)
+  const tx = new MapTx()
+  const state = new BackupState('log-backup\x00')
+  let position = 10
+  const apply = (message: BackupMessage) => state.apply(tx, message, at(position++))
+  apply({ kind: 'begin', serverId: 'a', historyId: HISTORY, wallMs: 1 })
+  let calls = 0
+  const counted = <T>(value: T): T => {
+    calls++
+    return value
+  }
+  const said: BackupMessage[] = []
+  const failing = new Set<string>()
+  const ids = '0'.repeat(32)
+  const worker = new BackupWorker({
+    context: {
+      serverId: 'a',
+      clock: time,
+      timers: time,
+      random,
+      read: () => tx,
+      membership: { members: () => ['a'], missing: () => [] },
+    } as unknown as EngineContext,
+    source: {
+      database: 'keys',
+      identity: { clusterId: ids, databaseId: ids, historyId: HISTORY },
+      readNext: async () => counted(read()),
+      wallMsOf: () => 1,
+      openView: () => Promise.reject(new Error('no view')),
+    } as unknown as CopySource,
+    target: { store: new MemoryBlobStore(), envelope: new DeflatedEnvelope({ random, compression: SYNCHRONOUS }) },
+    state,
+    options: { ...LOG_BACKUP_OPTIONS, keepMs: 0, intervalMs: 1, snapshotMs: 1, tickMs: 100, silentMs: 400 },
+    enabled: () => calls < callsMax,
+    say: async (message) => {
+      said.push(counted(message))
+      await turn()
+      if (failing.has(message.kind)) throw new Error('not now')
+      const outcome = apply(message)
+      worker.changed(message)
+      return outcome
+    },
+  })
+  const go = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 50) {
+      time.advance(50)
+      for (let turns = 0; turns < 20; turns++) await turn()
+    }
+  }
+  const upTo = (to: number): void => {
+    position = to
+  }
+  return { worker, state, apply, said, failing, go, calls: () => calls, upTo }
+}
+
+describe('the worker of backups', () => {
+  it('pauses where what it has claimed was trimmed, instead of asking for it for ever', async () => {
+    const { apply, calls, go, state, upTo, worker } = withWorker(() => ({
+      entries: [],
+      next: at(900),
+      trimmedTo: at(900),
+    }))
+    upTo(500)
+    apply({ kind: 'claim', serverId: 'b', from: at(10), to: at(100) })
+    apply({ kind: 'claim', serverId: 'a', from: at(100), to: at(200) })
+    upTo(1000)
+    worker.begin(at(1000))
+    await go(300)
+    expect(calls()).toBeLessThan(20)
+    expect(state.end).toBe(10)
+    expect(worker.trouble?.message).toMatch(/trimmed/)
+    await worker.end()
+  })
+
+  it('asks for no snapshot while there is no room for one', async () => {
+    const { apply, go, said, state, upTo, worker } = withWorker(() => ({ entries: [], next: at(2000) }))
+    for (let i = 0; i < SNAPSHOTS_MAX; i++) {
+      upTo(100 + 2 * i)
+      apply({ kind: 'snapshot', serverId: 'a' })
+      apply({
+        kind: 'kept',
+        serverId: 'a',
+        claim: at(100 + 2 * i),
+        cursor: at(100 + 2 * i),
+        wallMs: 1,
+        rows: 1,
+        bytes: 1,
+      })
+    }
+    expect(state.snapshots).toHaveLength(SNAPSHOTS_MAX)
+    upTo(5000)
+    worker.begin(at(5000))
+    await go(300)
+    expect(said.filter(({ kind }) => kind === 'snapshot')).toEqual([])
+    await worker.end()
+  })
+
+  it('does not take a word that got lost in the log for uploads that fail', async () => {
+    const { apply, failing, go, said, upTo, worker } = withWorker(() => ({ entries: [], next: at(10) }), 500)
+    upTo(500)
+    apply({ kind: 'claim', serverId: 'b', from: at(10), to: at(100) })
+    upTo(1000)
+    failing.add('takeover')
+    worker.begin(at(1000))
+    await go(1500)
+    expect(said.filter(({ kind }) => kind === 'takeover')).not.toEqual([])
+    failing.clear()
+    apply({ kind: 'skip', serverId: 'b', from: at(10), to: at(900), wallMs: 1, reason: 'none' })
+    upTo(1500)
+    await go(1500)
+    expect(worker.trouble?.message).not.toMatch(/takeover/)
+    await worker.end()
+  })
+})
