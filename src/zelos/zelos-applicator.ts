@@ -257,8 +257,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     const refusal = this.sessions.check(requester)
     if (refusal === ZCODE.SESSION_EXPIRED) return quiet({ zxid, err: ZCODE.OK })
     if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
-    this.updates.removeEphemerals(requester.session, context)
-    this.sessions.end(requester.session)
+    this.end(requester.session, context)
     const { changes } = context
     return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'closed', id: requester.session } }
   }
@@ -270,12 +269,16 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
     if (session.renewedAt > heardAt) return quiet({ zxid, err: ZCODE.SESSION_MOVED })
     const context = contextOf(NOBODY, moment)
-    this.updates.removeEphemerals(id, context)
-    this.sessions.end(id)
+    this.end(id, context)
     return { result: { zxid, err: ZCODE.OK }, changes: context.changes, session: { kind: 'expired', id } }
   }
 
-  /** Before anybody is connected: nobody is told of the sessions that end. */
+  // Its record and timer first: they are read in the transaction, which is dear when it has removed many nodes.
+  private end(id: SessionId, context: UpdateContext): void {
+    this.sessions.end(id)
+    this.updates.removeEphemerals(id, context)
+  }
+
   private announceMember(announcement: Announcement, { zxid, wallMs }: Moment): Applied {
     const changed = this.config.announce(announcement, wallMs)
     const result = { zxid, err: ZCODE.OK }
@@ -285,13 +288,11 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     return { result, changes: [change], session: undefined }
   }
 
+  /** Before anybody is connected: nobody is told of the sessions that end. */
   private newHistory(zxidAbove: Zxid, moment: Moment): Applied {
     const { state } = this
     const context = contextOf(NOBODY, moment)
-    for (const { id } of this.sessions.all(state.tx)) {
-      this.updates.removeEphemerals(id, context)
-      this.sessions.end(id)
-    }
+    for (const { id } of this.sessions.all(state.tx)) this.end(id, context)
     state.counters.zxid = Math.max(state.counters.zxid, zxidAbove)
     return { result: { zxid: moment.zxid, err: ZCODE.OK }, changes: context.changes, session: undefined }
   }

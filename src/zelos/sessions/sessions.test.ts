@@ -1,7 +1,7 @@
 // Sessions of a database from end to end: records, table and expiry together.
 
 import { describe, expect, it } from 'vitest'
-import { type HarnessOptions, Outcome, TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
+import { type HarnessOptions, OPEN, Outcome, TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import { controlEntry, entryOf } from '../../engine/entry.ts'
 import { encodeTimeHeader } from '../../engines/time/time-header.ts'
@@ -10,7 +10,9 @@ import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
 import { decodeUpdate, UpdateEncoder } from '../request-codec.ts'
 import type { SessionRecord, Update, UpdateResult } from '../requests.ts'
-import { ZCODE } from '../znode.ts'
+import { snapshotOf } from '../tree/cached-node.ts'
+import { nodeKey, positionKey } from '../tree/key-space.ts'
+import { ZCODE, type ZNode } from '../znode.ts'
 import type { StoredSession } from './session-codec.ts'
 import { sessionTimer } from './session-records.ts'
 
@@ -18,6 +20,22 @@ function server(options: HarnessOptions = {}): ZelosHarness {
   const time = new ManualTime(queueMicrotask)
   const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
   return new ZelosHarness(openMemoryStore({ runtime: { clock: time, timers: time, random } }), { ...options, time })
+}
+
+/** The keys that the next transactions put. */
+function spied({ store }: ZelosHarness): { readonly puts: string[] } {
+  const puts: string[] = []
+  const begin = store.begin.bind(store)
+  store.begin = () => {
+    const tx = begin()
+    const put = tx.put.bind(tx)
+    tx.put = (key, value) => {
+      puts.push(key)
+      put(key, value)
+    }
+    return tx
+  }
+  return { puts }
 }
 
 describe('a session', () => {
@@ -46,6 +64,44 @@ describe('a session', () => {
     })
     expect(harness.zelos.exists(bob.requester, '/e', undefined)).toBe(ZCODE.NO_NODE)
     expect(harness.zelos.stats).toMatchObject({ ephemeralCount: 1, sessionCount: 1, nodeCount: 6 })
+  })
+
+  it('leaves nothing behind wherever its nodes are, and writes the record of a parent of thousands a few times only', () => {
+    const harness = server()
+    const bob = harness.client()
+    const quota = '/zookeeper/quota/p'
+    for (const path of ['/p', '/p/a', '/p/a!', '/many', quota]) bob.create(path)
+    bob.write({ op: 'create', path: '/c', data: null, acl: OPEN, flags: 0, lifetime: { kind: 'container', ms: 5000 } })
+    bob.create(`${quota}/zookeeper_limits`, { data: Buffer.from('count=-1,bytes=-1') })
+    bob.create(`${quota}/zookeeper_stats`, { data: Buffer.from('count=0,bytes=0') })
+    const stats = () => Buffer.from((node(`${quota}/zookeeper_stats`).data as Uint8Array) ?? []).toString()
+    const node = (path: string) => snapshotOf(harness.zelos.getData(bob.requester, path, undefined) as ZNode)
+    const positions = positionKey(0).slice(0, -8)
+    const keys = () => harness.content().flatMap(([key]) => (key.startsWith(positions) ? [] : [key]))
+    const before = keys()
+    const countsBefore = { counted: stats(), ...harness.zelos.stats }
+    const alice = harness.client()
+    const own = ['/p/a!/x', '/p/a/x', '/p/a-', '/p/a/y', '/p/z', '/c/1', '/c/2', '/e', `${quota}/own`, '/p/é']
+    for (const path of own) alice.create(path, { data: Buffer.alloc(path === '/p/z' ? 6000 : 3), flags: 1 })
+    alice.setData('/p/a/y', Buffer.alloc(4))
+    alice.setAcl('/c/2', [{ perms: 31, scheme: 'ip', id: '127.0.0.1' }])
+    for (let i = 0; i < 2500; i++) alice.create(`/many/${i}`, { flags: 1 })
+    expect(stats()).not.toBe(countsBefore.counted)
+    harness.zelos.addWatch(bob, '/', 'recursive')
+    const { puts } = spied(harness)
+    const { zxid } = alice.close()
+    expect(bob.takeEvents().slice(0, 3)).toEqual(['deleted /c/1', 'deleted /c/2', 'deleted /e'])
+    expect(keys()).toEqual(before)
+    const { nodeCount, ephemeralCount, approximateDataBytes } = countsBefore
+    expect(harness.zelos.stats).toMatchObject({ nodeCount, ephemeralCount, approximateDataBytes })
+    expect(stats()).toBe(countsBefore.counted)
+    expect(node('/p')).toMatchObject({ pzxid: zxid, numChildren: 2, createdChildren: 5 })
+    expect(node('/p/a')).toMatchObject({ pzxid: zxid, numChildren: 0, createdChildren: 2 })
+    expect(node('/p/a!')).toMatchObject({ pzxid: zxid, numChildren: 0, createdChildren: 1 })
+    expect(node('/many')).toMatchObject({ pzxid: zxid, numChildren: 0, createdChildren: 2500 })
+    expect(puts.filter((key) => key === nodeKey('/many')).length).toBeLessThanOrEqual(4)
+    harness.pass(6000, () => harness.zelos.sessions.touch(bob.requester.session))
+    expect(harness.zelos.exists(bob.requester, '/c', undefined)).toBe(ZCODE.NO_NODE)
   })
 
   it('closes without error also when it is gone already', () => {

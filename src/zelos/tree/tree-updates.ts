@@ -26,7 +26,7 @@ import { type AclStore, OPEN_ACL_ID } from './acl-store.ts'
 import type { ApplyState } from './apply-state.ts'
 import { dataLengthOf, snapshotOf } from './cached-node.ts'
 import { type NodeLifetimes, TIMED_PATH_CHARS_MAX } from './node-lifetimes.ts'
-import { isSystemNode, isValidPath, ROOT, withSequence } from './node-path.ts'
+import { isSystemNode, isValidPath, ROOT, withSequence, ZOOKEEPER_NODE } from './node-path.ts'
 import type { NodeTree } from './node-tree.ts'
 import type { Quotas } from './quotas.ts'
 
@@ -63,6 +63,8 @@ type CheckOperation = Extract<UpdateOperation, { op: 'check' }>
 
 const DONE: OperationResult = { err: ZCODE.OK }
 const ANY_VERSION = -1
+/** Of those that a session leaves behind. */
+const NODES_READ_AT_ONCE = 1_000
 
 export class TreeUpdates {
   private readonly state: ApplyState
@@ -170,14 +172,44 @@ export class TreeUpdates {
     return DONE
   }
 
-  /** Removes what a session leaves behind: no permission, no version, as ZooKeeper does at its end. */
+  /**
+   * Removes what a session leaves behind: no permission, no version, as ZooKeeper does at its end. The record of a parent is
+   * written once for children that come one after the other: a session may leave a hundred thousand below one.
+   */
   removeEphemerals(session: SessionId, context: UpdateContext): void {
-    const { tx } = this.state
-    for (const path of this.tree.ephemerals(tx, session)) {
-      const parentPath = parentInRequest(path) as string
-      const parent = this.tree.node(tx, parentPath) as ZNode
-      this.remove(path, this.tree.node(tx, path) as ZNode, parentPath, parent, context)
+    const { state, tree } = this
+    const { tx } = state
+    const paths = tree.ephemerals(tx, session)
+    const nodes: (ZNode | undefined)[] = []
+    // All of them before the first is removed: what reads a transaction makes it sort all that it has written.
+    for (let from = 0; from < paths.length; from += NODES_READ_AT_ONCE) {
+      for (const node of tree.nodesOf(tx, paths.slice(from, from + NODES_READ_AT_ONCE))) nodes.push(node)
     }
+    for (let at = 0; at < paths.length; ) at += this.removeFamily(paths, nodes, at, context)
+  }
+
+  /** Removes the node at index `first` and those behind it with the same parent; how many that were. */
+  private removeFamily(
+    paths: readonly string[],
+    nodes: readonly (ZNode | undefined)[],
+    first: number,
+    context: UpdateContext,
+  ): number {
+    const { tx } = this.state
+    const parentPath = parentInRequest(paths[first] as string) as string
+    const parent = this.tree.node(tx, parentPath) as ZNode
+    // What quotas are made of may change with each that goes.
+    if (parentPath.startsWith(ZOOKEEPER_NODE)) {
+      const path = paths[first] as string
+      this.remove(path, this.tree.node(tx, path) as ZNode, parentPath, parent, context)
+      return 1
+    }
+    let at = first
+    for (let path = paths[at]; path !== undefined && isChildOf(path, parentPath); path = paths[++at]) {
+      this.removeOf(path, nodes[at] as ZNode, parent, context)
+    }
+    this.lost(parentPath, parent, at - first, context)
+    return at - first
   }
 
   /** The timer of a container or TTL node has fired: removes the node if its time is over. False if nothing was to be done. */
@@ -193,16 +225,26 @@ export class TreeUpdates {
   }
 
   private remove(path: string, node: ZNode, parentPath: string, parent: ZNode, context: UpdateContext): void {
+    this.removeOf(path, node, parent, context)
+    this.lost(parentPath, parent, 1, context)
+  }
+
+  /** All of a removal but what it means to the parent. */
+  private removeOf(path: string, node: ZNode, parent: ZNode, context: UpdateContext): void {
     addChange(context, { type: 'deleted', path, acl: this.listOf(node), parentAcl: this.listOf(parent) })
-    this.tree.remove(path, node, context.zxid, parentPath, parent)
+    this.tree.remove(path, node)
     this.acls.release(node.aclId)
     const quota = this.quotas.of(path)
     if (quota !== undefined) this.quotas.changed(quota, path, -1, -dataLengthOf(node))
     this.quotas.removed(path)
     if (node.lifetime !== undefined) this.lifetimes.removed(path)
+  }
+
+  private lost(parentPath: string, parent: ZNode, children: number, { zxid }: UpdateContext): void {
+    this.tree.lost(parentPath, parent, zxid, children)
     const { lifetime } = parent
-    if (lifetime !== undefined && parent.numChildren === 1) {
-      this.lifetimes.emptied(parentPath, parent, lifetime, context.zxid)
+    if (lifetime !== undefined && parent.numChildren === children) {
+      this.lifetimes.emptied(parentPath, parent, lifetime, zxid)
     }
   }
 
@@ -302,6 +344,11 @@ function parentInRequest(path: string): string | undefined {
   const slash = path.lastIndexOf('/')
   if (slash === -1 || path.includes('\x00')) return undefined
   return slash === 0 ? ROOT : path.slice(0, slash)
+}
+
+function isChildOf(path: string, parentPath: string): boolean {
+  const slash = path.lastIndexOf('/')
+  return path.startsWith(parentPath) && (slash === parentPath.length || (slash === 0 && parentPath === ROOT))
 }
 
 function isExpected(expected: number, version: number): boolean {
