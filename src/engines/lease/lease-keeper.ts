@@ -3,7 +3,7 @@
 
 import type { Completion } from '../../engine/engine.ts'
 import type { Clock, Timer, Timers } from '../../runtime/runtime.ts'
-import { Grant, momentOf } from './grant.ts'
+import { Grant, type Moment, momentOf } from './grant.ts'
 import type { LeaseHeader } from './lease-codec.ts'
 import type { HeldBack, LeaseRecord } from './lease-record.ts'
 
@@ -100,7 +100,8 @@ export class LeaseKeeper {
 
   /** Of an epoch of which nobody knows what is under way. */
   spoil(epoch: number): void {
-    this.spoiltEpoch = epoch
+    // Of an earlier one nothing counts any more.
+    if (epoch > this.spoiltEpoch) this.spoiltEpoch = epoch
   }
 
   /** The holder was heard of, and that was applied. */
@@ -109,12 +110,14 @@ export class LeaseKeeper {
   }
 
   /** Gives it up, and does not take it again before `start`. Resolves when that is applied, or can't be; rejects never. */
-  release(): Promise<void> {
-    const { epoch } = this
+  async release(): Promise<void> {
     this.yielding = true
     this.grant = undefined
-    if (epoch === 0) return Promise.resolve()
-    return this.ask({ kind: 'release', epoch }).then(() => undefined)
+    if (this.taking !== undefined) await this.taking
+    const { epoch } = this
+    if (epoch === 0) return
+    // One that got lost may be applied some day, and by others first.
+    if ((await this.ask({ kind: 'release', epoch })) === undefined) this.spoil(epoch)
   }
 
   /** Takes it, if its holder is silent for long enough or this very server. Resolves with whether this server has it then. */
@@ -141,7 +144,7 @@ export class LeaseKeeper {
     if (typeof taken !== 'number') return false
     this.counts.taken++
     this.mine = taken
-    this.grant = this.granted(taken, begin)
+    this.use(taken, begin)
     return this.epoch !== 0
   }
 
@@ -179,13 +182,14 @@ export class LeaseKeeper {
     void this.ask({ kind: 'renew', epoch, applied: this.parts.applied() }).then((renewed) => {
       if (renewed === true) {
         this.counts.renewed++
-        this.grant = this.granted(epoch, begin)
+        this.use(epoch, begin)
       } else if (renewed === false) this.counts.lost++
     })
   }
 
-  private granted(epoch: number, begin: ReturnType<typeof momentOf>): Grant {
-    return new Grant(epoch, begin, this.parts.usableMs, this.parts.marginMs)
+  private use(epoch: number, begin: Moment): void {
+    // Behind what was asked for here there may be a release, which others apply first.
+    if (!this.yielding) this.grant = new Grant(epoch, begin, this.parts.usableMs, this.parts.marginMs)
   }
 
   private letThrough(): void {

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { MapTx } from '../../../test/support/view-cluster.ts'
+import type { Completion } from '../../engine/engine.ts'
+import type { LogPos } from '../../log/position.ts'
+import { ManualTime } from '../../store/manual-time.ts'
+import type { LeaseHeader } from './lease-codec.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
+import { LeaseRecord } from './lease-record.ts'
+
+const DURATION_MS = 1_200
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** The keeper of server `a`, whose entries are applied one by one, when the test says so. */
+function withKeeper() {
+  const time = new ManualTime((callback) => void setImmediate(callback))
+  const record = new LeaseRecord('lease\x00')
+  const tx = new MapTx()
+  const sent: { readonly header: LeaseHeader; readonly completion: Completion<unknown> }[] = []
+  let position = 10
+  const keeper = new LeaseKeeper({
+    durationMs: DURATION_MS,
+    marginMs: 200,
+    usableMs: DURATION_MS - 200,
+    wants: true,
+    address: 'a',
+    serverId: 'a',
+    clock: time,
+    timers: time,
+    record,
+    propose: (header, completion) => void sent.push({ header, completion }),
+    applied: () => position as LogPos,
+    heldBack: () => [],
+  })
+  /** Applies the oldest entry that was sent and not applied, and says which. */
+  const applyNext = async (): Promise<LeaseHeader['kind'] | undefined> => {
+    const next = sent.shift()
+    if (next === undefined) return undefined
+    const { completion, header } = next
+    const pos = position++ as LogPos
+    if (header.kind === 'take') completion.resolve(record.take(tx, header, pos) ? pos : false)
+    else if (header.kind === 'renew') completion.resolve(record.renew(tx, header.epoch, header.applied, pos))
+    else if (header.kind === 'release') completion.resolve(record.release(tx, header.epoch))
+    await turn()
+    return header.kind
+  }
+  return { applyNext, keeper, record, time }
+}
+
+describe('the keeper of a lease', () => {
+  it('does not read by a lease that it gives up, though a renewal that was on its way comes back', async () => {
+    const { applyNext, keeper, time } = withKeeper()
+    keeper.start()
+    expect(await applyNext()).toBe('take')
+    expect(keeper.isUsable).toBe(true)
+    time.advance(500)
+    const released = keeper.release()
+    expect(keeper.isUsable).toBe(false)
+    expect(await applyNext()).toBe('renew')
+    // Another server may have applied the release by now, and changed what this one would read.
+    expect(keeper.isUsable).toBe(false)
+    expect(await applyNext()).toBe('release')
+    await released
+    expect(keeper.epoch).toBe(0)
+  })
+
+  it('gives up what it is about to take', async () => {
+    const { applyNext, keeper, record } = withKeeper()
+    keeper.start()
+    const released = keeper.release()
+    expect(await applyNext()).toBe('take')
+    expect(keeper.isUsable).toBe(false)
+    expect(await applyNext()).toBe('release')
+    await released
+    expect(record.state.held).toBe(false)
+  })
+
+  it('stays away from a spoilt epoch, also when an update of an earlier one turns out to be lost later', async () => {
+    const { applyNext, keeper } = withKeeper()
+    keeper.start()
+    await applyNext()
+    const first = keeper.epoch
+    keeper.spoil(first)
+    const taking = keeper.take()
+    expect(await applyNext()).toBe('take')
+    expect(await taking).toBe(true)
+    expect(keeper.epoch).toBeGreaterThan(first)
+    expect(keeper.isUsable).toBe(true)
+    keeper.spoil(keeper.epoch)
+    keeper.spoil(first)
+    expect(keeper.isUsable).toBe(false)
+  })
+})
