@@ -73,6 +73,12 @@ describe('the history of a node', () => {
     expect(both.slice(0, 4)).toEqual(told)
     expect(both.slice(4).map(({ what }) => what)).toEqual(['children', 'deleted'])
     expect(await historyOf({ path: '/a', live })).toEqual(both)
+    // As if the server had been restored since: the same positions, other entries.
+    const restored = async (position: number): Promise<LogAnswer> => ({
+      ...(await live(position)),
+      historyId: 'f'.repeat(32),
+    })
+    await expect(historyOf({ path: '/a', from, live: restored })).rejects.toMatchObject({ code: 'MISMATCH' })
     await client.close()
     await server.close()
   }, 60_000)

@@ -9,7 +9,7 @@ import { guarded } from './api-access.ts'
 import type { Routes } from './http-listener.ts'
 
 export interface LogRoutesOptions {
-  readonly databases: ReadonlyMap<string, { readonly log: SharedLog }>
+  readonly databases: ReadonlyMap<string, { readonly log: SharedLog; status(): { readonly historyId: string } }>
   readonly token: AdminToken
 }
 
@@ -24,6 +24,8 @@ export interface EntryJson {
 
 export interface LogAnswer {
   readonly database: string
+  /** Positions of another history mean other entries. */
+  readonly historyId: string
   /** The first position that can be read. */
   readonly oldest: number
   /** As far as this server knows. */
@@ -46,8 +48,9 @@ export function logRoutes({ databases, token }: LogRoutesOptions): Routes {
     app.get<LogRequest>('/v1/databases/:database/log', guarded(token), async (request) => {
       const { database } = request.params
       const { from: given = '0' } = request.query
-      const log = databases.get(database)?.log
-      if (log === undefined) throw new DelosError('NOT_FOUND', `this server does not run a database ${database}`)
+      const source = databases.get(database)
+      if (source === undefined) throw new DelosError('NOT_FOUND', `this server does not run a database ${database}`)
+      const { log } = source
       if (!/^\d{1,15}$/.test(given)) throw new DelosError('INVALID_ARGUMENT', 'from must be a position of the log')
       const oldest = log.oldest().pos
       const tail = log.knownTail
@@ -55,6 +58,7 @@ export function logRoutes({ databases, token }: LogRoutesOptions): Routes {
       const { entries, next, trimmedTo } = await log.readNext(from, tail, READ_BYTES)
       const answer: LogAnswer = {
         database,
+        historyId: source.status().historyId,
         oldest: Math.max(oldest, trimmedTo ?? 0),
         tail,
         entries: entries.map(jsonOf),

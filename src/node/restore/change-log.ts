@@ -36,7 +36,10 @@ export interface ToldRange {
   readonly last: number
 }
 
-/** Resolves with what was looked at. NOT_FOUND if neither backup nor log reaches back to something to begin with. */
+/**
+ * Resolves with what was looked at. NOT_FOUND if neither backup nor log reaches back to something to begin with, MISMATCH if they
+ * are of two histories.
+ */
 export async function nodeHistory(options: NodeHistoryOptions): Promise<ToldRange> {
   const runtime = nodeRuntime()
   const scratch = await mkdtemp(join(tmpdir(), 'delos-history-'))
@@ -89,6 +92,12 @@ async function logOf(
       ? new ReplayLog({ blobs, historyId: history.about.historyId, segments: history.segments, from: start, tail: end })
       : undefined
   const newest = await live?.(Math.max(end, start) as LogPos)
+  if (newest !== undefined && history !== undefined && newest.historyId !== history.about.historyId) {
+    throw new DelosError(
+      'MISMATCH',
+      `the server is in history ${newest.historyId}, the backup is of ${history.about.historyId}: ask each by itself`,
+    )
+  }
   if (newest !== undefined && newest.oldest <= Math.max(end, start)) return new HistoryLog(backup, live, start, newest)
   if (backup !== undefined) return backup
   const what = newest === undefined ? 'no server is there' : `the server's log begins at ${newest.oldest}`
