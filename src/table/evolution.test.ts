@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
-import { enumOf, int64, string } from './schema/columns.ts'
+import { enumOf, int64, string, timestamp } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
 import type { Tables } from './tables.ts'
 
@@ -85,6 +85,19 @@ describe('a schema', () => {
     expect((await db.schema.describe(first)).version).toBe(1)
   })
 
+  it('keeps microseconds, and what rows from before a column was added show', async () => {
+    const added = { at: timestamp({ as: 'bigint' }).default(0n), note: string().nullable() }
+    const second = defineTable({ name: 'things', columns: { ...columns, ...added }, key: ['id'] })
+    await db.migrate(second)
+    for (const [changed, message] of [
+      [{ at: timestamp().default(new Date(0)) }, 'a Date has no place for'],
+      [{ note: string().nullable().default('null') }, 'show its default'],
+    ] as const) {
+      const third = defineTable({ ...second, columns: { ...second.columns, ...changed } })
+      await expect(db.migrate(third)).rejects.toMatchObject({ message: expect.stringContaining(message) })
+    }
+  })
+
   it('changes under writers, who never notice', async () => {
     const wide = defineTable({ name: 'things', columns: { ...columns, size: int64().default(1n) }, key: ['id'] })
     const writes = Array.from({ length: 50 }, (_, i) => db.insert(first, { id: `w${i}`, name: 'x', kind: 'a' }))
@@ -144,6 +157,27 @@ describe('an index', () => {
     db = server.db
     expect((await db.schema.ready(indexed)).indexes[0]?.state).toBe('ready')
     expect((await db.scan(indexed, { index: 'byName', prefix: { name: 'n999' } })).rows).toHaveLength(1)
+  })
+
+  it('is built by another server when the one that was asked for it is gone', async () => {
+    const other = await openTableServer({ shared: server.shared, serverId: 'b' })
+    await fill(1000, (i) => `n${i}`)
+    server.database.stopServing()
+    await db.migrate(indexed)
+    expect((await other.db.schema.ready(indexed)).indexes[0]?.state).toBe('ready')
+    await other.close()
+  })
+
+  it('finds duplicates also where one of them is written meanwhile', async () => {
+    await fill(999, (i) => `n${i}`)
+    await db.insert(first, { id: '99999', name: 'n0', kind: 'a' })
+    const including = { columns: ['name'], unique: true, include: ['kind'] } as const
+    const both = defineTable({ ...first, indexes: { byName: including } })
+    await db.migrate(both)
+    while (server.database.describe('things').indexes[0]?.rowsDone === 0) await server.database.nextCommit()
+    expect(server.database.describe('things').indexes).toMatchObject([{ state: 'building', rowsDone: 500 }])
+    await db.update(both, { id: '99999' }, { set: { kind: 'b' } })
+    await expect(db.schema.ready(both)).rejects.toMatchObject({ code: 'INDEX_NOT_READY' })
   })
 
   it('that finds duplicates lists them, and is built again when they are mended', async () => {

@@ -28,6 +28,7 @@ export class Maintenance {
 
   start(): void {
     this.serving = true
+    this.underWay = false
     this.look()
   }
 
@@ -47,6 +48,11 @@ export class Maintenance {
       // Whatever it was, the step is still to be done, or somebody has done it.
       reject: () => this.later(RETRY_MS),
     })
+  }
+
+  /** The same, but not in the middle of a commit. */
+  lookSoon(): void {
+    if (!this.underWay) this.later(PAUSE_MS)
   }
 
   private later(ms: number): void {

@@ -81,6 +81,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   private pendingBytes = 0
   private waiters: (() => void)[] = []
   private hasStopped = false
+  private catalogSeen = 0
 
   constructor(options: TableDatabaseOptions) {
     const { applicator, log, runtime, store } = options
@@ -215,6 +216,12 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   /** Called by the applicator. */
   committed(): void {
+    const { changes } = this.applicator.state.catalog
+    if (changes !== this.catalogSeen) {
+      // Whoever asked for it may be gone before it is done.
+      this.catalogSeen = changes
+      this.maintenance.lookSoon()
+    }
     if (this.waiters.length > 0) this.wake()
   }
 
@@ -301,10 +308,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     writer.string(toTaggedJson(request))
     return new Promise((resolve, reject) => {
       this.log.submit(entryOf(writer.take()), {
-        resolve: (result) => {
-          this.maintenance.look()
-          resolve(result as SchemaAnswer)
-        },
+        resolve: (result) => resolve(result as SchemaAnswer),
         reject,
       })
     })

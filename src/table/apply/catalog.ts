@@ -12,6 +12,7 @@ export class Catalog {
   private readonly byId = new Map<number, CompiledTable>()
   private readonly byName = new Map<string, CompiledTable>()
   private loaded = false
+  private changeCount = 0
 
   /** Reads the descriptors, the first time. */
   load(reader: ReadTx): void {
@@ -25,6 +26,11 @@ export class Catalog {
 
   get size(): number {
     return this.byId.size
+  }
+
+  /** How often a table was made, changed or dropped here: after each there may be something to build or to remove. */
+  get changes(): number {
+    return this.changeCount
   }
 
   tables(): Iterable<CompiledTable> {
@@ -52,6 +58,7 @@ export class Catalog {
   put(tx: ReadWriteTx, descriptor: TableDescriptor): CompiledTable {
     tx.put(descriptorKey(descriptor.id), Buffer.from(toTaggedJson(descriptor)))
     const compiled = new CompiledTable(descriptor)
+    this.changeCount++
     this.remove(descriptor.id)
     this.add(compiled)
     return compiled
@@ -60,6 +67,7 @@ export class Catalog {
   /** In apply: the table is gone. */
   drop(tx: ReadWriteTx, id: number): void {
     tx.delete(descriptorKey(id))
+    this.changeCount++
     this.remove(id)
   }
 

@@ -135,7 +135,9 @@ export class RowWriter {
         if (this.owns(indexes[i] as CompiledIndex, key, before)) tx.delete(before.key)
       }
       if (after === undefined) continue
-      if (before?.key === after.key && sameBytes(before.value, after.value)) continue
+      if (before?.key === after.key) {
+        if (sameBytes(before.value, after.value) || !this.owns(indexes[i] as CompiledIndex, key, before)) continue
+      }
       tx.put(after.key, after.value)
     }
   }

@@ -2,6 +2,7 @@
 // step that would lose or reinterpret what is stored is refused with what to do instead.
 
 import { unreachable } from '../../base/assert.ts'
+import { toTaggedJson } from '../codec/tagged-json.ts'
 import type { ColumnSpec } from './columns.ts'
 import {
   type ColumnDescriptor,
@@ -168,7 +169,7 @@ function renameColumn(table: TableDescriptor, from: string, to: string): TableDe
   }
 }
 
-/** What may change: null becomes allowed outside of keys and indexes, the default, values of an enum at the end, Date or bigint. */
+/** What may change: null becomes allowed outside of keys and indexes, the default, values of an enum at the end, Date to bigint. */
 function changeColumn(table: TableDescriptor, name: string, spec: ColumnSpec): TableDescriptor | Forbidden {
   const column = columnNamed(table, name)
   if (column === undefined) return new Forbidden(`there is no column ${name}`)
@@ -186,6 +187,9 @@ function changeColumn(table: TableDescriptor, name: string, spec: ColumnSpec): T
     return new Forbidden(
       `values of the enum ${name} can only be added at the end, since rows hold their places: ${instead}`,
     )
+  }
+  if ((before.micros && !spec.micros) || (before.items?.micros && !spec.items?.micros)) {
+    return new Forbidden(`column ${name} holds microseconds, which a Date has no place for: ${instead}`)
   }
   if (before.nullable && !spec.nullable) {
     return new Forbidden(`column ${name} may hold null already: keep it nullable, or ${instead}`)
@@ -210,9 +214,7 @@ function changeColumn(table: TableDescriptor, name: string, spec: ColumnSpec): T
 }
 
 function sameFallback(a: ColumnSpec, b: ColumnSpec): boolean {
-  const text = (spec: ColumnSpec): string =>
-    String(spec.fallback instanceof Date ? spec.fallback.getTime() : spec.fallback)
-  return text(a) === text(b)
+  return toTaggedJson(a.fallback) === toTaggedJson(b.fallback)
 }
 
 function withIndex(table: TableDescriptor, index: IndexShape, state: 'building' | 'ready'): TableDescriptor {
