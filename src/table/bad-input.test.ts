@@ -17,6 +17,7 @@ const things = defineTable({
     kind: enumOf('a', 'b').default('a'),
     tags: list(string()).default([]),
     any: json().nullable(),
+    doc: json().default({}),
     at: timestamp().nullable(),
   },
   key: ['id'],
@@ -86,6 +87,15 @@ describe('bad input', () => {
       [() => bare.scan(things, { select: ['m'] }), 'UNKNOWN_COLUMN', 'no column m'],
       [() => bare.scan(things, { prefix: { m: 1 } }), 'UNKNOWN_COLUMN', 'no column m'],
       [() => bare.get(things, { id: 'a', n: 1n }), 'UNKNOWN_COLUMN', 'no key column n'],
+    ])
+  })
+
+  it('that is another thing by the time it is applied is refused before', async () => {
+    const where: unknown[] = []
+    where[1] = { n: 0n }
+    await expectRefused([
+      [() => bare.update(things, key, set, { if: { where } }), 'INVALID_ARGUMENT', 'a filter is an object, not null'],
+      [() => bare.update(things, key, { merge: { doc: null } }), 'WRONG_TYPE', 'column doc of table things holds JSON'],
     ])
   })
 

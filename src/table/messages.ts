@@ -11,7 +11,7 @@ export type Position = number
 /**
  * linearizable: everything that was acknowledged anywhere before. session: everything that the caller has seen (`position`).
  * lease: linearizable without a round trip, where a lease is held. staleMs: what was there at most so long ago. snapshot: exactly
- * what was there at a position of the last minute, or SNAPSHOT_GONE.
+ * what was there at a position of the recent past, or SNAPSHOT_GONE.
  */
 export type ReadLevel =
   | 'linearizable'
@@ -76,6 +76,8 @@ export interface RangeRead {
   readonly rows: number
   /** The rows behind the entries of the index were looked at too: their versions are in the digest. */
   readonly rowsToo: boolean
+  /** Looked at from the end: the digest depends on the order. */
+  readonly reverse: boolean
   readonly digest: number
 }
 

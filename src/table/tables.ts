@@ -212,10 +212,10 @@ export class Tables {
     return this.one(new WriteBatch().delete(table, key, options), options)
   }
 
-  /** Several writes, all or nothing, without reads. */
+  /** Several writes, all or nothing, without reads. `fill` may be asynchronous. */
   async batch(fill: (batch: WriteBatch) => unknown, options: WriteOptions = {}): Promise<TransactionResult<undefined>> {
     const batch = new WriteBatch()
-    fill(batch)
+    await fill(batch)
     const answer = await this.database.transact({ operations: batch.operations, token: options.token })
     if (answer.kind === 'rejected') return rejectedResult(answer)
     return { ok: true, position: answer.position, value: undefined, repeated: answer.kind === 'repeated' }

@@ -1,18 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
-import { int64, string } from './schema/columns.ts'
-import { defineTable } from './schema/define-table.ts'
+import { bool, int64, string } from './schema/columns.ts'
+import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
+import type { TableTransaction } from './table-transaction.ts'
 import type { Tables } from './tables.ts'
 
 const doctors = defineTable({
   name: 'doctors',
-  columns: { id: string(), ward: string(), onCall: int64(), note: string().default('') },
+  columns: { id: string(), ward: string(), onCall: int64(), note: string().default(''), flag: bool().default(true) },
   key: ['id'],
   indexes: {
     byWard: { columns: ['ward'], include: ['onCall'] },
     byNote: { columns: ['note'] },
+    byFlag: { columns: [desc('flag')] },
   },
 })
 
@@ -54,6 +56,14 @@ describe('transactions', () => {
     })
     expect(again).toMatchObject({ ok: true, position: 4 })
     expect(await db.count(doctors)).toBe(2)
+  })
+
+  it('without reads wait for whoever fills them', async () => {
+    const result = await db.batch(async (batch) => {
+      await db.get(doctors, { id: 'a' })
+      batch.delete(doctors, { id: 'a' })
+    })
+    expect([result.ok, await db.get(doctors, { id: 'a' })]).toEqual([true, undefined])
   })
 
   it('conflict when a row that was read has changed, and are run again', async () => {
@@ -114,6 +124,37 @@ describe('transactions', () => {
       expect(await db.count(doctors, { filter: { onCall: 1n } })).toBe(1)
     })
   }
+
+  it('do not conflict with themselves, whatever the order of a scan, and whether or not there is anything in it', async () => {
+    for (const scan of [
+      { reverse: true },
+      { reverse: true, limit: 2 },
+      { index: 'byWard', reverse: true },
+      { index: 'byWard', reverse: true, select: ['onCall'] },
+      { index: 'byWard', after: { ward: 'x' } },
+      { index: 'byFlag', after: { flag: false } },
+      { from: { id: 'z' }, to: { id: 'a' } },
+    ] as const) {
+      const body = async (tx: TableTransaction) => {
+        await tx.scan(doctors, scan)
+        tx.insert(doctors, { id: 'new', ward: 'x', onCall: 1n })
+      }
+      expect(await db.transaction(body, { attempts: 1 })).toMatchObject({ ok: true })
+      await db.delete(doctors, { id: 'new' })
+    }
+  })
+
+  it('conflict over a range that was scanned from its end', async () => {
+    let runs = 0
+    const between = interrupted(() => db.insert(doctors, { id: 'bb', ward: 'x', onCall: 1n }))
+    await db.transaction(async (tx) => {
+      runs++
+      await tx.scan(doctors, { reverse: true, limit: 2 })
+      await between()
+      tx.update(doctors, { id: 'a' }, { set: { onCall: 2n } })
+    })
+    expect(runs).toBe(2)
+  })
 
   it('do not conflict over what lies outside of the ranges that they read', async () => {
     let runs = 0

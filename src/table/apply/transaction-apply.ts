@@ -148,12 +148,15 @@ export class TransactionApply {
     return undefined
   }
 
-  private isSameRange(table: CompiledTable, { digest, from, index, rows, rowsToo, to }: DecodedRange): boolean {
+  private isSameRange(
+    table: CompiledTable,
+    { digest, from, index, reverse, rows, rowsToo, to }: DecodedRange,
+  ): boolean {
     const prefix = table.prefixOf(index)
     const range = { from: prefix + from, to: to === undefined ? keyAfterPrefix(prefix) : prefix + to }
     const now = new RangeDigest()
     const limit = Math.min(rows, DEFAULT_TABLE_LIMITS.scannedRowsMax) + 1
-    for (const [key, value] of this.state.tx.scan(range, { limit })) {
+    for (const [key, value] of this.state.tx.scan(range, { limit, reverse })) {
       if (index === 0) now.addRow(key, versionOfStored(value))
       else if (rowsToo) now.addRow(key, this.versionBehind(table, index, key, value))
       else now.addEntry(key, value)

@@ -98,7 +98,8 @@ describe('keys of columns', () => {
 describe('stored formats', () => {
   it('are those of testdata/table/formats.hex: a row, entries, a transaction', () => {
     const upsert = encoder.encode({ operations: [{ op: 'upsert', table: 'all', row, if: { version: 3 } }], token: 't' })
-    const range = { table: 'all', index: 'plain', from: 'a', to: undefined, rows: 2, rowsToo: true, digest: 12_345 }
+    const seen = { rows: 2, rowsToo: true, reverse: false, digest: 12_345 }
+    const range = { table: 'all', index: 'plain', from: 'a', to: undefined, ...seen }
     const others = encoder.encode({
       reads: [{ table: 'all', key, version: 9 }],
       ranges: [range],

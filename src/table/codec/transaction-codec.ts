@@ -7,12 +7,13 @@ import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { Condition, PatchData, RangeRead, TransactionRequest, WriteOperation } from '../messages.ts'
+import type { FilterData } from '../schema/descriptor.ts'
 import { limitExceeded, REPLICATED_LIMITS, type TableLimits } from '../table-limits.ts'
 import { requireKnown, requireRecord } from './check-request.ts'
 import { checkValue, requireText } from './check-value.ts'
 import type { CompiledTable } from './compiled-table.ts'
 import type { RowData } from './row-codec.ts'
-import { toTaggedJson } from './tagged-json.ts'
+import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 
 export const ENTRY_FORMAT = 1
 
@@ -27,6 +28,9 @@ const CONDITION_VERSION = 1
 const CONDITION_EXISTS = 2
 const CONDITION_MISSING = 4
 const CONDITION_WHERE = 8
+
+const RANGE_ROWS_TOO = 1
+const RANGE_REVERSE = 2
 
 /** Values that rows leave out: made by the proposer. */
 export interface RowDefaults {
@@ -96,7 +100,7 @@ export class TransactionEncoder {
     writer.key(range.from)
     writer.u8(range.to === undefined ? 0 : 1)
     if (range.to !== undefined) writer.key(range.to)
-    writer.u8(range.rowsToo ? 1 : 0)
+    writer.u8((range.rowsToo ? RANGE_ROWS_TOO : 0) | (range.reverse ? RANGE_REVERSE : 0))
     writer.varint(range.rows)
     writer.varint(range.digest)
   }
@@ -182,7 +186,10 @@ export class TransactionEncoder {
     }
     if (where === undefined) return
     table.filter(where)
-    writer.string(toTaggedJson(where))
+    const text = toTaggedJson(where)
+    // What apply will read is checked too (an array with holes is another by then): there it must not throw.
+    table.filterOfText(text, (one) => fromTaggedJson(one) as FilterData)
+    writer.string(text)
   }
 
   private writePatch(table: CompiledTable, patch: PatchData): void {
@@ -215,7 +222,7 @@ export class TransactionEncoder {
       this.requireSettable(table, name)
       if (spec.kind !== 'json') throw cannot('merged', spec.kind, where)
       writer.varint(id)
-      writer.string(JSON.stringify(checkValue({ ...spec, nullable: true }, value, where)))
+      writer.string(JSON.stringify(checkValue(spec, value, where)))
     }
   }
 
@@ -277,6 +284,7 @@ export interface DecodedRange {
   readonly from: Key
   readonly to: Key | undefined
   readonly rowsToo: boolean
+  readonly reverse: boolean
   readonly rows: number
   readonly digest: number
 }
@@ -285,6 +293,8 @@ export function readRangeRead(reader: ByteReader): DecodedRange {
   const index = reader.varint()
   const from = reader.key()
   const to = reader.u8() === 0 ? undefined : reader.key()
-  const rowsToo = reader.u8() === 1
-  return { index, from, to, rowsToo, rows: reader.varint(), digest: reader.varint() }
+  const flags = reader.u8()
+  const rowsToo = (flags & RANGE_ROWS_TOO) !== 0
+  const reverse = (flags & RANGE_REVERSE) !== 0
+  return { index, from, to, rowsToo, reverse, rows: reader.varint(), digest: reader.varint() }
 }

@@ -117,6 +117,11 @@ class Page {
   private rangeRead(digest: RangeDigest): RangeRead {
     const { covered, index, prefix, range, reverse, table } = this.plan
     const { last } = this
+    if (!range.from.startsWith(prefix)) {
+      // Behind the end of all keys: there is nothing, and nothing can come.
+      const nothing = { from: '', to: '', rows: 0, rowsToo: false, reverse, digest: digest.value }
+      return { table: table.name, index: index?.descriptor.name, ...nothing }
+    }
     const from = last !== undefined && reverse ? last : range.from
     const to = last !== undefined && !reverse ? `${last}\x00` : range.to
     return {
@@ -126,6 +131,7 @@ class Page {
       to: to.startsWith(prefix) ? to.slice(prefix.length) : undefined,
       rows: digest.rows,
       rowsToo: index !== undefined && covered === undefined,
+      reverse,
       digest: digest.value,
     }
   }
