@@ -232,6 +232,15 @@ describe('scans', () => {
     expect(await db.count(machines, { index: 'byOwner', prefix: { owner: 'even' } })).toBe(9)
     expect(await db.count(machines, { filter: { load: { lt: 2 } } })).toBe(6)
   })
+
+  it('count with a filter as many keys as without', async () => {
+    const limits = { pageRowsMax: 2, countedMax: 16 }
+    const small = await openTableServer({ shared: server.shared, serverId: 'small', limits })
+    expect(await small.db.count(machines, { filter: { rack: { gte: '' } } })).toBe(15)
+    for (let slot = 1n; slot <= 4n; slot++) await db.insert(machines, { rack: 'z', slot })
+    await expect(small.db.count(machines, { filter: { rack: 'z' } })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    await small.close()
+  })
 })
 
 describe('bad input', () => {

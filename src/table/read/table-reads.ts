@@ -64,11 +64,14 @@ export function countRange(
     return count
   }
   const select = [...new Set(filterColumns(filter))]
+  // Whatever the filter lets through, a page ends at the same number of keys.
+  const { pageRowsMax } = limits
+  const perPage = { ...limits, pageExaminedMax: pageRowsMax }
   let page: string | undefined
-  for (let examined = 0; ; examined += limits.pageExaminedMax) {
+  for (let examined = 0; ; examined += pageRowsMax) {
     if (examined > countedMax) throw tooMany()
-    const request = { table: table.name, index, prefix, filter, select, page, limit: limits.pageRowsMax }
-    const answer = readPage(table, request, source, limits)
+    const request = { table: table.name, index, prefix, filter, select, page, limit: pageRowsMax }
+    const answer = readPage(table, request, source, perPage)
     count += answer.rows.length
     page = answer.page
     if (page === undefined) return count
