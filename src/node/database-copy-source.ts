@@ -5,7 +5,7 @@ import type { CopySource, RowDigest } from '../engine/copy-source.ts'
 import { decodeEntry } from '../engine/entry-codec.ts'
 import { loadCursor } from '../engines/base-engine/cursor.ts'
 import { BASE, readStamp } from '../engines/base-engine/proposal-stamp.ts'
-import type { SharedLog } from '../log/shared-log.ts'
+import type { LogEntry, SharedLog } from '../log/shared-log.ts'
 import { createContentDigest } from '../store/content-digest.ts'
 import type { Identity } from '../store/identity.ts'
 import type { LocalStore } from '../store/local-store.ts'
@@ -25,7 +25,7 @@ export function copySource({ database, identity, log, restored, store }: CopySou
     identity,
     restored,
     readNext: (from, to, maxBytes) => log.readNext(from, to, maxBytes),
-    wallMsOf: ({ bytes }) => wallMsOf(bytes),
+    wallMsOf,
     openView: async (deadlineMs) => {
       const view = await store.openView({ deadlineMs })
       return { view, cursor: loadCursor(view) }
@@ -34,9 +34,9 @@ export function copySource({ database, identity, log, restored, store }: CopySou
   }
 }
 
-/** When the entry was proposed, by the clock of who did; 0 if it does not say. */
-export function wallMsOf(entry: Uint8Array): number {
-  const stamp = decodeEntry(entry).headers.get(BASE)
+/** When the entry was proposed, by the clock of who did; 0 if it does not say, or is void: perhaps since nobody can read it. */
+export function wallMsOf({ bytes, voided }: Pick<LogEntry, 'bytes' | 'voided'>): number {
+  const stamp = voided ? undefined : decodeEntry(bytes).headers.get(BASE)
   return stamp === undefined ? 0 : readStamp(stamp.bytes).wallMs
 }
 

@@ -52,15 +52,21 @@ export async function listHistories(blobs: OpenBlobs, database: string): Promise
   return histories.sort((a, b) => a.about.beganMs - b.about.beganMs)
 }
 
-/** The one that is asked for, or the newest. NOT_FOUND if there is none. */
+/** The one that is asked for, by its first digits, or the newest. NOT_FOUND if there is none, INVALID_ARGUMENT if there are several. */
 export async function chooseHistory(
   blobs: OpenBlobs,
   database: string,
   historyId: string | undefined,
 ): Promise<BackupHistory> {
   const histories = await listHistories(blobs, database)
-  const found =
-    historyId === undefined ? histories.at(-1) : histories.find(({ about }) => about.historyId.startsWith(historyId))
+  const named = histories.filter(({ about }) => historyId === undefined || about.historyId.startsWith(historyId))
+  if (historyId !== undefined && named.length > 1) {
+    throw new DelosError(
+      'INVALID_ARGUMENT',
+      `${named.length} histories begin with '${historyId}': more digits are needed`,
+    )
+  }
+  const found = named.at(-1)
   if (found !== undefined) return found
   const what = historyId === undefined ? `a database ${database}` : `the history ${historyId} of ${database}`
   throw new DelosError('NOT_FOUND', `${blobs.store.location} holds no backup of ${what}`)

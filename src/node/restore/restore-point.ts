@@ -14,7 +14,7 @@ export type RestorePoint =
   /** Up to the last entry before the first one that was proposed later, by the clock of who proposed it. */
   | { readonly kind: 'time'; readonly wallMs: number }
 
-/** NOT_FOUND, with what there is, if there is nothing so early. */
+/** NOT_FOUND, with what there is, if there is nothing so early, or the time lies where the log was given up. */
 export async function positionOf(point: RestorePoint, history: BackupHistory, blobs: OpenBlobs): Promise<LogPos> {
   if (point.kind === 'position') return point.position
   if (point.kind === 'time') return await lastBefore(point.wallMs, history, blobs)
@@ -31,11 +31,14 @@ async function lastBefore(wallMs: number, history: BackupHistory, blobs: OpenBlo
     if (listed.to <= at || listed.from > at || at >= end) continue
     const { name } = listed
     const segment = decodeSegment(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
-    const later = segment.entries.find(({ bytes, pos }) => pos >= at && wallMsOf(bytes) > wallMs)
+    const later = segment.entries.find((entry) => entry.pos >= at && wallMsOf(entry) > wallMs)
     if (later !== undefined) return (later.pos - 1) as LogPos
     at = segment.to
   }
-  return (at - 1) as LogPos
+  const behind = [...history.segments.map(({ from }) => from), ...history.snapshots].filter((pos) => pos > at)
+  if (behind.length === 0) return (at - 1) as LogPos
+  const missing = `positions ${at} to ${Math.min(...behind) - 1} are missing, and the time may lie among them`
+  throw new DelosError('NOT_FOUND', `${iso(wallMs)} can't be restored: ${missing}; position ${at - 1} can`)
 }
 
 async function newestSnapshotBefore(wallMs: number, history: BackupHistory, blobs: OpenBlobs): Promise<LogPos> {

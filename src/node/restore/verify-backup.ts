@@ -51,7 +51,7 @@ export async function verifyHistory(
       if (segment.from !== listed.from || segment.to !== listed.to) {
         throw new DelosError('CORRUPT', `${name} holds positions ${segment.from} to ${segment.to}`)
       }
-      for (const { bytes } of segment.entries) wallMsOf(bytes)
+      for (const entry of segment.entries) wallMsOf(entry)
       entries += segment.entries.length
     })
   }
