@@ -219,13 +219,13 @@ describe('delos serve', () => {
   it.runIf(process.platform === 'linux')(
     'keeps files for the log and the store when connections would take all',
     async () => {
-      const command = 'ulimit -n 120; exec "$0" "$@"'
+      const command = 'ulimit -n 200; exec "$0" "$@"'
       const settings = ['--zookeeper-port', '0', ...NO_HTTP]
       const run = new Run('sh', ['-c', command, process.execPath, MAIN, 'serve', '--json', ...settings], tempDir('cli'))
       const { addresses } = await run.ready()
-      expect(run.err).toContain('open files are limited connectionsMax=60 openFilesMax=120')
+      expect(run.err).toContain('open files are limited connectionsMax=100 openFilesMax=200')
       const port = portOf(addresses.zookeeper)
-      const clients = await Promise.all(Array.from({ length: 60 }, () => ZkClient.connect(port)))
+      const clients = await Promise.all(Array.from({ length: 100 }, () => ZkClient.connect(port)))
       await expect(ZkClient.connect(port)).rejects.toThrow()
       // More than a segment of the log.
       const data = 'x'.repeat(1_000_000)
