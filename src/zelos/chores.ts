@@ -38,13 +38,23 @@ export class Chores {
   private readonly look = (): void => {
     const { context } = this
     if (!this.isRunning) return
-    const update = context.next()
+    const update = this.next()
     if (update === undefined) return this.lookIn(LOOK_MS)
     // What is refused is tried again.
     context.propose(update, { resolve: () => this.lookIn(NEXT_MS), reject: () => this.lookIn(LOOK_MS) })
   }
 
+  // What can't be read now is looked at again: it must not end the process, and stops the database when apply meets it.
+  private next(): Update | undefined {
+    try {
+      return this.context.next()
+    } catch {
+      return undefined
+    }
+  }
+
   private lookIn(ms: number): void {
+    this.timer?.cancel() // Of a run before this one, whose proposal came back.
     if (this.isRunning) this.timer = this.context.timers.after(ms, this.look)
   }
 }
