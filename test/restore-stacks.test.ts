@@ -1,10 +1,12 @@
 // What comes back from a backup where the server ran something else than Zelos on its usual stack.
 
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openServer } from '../src/node/open-server.ts'
 import { RESTORABLE, RESTORABLE_ZELOS } from '../src/node/restore/restorable-database.ts'
 import { restore } from '../src/node/restore/restore.ts'
+import type { RestorePoint } from '../src/node/restore/restore-point.ts'
 import { SILENT_LOGGER } from '../src/runtime/logger.ts'
 import { int64, string } from '../src/table/schema/columns.ts'
 import { defineTable } from '../src/table/schema/define-table.ts'
@@ -74,3 +76,20 @@ it('tables are restored by their own rules, from a snapshot and the log behind i
   expect(await again.tables.insert(counters, { id: 'b', n: 2n })).toMatchObject({ ok: true })
   await again.close()
 }, 60_000)
+
+it('a restore that was cut off goes on to the point that it began with, and to no other', async () => {
+  const location = `dir:${tempDir('no-backup')}`
+  const dataDir = join(tempDir('cut-off'), 'data')
+  const parts = { from: { location }, dataDir, database: 'zelos', definition: RESTORABLE_ZELOS, logger: SILENT_LOGGER }
+  const into = (to: RestorePoint): Promise<unknown> => restore({ ...parts, to })
+  const time = (wallMs: number): RestorePoint => ({ kind: 'time', wallMs })
+  await expect(into(time(1_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  const plan = { location, database: 'zelos', historyId: 'a'.repeat(32), cursor: 1, position: 5, to: time(1_000) }
+  writeFileSync(join(dataDir, 'RESTORE'), JSON.stringify({ format: 1, ...plan, newHistoryId: 'b'.repeat(32) }))
+  for (const to of [time(2_000), { kind: 'newest' }, { kind: 'position', position: 6 }] as RestorePoint[]) {
+    await expect(into(to)).rejects.toMatchObject({ code: 'CONFLICT' })
+  }
+  for (const to of [time(1_000), { kind: 'position', position: 5 }] as RestorePoint[]) {
+    await expect(into(to)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  }
+})

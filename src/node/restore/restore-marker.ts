@@ -5,6 +5,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { Disk } from '../../runtime/disk.ts'
 import { readSmallFile, writeFileDurably } from '../../runtime/durable-file.ts'
+import type { RestorePoint } from './restore-point.ts'
 
 /** What is being restored. */
 export interface RestorePlan {
@@ -16,6 +17,8 @@ export interface RestorePlan {
   readonly cursor: LogPos
   /** The last entry that is restored. */
   readonly position: LogPos
+  /** What was asked for. */
+  readonly to?: RestorePoint
   /** The history that begins with it. */
   readonly newHistoryId: string
 }

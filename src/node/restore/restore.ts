@@ -159,7 +159,8 @@ async function makePlan(opened: Opened, options: RestoreOptions, history: Backup
   const newHistoryId = drawId(runtime.random)
   const { historyId } = history.about
   const cursor = snapshotFor(history, position)
-  return { location: blobs.store.location, database: options.database, historyId, cursor, position, newHistoryId }
+  const { database, to } = options
+  return { location: blobs.store.location, database, historyId, cursor, position, to, newHistoryId }
 }
 
 /** FORMAT and the like may lie there: traces of a restore that was killed before it had a plan. */
@@ -171,7 +172,7 @@ async function mustBeEmpty({ directory, runtime }: Opened): Promise<void> {
 }
 
 function mustBeSame(begun: RestorePlan, { database, historyId, to }: RestoreOptions, { store }: OpenBlobs): void {
-  const otherPoint = to.kind === 'position' && to.position !== begun.position
+  const otherPoint = to.kind === 'position' ? to.position !== begun.position : !isSame(to, begun.to)
   const otherHistory = historyId !== undefined && !begun.historyId.startsWith(historyId)
   if (begun.database === database && begun.location === store.location && !otherPoint && !otherHistory) return
   const what = `${begun.database} from ${begun.location} to position ${begun.position}`
@@ -179,6 +180,12 @@ function mustBeSame(begun: RestorePlan, { database, historyId, to }: RestoreOpti
     'CONFLICT',
     `the directory holds a restore of ${what} that has not ended: go on with it, or remove it`,
   )
+}
+
+/** Of the same time, or both the newest at their time; of a restore that does not say any is. */
+function isSame(to: RestorePoint, begun: RestorePoint | undefined): boolean {
+  if (begun === undefined) return true
+  return to.kind === 'time' && begun.kind === 'time' ? to.wallMs === begun.wallMs : to.kind === begun.kind
 }
 
 /** Of the backed-up log behind `tail`: no more than so many bytes of requests were there. */
