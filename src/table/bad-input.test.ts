@@ -7,6 +7,7 @@ import type { ErrorCode } from '../base/delos-error.ts'
 import { enumOf, int64, json, list, string, timestamp } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
 import type { Tables } from './tables.ts'
+import type { WriteBatch } from './write-batch.ts'
 
 const things = defineTable({
   name: 'things',
@@ -56,6 +57,10 @@ const set = { set: { n: 1n } }
 describe('bad input', () => {
   it('that has the wrong form is refused', async () => {
     await expectRefused([
+      [() => bare.get(undefined, key), 'INVALID_ARGUMENT', 'the first argument is a table'],
+      [() => bare.scan(undefined), 'INVALID_ARGUMENT', 'the first argument is a table'],
+      [() => bare.insert(undefined, { id: 'b' }), 'INVALID_ARGUMENT', 'the first argument is a table'],
+      [() => bare.changes(undefined).next(), 'INVALID_ARGUMENT', 'the first argument is a table'],
       [() => bare.get(things), 'INVALID_ARGUMENT', 'a key is an object, not of type undefined'],
       [() => bare.get(things, 'a'), 'INVALID_ARGUMENT', 'a key is an object, not of type string'],
       [() => bare.getMany(things, key), 'INVALID_ARGUMENT', 'keys is an array'],
@@ -73,6 +78,7 @@ describe('bad input', () => {
       [() => bare.insert(things, { id: 'b' }, { token: '' }), 'LIMIT_EXCEEDED', 'tokenCharsMax'],
       [() => db.transaction(() => 1, { attempts: 0 }), 'INVALID_ARGUMENT', 'attempts'],
       [() => db.changes(things, { after: -1 }).next(), 'INVALID_ARGUMENT', 'no position'],
+      [() => db.changes(things, { after: 1000 }).next(), 'MISMATCH', 'position 1000 is not of this history'],
     ])
   })
 
@@ -87,6 +93,19 @@ describe('bad input', () => {
       [() => bare.scan(things, { select: ['m'] }), 'UNKNOWN_COLUMN', 'no column m'],
       [() => bare.scan(things, { prefix: { m: 1 } }), 'UNKNOWN_COLUMN', 'no column m'],
       [() => bare.get(things, { id: 'a', n: 1n }), 'UNKNOWN_COLUMN', 'no key column n'],
+      [() => bare.get(things, key, { levle: 'local' }), 'INVALID_ARGUMENT', 'a read has no levle; there are level'],
+      [() => bare.scan(things, {}, { levle: 'local' }), 'INVALID_ARGUMENT', 'a scan has no levle'],
+      [() => bare.insert(things, { id: 'b' }, { tokne: 'x' }), 'INVALID_ARGUMENT', 'a write has no tokne'],
+      [() => bare.insert(things, { id: 'b' }, { if: { version: 0 } }), 'INVALID_ARGUMENT', 'a write has no if'],
+      [() => bare.delete(things, key, { fi: { version: 7 } }), 'INVALID_ARGUMENT', 'a write has no fi'],
+      [() => bare.batch(() => 1, { tokne: 'x' }), 'INVALID_ARGUMENT', 'a batch has no tokne'],
+      [
+        () => bare.batch((batch: WriteBatch) => batch.delete(things, key, { token: 'x' } as never)),
+        'INVALID_ARGUMENT',
+        'a write in a batch has no token',
+      ],
+      [() => bare.transaction(() => 1, { atempts: 2 }), 'INVALID_ARGUMENT', 'a transaction has no atempts'],
+      [() => bare.changes(things, { form: 1 }).next(), 'INVALID_ARGUMENT', 'a change feed has no form'],
     ])
   })
 

@@ -2,6 +2,7 @@
 // are applied. Not here: attempts and answers (transaction-runner.ts).
 
 import { DelosError } from '../base/delos-error.ts'
+import { tableName } from './codec/check-request.ts'
 import type { KeyData, RangeRead, RowRead, ScanRequest, TransactionRequest } from './messages.ts'
 import type { AnyTable } from './schema/define-table.ts'
 import type { ColumnName, IndexName, KeyOf, RowOf, ScanOf } from './schema/row-types.ts'
@@ -28,11 +29,11 @@ export class TableTransaction extends WriteBatch {
 
   /** The row, or undefined. The transaction conflicts if it changes before the writes are applied, or between two reads of it. */
   async get<T extends AnyTable>(table: T, key: KeyOf<T>): Promise<RowOf<T> | undefined> {
-    return this.look<T>(table.name, key as KeyData).row
+    return this.look<T>(tableName(table), key as KeyData).row
   }
 
   async read<T extends AnyTable>(table: T, key: KeyOf<T>): Promise<Versioned<RowOf<T>>> {
-    return this.look<T>(table.name, key as KeyData)
+    return this.look<T>(tableName(table), key as KeyData)
   }
 
   /** A page of a scan. The transaction conflicts if the range would show anything else before the writes are applied. */
@@ -44,8 +45,9 @@ export class TableTransaction extends WriteBatch {
     table: T,
     scan: ScanOf<T, I, S> = {},
   ): Promise<{ readonly rows: readonly Pick<RowOf<T>, S & keyof RowOf<T>>[]; readonly page: string | undefined }> {
-    this.requireUnwritten(table.name)
-    const request = { ...(scan as object), table: table.name, level: 'local', evidence: true } as ScanRequest
+    const name = tableName(table)
+    this.requireUnwritten(name)
+    const request = { ...(scan as object), table: name, level: 'local', evidence: true } as ScanRequest
     const { page, range, rows } = await this.database.scan(request)
     if (range !== undefined) this.ranges.push(range)
     return { rows: rows as readonly Pick<RowOf<T>, S & keyof RowOf<T>>[], page }

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { requireKnown, tableName } from './codec/check-request.ts'
 import type {
   CountRequest,
   KeyData,
@@ -95,6 +96,12 @@ export interface ChangesOptions<T extends AnyTable> {
   readonly signal?: AbortSignal
 }
 
+const READ_MEMBERS: ReadonlySet<string> = new Set(['level'])
+const WRITE_MEMBERS: ReadonlySet<string> = new Set(['token'])
+const CONDITIONAL_MEMBERS: ReadonlySet<string> = new Set(['token', 'if'])
+const CHANGES_MEMBERS: ReadonlySet<string> = new Set(['after', 'prefix', 'signal'])
+const NO_CONDITION = {}
+
 type Columns<T extends AnyTable, S extends string> = Pick<RowOf<T>, S & keyof RowOf<T>>
 
 export class Tables {
@@ -123,25 +130,30 @@ export class Tables {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get<T extends AnyTable>(table: T, key: KeyOf<T>, { level }: ReadOptions = {}): Promise<RowOf<T> | undefined> {
-    const row = this.database.getRow(table.name, key as KeyData, level ?? 'linearizable')
+  get<T extends AnyTable>(table: T, key: KeyOf<T>, options?: ReadOptions): Promise<RowOf<T> | undefined> {
+    const row = rejecting(() => this.database.getRow(tableName(table), key as KeyData, levelOf(options)))
     return row as Promise<RowOf<T> | undefined>
   }
 
   /** The row with its version. */
-  read<T extends AnyTable>(table: T, key: KeyOf<T>, { level }: ReadOptions = {}): Promise<Versioned<RowOf<T>>> {
-    const request = { table: table.name, key: key as KeyData, level: level ?? 'linearizable' }
-    return this.database.get(request) as Promise<Versioned<RowOf<T>>>
+  read<T extends AnyTable>(table: T, key: KeyOf<T>, options?: ReadOptions): Promise<Versioned<RowOf<T>>> {
+    const read = rejecting(() =>
+      this.database.get({ table: tableName(table), key: key as KeyData, level: levelOf(options) }),
+    )
+    return read as Promise<Versioned<RowOf<T>>>
   }
 
   /** In the order of the keys, all as of one position. */
   getMany<T extends AnyTable>(
     table: T,
     keys: readonly KeyOf<T>[],
-    { level }: ReadOptions = {},
+    options?: ReadOptions,
   ): Promise<readonly Versioned<RowOf<T>>[]> {
-    const request = { table: table.name, keys: keys as readonly KeyData[], level: level ?? 'linearizable' }
-    return this.database.getMany(request) as Promise<readonly Versioned<RowOf<T>>[]>
+    const read = rejecting(() => {
+      const request = { table: tableName(table), keys: keys as readonly KeyData[], level: levelOf(options) }
+      return this.database.getMany(request)
+    })
+    return read as Promise<readonly Versioned<RowOf<T>>[]>
   }
 
   /** One page. */
@@ -150,8 +162,10 @@ export class Tables {
     scan: ScanOf<T, I, S> = {},
     options: ReadOptions = {},
   ): Promise<Page<Columns<T, S>>> {
-    const request = { ...(scan as object), table: table.name, ...options } as ScanRequest
-    return this.database.scan(request) as Promise<Page<unknown>> as Promise<Page<Columns<T, S>>>
+    const read = rejecting(() =>
+      this.database.scan({ ...(scan as object), table: tableName(table), ...options } as ScanRequest),
+    )
+    return read as Promise<Page<unknown>> as Promise<Page<Columns<T, S>>>
   }
 
   /** All rows, page by page; each page is as of a moment of its own unless the level is a snapshot. */
@@ -174,14 +188,16 @@ export class Tables {
     scope: { readonly index?: I; readonly prefix?: BoundOf<T, I>; readonly filter?: RowFilter<T> } = {},
     options: ReadOptions = {},
   ): Promise<number> {
-    return this.database.count({ ...(scope as object), table: table.name, ...options } as CountRequest)
+    return rejecting(() =>
+      this.database.count({ ...(scope as object), table: tableName(table), ...options } as CountRequest),
+    )
   }
 
   // ── writes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A new row; rejected if there is one with its key. */
   insert<T extends AnyTable>(table: T, row: NewRowOf<T>, options: WriteOptions = {}): Promise<WriteResult<RowOf<T>>> {
-    return this.one(new WriteBatch().insert(table, row), options)
+    return this.one((batch) => batch.insert(table, row), options, WRITE_MEMBERS)
   }
 
   /** A new row, or another in the place of the one that is there. */
@@ -190,7 +206,7 @@ export class Tables {
     row: NewRowOf<T>,
     options: WriteOptions & ConditionalWrite<T> = {},
   ): Promise<WriteResult<RowOf<T>>> {
-    return this.one(new WriteBatch().upsert(table, row, options), options)
+    return this.one((batch) => batch.upsert(table, row, ifOf(options)), options)
   }
 
   /** Changes a row; rejected if there is none. */
@@ -200,7 +216,7 @@ export class Tables {
     patch: PatchOf<T>,
     options: WriteOptions & ConditionalWrite<T> = {},
   ): Promise<WriteResult<RowOf<T>>> {
-    return this.one(new WriteBatch().update(table, key, patch, options), options)
+    return this.one((batch) => batch.update(table, key, patch, ifOf(options)), options)
   }
 
   /** No row of that key is there afterwards. */
@@ -209,11 +225,12 @@ export class Tables {
     key: KeyOf<T>,
     options: WriteOptions & ConditionalWrite<T> = {},
   ): Promise<WriteResult<RowOf<T>>> {
-    return this.one(new WriteBatch().delete(table, key, options), options)
+    return this.one((batch) => batch.delete(table, key, ifOf(options)), options)
   }
 
   /** Several writes, all or nothing, without reads. `fill` may be asynchronous. */
   async batch(fill: (batch: WriteBatch) => unknown, options: WriteOptions = {}): Promise<TransactionResult<undefined>> {
+    requireKnown(options, WRITE_MEMBERS, 'a batch')
     const batch = new WriteBatch()
     await fill(batch)
     const answer = await this.database.transact({ operations: batch.operations, token: options.token })
@@ -242,16 +259,21 @@ export class Tables {
    */
   async *changes<T extends AnyTable>(
     table: T,
-    { after, prefix, signal }: ChangesOptions<T> = {},
+    options: ChangesOptions<T> = {},
   ): AsyncGenerator<RowChange<RowOf<T>, KeyOf<T>>, void, undefined> {
     const { database } = this
+    requireKnown(options, CHANGES_MEMBERS, 'a change feed')
+    const { after, prefix, signal } = options
+    const name = tableName(table)
+    // From another server, or of another history: then MISMATCH.
+    if (after !== undefined && after > database.position) await database.read({ session: after }, () => undefined)
     let position = after ?? database.position
     const wake = (): void => database.wake()
     const isOver = (): boolean => signal?.aborted === true
     signal?.addEventListener('abort', wake)
     try {
       while (!isOver()) {
-        const answer = database.changes({ after: position, table: table.name, prefix: prefix as KeyData | undefined })
+        const answer = database.changes({ after: position, table: name, prefix: prefix as KeyData | undefined })
         for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
         position = answer.position
         if (answer.caughtUp && !isOver()) await database.changed(position)
@@ -262,11 +284,37 @@ export class Tables {
     }
   }
 
-  private one<Row>({ operations }: WriteBatch, { token }: WriteOptions): Promise<WriteResult<Row>> {
+  private one<Row>(
+    fill: (batch: WriteBatch) => WriteBatch,
+    options: WriteOptions,
+    members = CONDITIONAL_MEMBERS,
+  ): Promise<WriteResult<Row>> {
     return new Promise((resolve, reject) => {
+      requireKnown(options, members, 'a write')
+      const { token } = options
+      const { operations } = fill(new WriteBatch())
       const request = token === undefined ? { operations } : { operations, token }
       this.database.submit(request, { resolve: (answer) => resolve(writeResult<Row>(answer)), reject })
     })
+  }
+}
+
+function levelOf(options: ReadOptions | undefined): ReadLevel {
+  if (options === undefined) return 'linearizable'
+  requireKnown(options, READ_MEMBERS, 'a read')
+  return options.level ?? 'linearizable'
+}
+
+function ifOf<T extends AnyTable>({ if: condition }: ConditionalWrite<T>): ConditionalWrite<T> {
+  return condition === undefined ? NO_CONDITION : { if: condition }
+}
+
+/** What is wrong with a call is told as everything else is. */
+function rejecting<R>(call: () => Promise<R>): Promise<R> {
+  try {
+    return call()
+  } catch (error) {
+    return Promise.reject(error)
   }
 }
 

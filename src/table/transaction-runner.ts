@@ -1,8 +1,9 @@
 // Runs a transaction until it is applied, is rejected for good, or has conflicted too often. A lost answer is asked for again
 // with the same token, so nothing is applied twice.
 
-import { DelosError } from '../base/delos-error.ts'
+import { DelosError, type ErrorCode } from '../base/delos-error.ts'
 import type { Random, Timers } from '../runtime/runtime.ts'
+import { requireKnown } from './codec/check-request.ts'
 import type { Position, RejectionReason, TransactionAnswer, TransactionRequest } from './messages.ts'
 import type { TableDatabase } from './table-database.ts'
 import { TableTransaction } from './table-transaction.ts'
@@ -37,6 +38,8 @@ export type TransactionResult<R> =
     }
 
 const ATTEMPTS = 10
+const TRANSACTION_MEMBERS: ReadonlySet<string> = new Set(['attempts', 'token'])
+const NEWS: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TABLE', 'UNKNOWN_COLUMN', 'INDEX_NOT_READY'])
 const PAUSE_MS = 2
 const PAUSE_MS_MAX = 100
 
@@ -51,8 +54,10 @@ export interface RunnerParts {
 export async function runTransaction<R>(
   { database, random, sync, timers }: RunnerParts,
   body: (tx: TableTransaction) => Promise<R> | R,
-  { attempts = ATTEMPTS, token = database.newToken() }: TransactionOptions,
+  options: TransactionOptions,
 ): Promise<TransactionResult<R>> {
+  requireKnown(options, TRANSACTION_MEMBERS, 'a transaction')
+  const { attempts = ATTEMPTS, token = database.newToken() } = options
   if (!Number.isInteger(attempts) || attempts < 1) {
     throw new DelosError('INVALID_ARGUMENT', `attempts: ${attempts} is not a whole number from 1 on`)
   }
@@ -68,8 +73,9 @@ export async function runTransaction<R>(
     try {
       value = await body(tx)
     } catch (error) {
-      if (!(error instanceof DelosError && error.code === 'CONFLICT')) throw error
-      conflict = error.message
+      // Whatever made it fail may be old, or of several moments.
+      if (attempt + 1 === attempts || (await isStillSo(database, tx, error, attempt))) throw error
+      conflict = error instanceof Error ? error.message : String(error)
       continue
     }
     const answer = await send(database, tx.request(token), attempts)
@@ -97,13 +103,37 @@ export function rejectedResult(
   return index === undefined ? result : { ...result, index }
 }
 
+/** Was what the body saw, before it threw, all there at one moment that is not past? */
+async function isStillSo(
+  database: TableDatabase,
+  tx: TableTransaction,
+  thrown: unknown,
+  attempt: number,
+): Promise<boolean> {
+  const code = thrown instanceof DelosError ? thrown.code : undefined
+  if (code === 'CONFLICT') return false
+  // A table may have been made, or changed, at another server a moment ago.
+  if (attempt === 0 && code !== undefined && NEWS.has(code)) return false
+  const { ranges = [], reads = [] } = tx.request(undefined)
+  if (ranges.length + reads.length === 0) return true
+  try {
+    return (await database.transact({ operations: [], reads, ranges })).kind !== 'conflict'
+  } catch {
+    return true // Then what the body threw is the better answer.
+  }
+}
+
 /** The same entry again as long as nobody knows what became of it: its token lets it be applied once. */
 async function send(database: TableDatabase, request: TransactionRequest, tries: number): Promise<TransactionAnswer> {
+  let lost: DelosError | undefined
   for (let left = tries; ; left--) {
     try {
       return await database.transact(request)
     } catch (error) {
-      if (!(error instanceof DelosError && error.code === 'INDETERMINATE') || left <= 1) throw error
+      // That the next one is refused says nothing of the one before.
+      if (!(error instanceof DelosError && error.code === 'INDETERMINATE')) throw lost ?? error
+      lost ??= error
+      if (left <= 1) throw lost
     }
   }
 }

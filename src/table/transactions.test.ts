@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
+import { DelosError } from '../base/delos-error.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import { bool, int64, string } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
 import type { TableTransaction } from './table-transaction.ts'
-import type { Tables } from './tables.ts'
+import { Tables } from './tables.ts'
 
 const doctors = defineTable({
   name: 'doctors',
@@ -168,6 +169,49 @@ describe('transactions', () => {
     })
     expect(result.ok).toBe(true)
     expect(runs).toBe(1)
+  })
+
+  it('fail over what is so, not over what was so before', async () => {
+    let runs = 0
+    const between = interrupted(() => db.update(doctors, { id: 'a' }, { increment: { onCall: 5n } }))
+    const result = await db.transaction(async (tx) => {
+      runs++
+      const doctor = await tx.get(doctors, { id: 'a' })
+      await between()
+      if (doctor?.onCall === 1n) throw new Error('too few')
+      return doctor?.onCall
+    })
+    expect([runs, result]).toMatchObject([2, { ok: true, value: 6n }])
+    const failing = db.transaction(async (tx) => {
+      runs++
+      await tx.get(doctors, { id: 'a' })
+      throw new Error('because it is so')
+    })
+    await expect(failing).rejects.toThrow('because it is so')
+    expect(runs).toBe(3)
+  })
+
+  it('find a table that was made a moment ago at another server', async () => {
+    const news = defineTable({ name: 'news', columns: { id: string() }, key: ['id'] })
+    const result = await db.transaction((tx) =>
+      tx.get(news, { id: 'x' }).catch(async (error) => {
+        await db.migrate(news)
+        throw error
+      }),
+    )
+    expect(result).toMatchObject({ ok: true, value: undefined })
+  })
+
+  it('whose answer was lost stay INDETERMINATE when they are refused the next time', async () => {
+    const { database } = server
+    const said = ['INDETERMINATE', 'CLOSED'] as const
+    let asked = 0
+    const unlucky = Object.assign(Object.create(database) as typeof database, {
+      transact: () => Promise.reject(new DelosError(said[asked++] as (typeof said)[number], 'no answer')),
+    })
+    const run = new Tables(unlucky, nodeRuntime()).transaction((tx) => tx.delete(doctors, { id: 'a' }))
+    await expect(run).rejects.toMatchObject({ code: 'INDETERMINATE' })
+    expect(asked).toBe(2)
   })
 
   it('give up after so many attempts, with CONFLICT', async () => {

@@ -1,8 +1,11 @@
 // Writes gathered for one transaction, with the types of their tables. Not here: what they are sent with (tables.ts).
 
+import { requireKnown, requireRecord, tableName } from './codec/check-request.ts'
 import type { Condition, KeyData, PatchData, WriteOperation } from './messages.ts'
 import type { AnyTable } from './schema/define-table.ts'
 import type { ConditionOf, KeyOf, NewRowOf, PatchOf } from './schema/row-types.ts'
+
+const OPTIONS: ReadonlySet<string> = new Set(['if'])
 
 export interface ConditionalWrite<T extends AnyTable> {
   /** Rejected unless it holds. */
@@ -16,28 +19,34 @@ export class WriteBatch {
 
   /** A new row; rejected if there is one with its key. */
   insert<T extends AnyTable>(table: T, row: NewRowOf<T>): this {
-    return this.add({ op: 'insert', table: table.name, row: row as KeyData })
+    return this.add({ op: 'insert', table: tableName(table), row: row as KeyData })
   }
 
   /** A new row, or another in its place: columns that are left out get their defaults. */
   upsert<T extends AnyTable>(table: T, row: NewRowOf<T>, options: ConditionalWrite<T> = {}): this {
-    return this.add({ op: 'upsert', table: table.name, row: row as KeyData, ...conditionOf(options) })
+    return this.add({ op: 'upsert', table: tableName(table), row: row as KeyData, ...conditionOf(options) })
   }
 
   /** Changes a row; rejected if there is none. */
   update<T extends AnyTable>(table: T, key: KeyOf<T>, patch: PatchOf<T>, options: ConditionalWrite<T> = {}): this {
     const data = patch as PatchData
-    return this.add({ op: 'update', table: table.name, key: key as KeyData, patch: data, ...conditionOf(options) })
+    return this.add({
+      op: 'update',
+      table: tableName(table),
+      key: key as KeyData,
+      patch: data,
+      ...conditionOf(options),
+    })
   }
 
   /** No row of that key is there afterwards. */
   delete<T extends AnyTable>(table: T, key: KeyOf<T>, options: ConditionalWrite<T> = {}): this {
-    return this.add({ op: 'delete', table: table.name, key: key as KeyData, ...conditionOf(options) })
+    return this.add({ op: 'delete', table: tableName(table), key: key as KeyData, ...conditionOf(options) })
   }
 
   /** Changes nothing; all is rejected unless the condition holds. */
   check<T extends AnyTable>(table: T, key: KeyOf<T>, condition: ConditionOf<T>): this {
-    return this.add({ op: 'check', table: table.name, key: key as KeyData, if: condition as Condition })
+    return this.add({ op: 'check', table: tableName(table), key: key as KeyData, if: condition as Condition })
   }
 
   private add(operation: WriteOperation): this {
@@ -46,6 +55,9 @@ export class WriteBatch {
   }
 }
 
-function conditionOf<T extends AnyTable>({ if: condition }: ConditionalWrite<T>): { readonly if?: Condition } {
+function conditionOf<T extends AnyTable>(options: ConditionalWrite<T>): { readonly if?: Condition } {
+  requireRecord(options, 'what a write is given behind the row or patch')
+  requireKnown(options, OPTIONS, 'a write in a batch')
+  const { if: condition } = options as ConditionalWrite<T>
   return condition === undefined ? {} : { if: condition as Condition }
 }

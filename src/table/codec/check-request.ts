@@ -18,6 +18,13 @@ export function requireKnown(given: object, known: ReadonlySet<string>, what: st
   }
 }
 
+/** Name of a table as a program has it. Throws INVALID_ARGUMENT. */
+export function tableName(table: { readonly name: string } | undefined | null): string {
+  const name: unknown = table?.name
+  if (typeof name === 'string') return name
+  throw new DelosError('INVALID_ARGUMENT', 'the first argument is a table that `defineTable` made')
+}
+
 /** Throws INVALID_ARGUMENT. */
 export function requireArray(value: unknown, what: string): void {
   if (!Array.isArray(value))
