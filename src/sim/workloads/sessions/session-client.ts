@@ -183,7 +183,7 @@ export class SessionClient {
     const choice = random.fraction()
     if (choice < 0.02) {
       around.bump('paused')
-      await around.sleep(random.fraction() * 1.6 * timeoutMs)
+      await this.away(random.fraction() * 1.6 * timeoutMs)
     } else {
       // Thinks, and pings meanwhile.
       for (let rests = random.below(4); rests > 0 && wire.isOpen; rests--) await this.rest(wire)
@@ -211,7 +211,16 @@ export class SessionClient {
       around.bump('vanished')
       wire.leave('vanish')
     }
-    if (random.chance(0.5)) await around.sleep(random.fraction() * random.pick([0.3, 1, 2]) * timeoutMs)
+    if (random.chance(0.5)) await this.away(random.fraction() * random.pick([0.3, 1, 2]) * timeoutMs)
+  }
+
+  /** So long at most: where all come back, nobody is away. */
+  private async away(ms: number): Promise<void> {
+    const { around } = this
+    const untilMs = around.nowMs() + ms
+    for (let leftMs = ms; leftMs > 0 && around.phase === 'work'; leftMs = untilMs - around.nowMs()) {
+      await around.sleep(Math.min(leftMs, 250))
+    }
   }
 
   private setAgain(): SetWatchesRequest | undefined {
