@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
+import { ID_MAX } from './codec/table-keys.ts'
 import { enumOf, int64, string, timestamp } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
 import type { Tables } from './tables.ts'
@@ -215,5 +216,15 @@ describe('rows with a time to live', () => {
     expect(ended).toEqual(['a', 'b'])
     expect(await db.count(leases)).toBe(0)
     expect(await db.count(leases, { index: 'byHolder', prefix: { holder: 'x' } })).toBe(0)
+  })
+})
+
+it('gives no id twice: when they run out, tables and indexes are refused', async () => {
+  const keyed = { columns: { id: int64(), name: string() }, key: ['id'] } as const
+  server.applicator.state.counters.lastTableId = ID_MAX - 1
+  await db.migrate(defineTable({ name: 'last', ...keyed }))
+  await expect(db.migrate(defineTable({ name: 'more', ...keyed }))).rejects.toMatchObject({
+    code: 'SCHEMA_FORBIDDEN',
+    message: expect.stringContaining(`${ID_MAX} tables were made here`),
   })
 })

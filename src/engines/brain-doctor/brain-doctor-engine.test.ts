@@ -144,7 +144,7 @@ describe('BrainDoctor', () => {
     expect(kept[0]?.number).toBe(last + 9)
   }, 20_000)
 
-  it.each(['base', 'log-backup', 'brain-doctor'])(
+  it.each(['base', 'log-backup', 'brain-doctor', 'lease'])(
     'refuses the range of %s unless it is forced, and says so in the audit',
     async (range) => {
       const { doctor, stack } = await open()

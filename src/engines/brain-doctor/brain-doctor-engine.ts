@@ -21,8 +21,11 @@ import { decodeEditHeader, type EditRequest, encodeEditHeader, type RowEdit } fr
 
 export const BRAIN_DOCTOR = EDIT_HEADER
 
-/** Replicated behaviour: ranges that are edited by force only. Those of the engines below, and the audit. */
-export const PROTECTED_RANGES = ['base', 'log-backup', BRAIN_DOCTOR] as const
+/**
+ * Replicated behaviour: ranges that are edited by force only. Those of the engines below, the audit, and who holds the lease: an
+ * edit of that lets others write while the holder still answers reads by itself.
+ */
+export const PROTECTED_RANGES = ['base', 'log-backup', BRAIN_DOCTOR, 'lease'] as const
 
 export const EDITS_MAX = 1000
 /** Keys, old and new values of one request together. */

@@ -4,7 +4,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadWriteTx } from '../../store/local-store.ts'
-import { garbageKey, violationRange } from '../codec/table-keys.ts'
+import { garbageKey, ID_MAX, violationRange } from '../codec/table-keys.ts'
 import type { SchemaAnswer, SchemaRequest } from '../messages.ts'
 import type { TableDescriptor, TableShape } from '../schema/descriptor.ts'
 import { changedTable, createdTable, Forbidden } from '../schema/evolution.ts'
@@ -66,6 +66,8 @@ export class SchemaApply {
     checkShape(shape)
     if (catalog.size >= tablesMax) return new Forbidden(`tablesMax is ${tablesMax}: drop one first`)
     if (catalog.find(shape.name) !== undefined) return new Forbidden(`there is a table ${shape.name} already`)
+    if (counters.lastTableId >= ID_MAX)
+      return new Forbidden(`${ID_MAX} tables were made here: there is no id for one more`)
     counters.lastTableId++
     return createdTable(counters.lastTableId, shape)
   }
@@ -77,6 +79,8 @@ export class SchemaApply {
     }
     const columns = after.columns.filter(({ until }) => until === undefined).length
     if (columns > columnsMax) return `columnsMax is ${columnsMax}, there would be ${columns}: use a column of JSON`
+    if (after.nextIndexId > ID_MAX + 1)
+      return `${ID_MAX} indexes were made of ${after.name}: there is no id for one more`
     if (after.indexes.length > indexesMax) return `indexesMax is ${indexesMax}: drop an index first`
     return undefined
   }

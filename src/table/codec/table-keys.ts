@@ -40,6 +40,9 @@ export const TTL_CLOCK: Key = `${TABLE_PREFIX}x`
 
 const POSITION_BYTES = 8
 
+/** Of tables ever made, and of indexes ever made of one table: ids are two bytes of a key, and none is given twice. */
+export const ID_MAX = 0xffff
+
 function id(value: number): Key {
   return String.fromCharCode(value >>> 8, value & 255)
 }
