@@ -27,7 +27,10 @@ export const ERROR_CODES = {
   },
   FORMAT: { retryable: false, meaning: 'Stored data was written by a newer version, or is not ours.' },
   IN_USE: { retryable: false, meaning: 'The data directory is held by a running process.' },
-  MISMATCH: { retryable: false, meaning: 'Two parts belong to different clusters, databases or histories.' },
+  MISMATCH: {
+    retryable: false,
+    meaning: 'Two parts belong to different clusters, databases or histories, or are encrypted differently.',
+  },
   NOT_FOUND: { retryable: false, meaning: 'What was named does not exist.' },
   CONFLICT: { retryable: true, meaning: 'Somebody else changed it first; nothing was changed by the call.' },
   STOPPED: {

@@ -28,9 +28,10 @@ describe('the envelope of a blob', () => {
   })
 
   it('reads what earlier versions wrote', async () => {
-    for (const name of ['envelope-plain', 'envelope-sealed']) {
+    const readers = { 'envelope-plain': plain, 'envelope-sealed': sealed }
+    for (const [name, envelope] of Object.entries(readers)) {
       const wrapped = Buffer.from(readGolden(`backups/${name}.hex`), 'hex')
-      expect(Buffer.from(await sealed.unwrap(NAME, wrapped)).toString()).toBe('what is inside, what is inside')
+      expect(Buffer.from(await envelope.unwrap(NAME, wrapped)).toString()).toBe('what is inside, what is inside')
     }
   })
 
@@ -60,7 +61,16 @@ describe('the envelope of a blob', () => {
     for (const envelope of [plain, other]) {
       await expect(envelope.unwrap(NAME, one)).rejects.toMatchObject({ code: 'MISMATCH' })
     }
-    // With the key also what is not encrypted can be read: a key may be introduced later.
-    expect(await sealed.unwrap(NAME, await plain.wrap(NAME, inside))).toHaveLength(5000)
+  })
+
+  it('with a key takes nothing that is not encrypted, unless it is told to: a key may be introduced later', async () => {
+    const planted = await plain.wrap(NAME, content(5000))
+    await expect(sealed.unwrap(NAME, planted)).rejects.toMatchObject({
+      code: 'MISMATCH',
+      message: expect.stringContaining('accept-clear'),
+    })
+    const moving = new DeflatedEnvelope({ random, key: KEY, acceptClear: true })
+    expect(await moving.unwrap(NAME, planted)).toHaveLength(5000)
+    expect(await moving.unwrap(NAME, await sealed.wrap(NAME, content(5000)))).toHaveLength(5000)
   })
 })

@@ -20,7 +20,7 @@ import type { Random } from '../runtime/runtime.ts'
 export interface Envelope {
   /** For the blob of that name. */
   wrap(name: string, inside: Uint8Array): Promise<Uint8Array>
-  /** CORRUPT if damaged, FORMAT if newer, MISMATCH if it needs a key that is not this one. */
+  /** CORRUPT if damaged, FORMAT if newer, MISMATCH if it needs a key that is not this one, or should be encrypted and is not. */
   unwrap(name: string, wrapped: Uint8Array): Promise<Uint8Array>
 }
 
@@ -38,6 +38,11 @@ export interface EnvelopeOptions {
   readonly random: Random
   /** 32 bytes; undefined: nothing is encrypted, and nothing encrypted can be read. */
   readonly key?: Uint8Array | undefined
+  /**
+   * With a key, also read what is not encrypted: while a backup moves from clear to encrypted. Otherwise it is refused, since
+   * whoever can write to the store could have put it there. Default false.
+   */
+  readonly acceptClear?: boolean | undefined
   /** Instead of Node's own, which compresses on other threads: for the simulator. */
   readonly compression?: Compression
 }
@@ -69,11 +74,13 @@ export function keyIdOf(key: Uint8Array): string {
 export class DeflatedEnvelope implements Envelope {
   private readonly random: Random
   private readonly key: Uint8Array | undefined
+  private readonly acceptClear: boolean
   private readonly compression: Compression
 
-  constructor({ compression = ON_OTHER_THREADS, key, random }: EnvelopeOptions) {
+  constructor({ acceptClear = false, compression = ON_OTHER_THREADS, key, random }: EnvelopeOptions) {
     this.random = random
     this.key = key
+    this.acceptClear = acceptClear
     this.compression = compression
   }
 
@@ -132,7 +139,14 @@ export class DeflatedEnvelope implements Envelope {
     if (format !== FORMAT || encryption > 1) {
       throw new DelosError('FORMAT', `${name} has format ${format}, encryption ${encryption}: a newer version wrote it`)
     }
-    if (encryption === 0) return undefined
+    if (encryption === 0) {
+      if (this.key === undefined || this.acceptClear) return undefined
+      const why = 'is not encrypted, and a key is given: anybody who can write there may have put it there'
+      throw new DelosError(
+        'MISMATCH',
+        `${name} ${why}; accept-clear (of a server: backup-accept-clear) takes it all the same`,
+      )
+    }
     const id = reader.raw(KEY_ID_BYTES)
     const salt = reader.raw(SALT_BYTES)
     if (this.key === undefined) {

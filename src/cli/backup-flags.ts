@@ -9,6 +9,7 @@ export interface BackupFlags {
   readonly endpoint?: string
   readonly region?: string
   readonly keyFile?: string
+  readonly acceptClear?: boolean
   readonly database: string
   readonly history?: string
   readonly json?: boolean
@@ -23,6 +24,7 @@ export function withBackupFlags(command: Command, needed = true): Command {
     .option('--endpoint <url>', "of an S3-compatible service (default: Amazon's own)")
     .option('--region <name>', 'of the bucket (default us-east-1)')
     .option('--key-file <file>', 'what the backup is encrypted with')
+    .option('--accept-clear', 'with a key, also read what is not encrypted: of the time before there was one')
     .option('--history <id>', 'one of several histories; its first digits will do (default: the newest)')
 }
 
@@ -31,8 +33,8 @@ function place(text: string): string {
   throw new InvalidArgumentError(`${backupPlace.allowed} is expected`)
 }
 
-export function placeOf({ endpoint, from, keyFile, region }: BackupFlags): BackupPlace {
-  return { location: from, endpoint, region, keyFile }
+export function placeOf({ acceptClear, endpoint, from, keyFile, region }: BackupFlags): BackupPlace {
+  return { location: from, endpoint, region, keyFile, acceptClear }
 }
 
 const BAR_CHARS = 30

@@ -21,6 +21,7 @@ export function backupOptions(values: Settings): BackupOptions | undefined {
     endpoint: values.backupEndpoint,
     region: values.backupRegion,
     keyFile: values.backupKeyFile,
+    acceptClear: values.backupAcceptClear,
     tickMs: Math.min(1_000, values.backupIntervalMs),
     intervalMs: values.backupIntervalMs,
     segmentBytes: values.backupSegmentBytes,
@@ -60,7 +61,7 @@ export class ServerBackups {
   stack(engines: readonly EngineFactory[]): readonly EngineFactory[] {
     const { blobs, options, runtime } = this
     if (blobs === undefined || options === undefined) return engines
-    const { credentials, endpoint, keyFile, location, region, ...given } = options
+    const { acceptClear, credentials, endpoint, keyFile, location, region, ...given } = options
     const target: BackupTarget = { ...blobs, freeBytes: () => runtime.disk.freeBytes(this.dataDir) }
     return engines.map((engine) => (engine.name === LOG_BACKUP ? logBackupEngine({ ...given, target }) : engine))
   }

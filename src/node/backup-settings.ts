@@ -1,7 +1,7 @@
 // The settings of backups: where they go, how often, how long they are kept, and when the log is no longer kept for them.
 
 import { z } from 'zod'
-import { count, hours, milliseconds, optional, path, type Setting, text, whole } from './setting-kinds.ts'
+import { count, hours, milliseconds, optional, path, type Setting, text, whole, yesOrNo } from './setting-kinds.ts'
 
 /** The largest segment: with the largest entry behind it, it still fits a blob. */
 const SEGMENT_BYTES_MAX = 12 * 1024 * 1024
@@ -42,6 +42,13 @@ export const BACKUP_SETTINGS = {
     fallback: undefined,
     unit: 'path',
     help: 'a file of 64 hex digits: backups are encrypted with it (AES-256-GCM), and lost without it',
+  },
+  backupAcceptClear: {
+    name: 'backup-accept-clear',
+    ...yesOrNo,
+    fallback: false,
+    unit: 'true, false',
+    help: 'with a key: also read what was backed up before there was one; otherwise it is refused, since anybody may have put it there',
   },
   backupIntervalMs: {
     name: 'backup-interval-ms',

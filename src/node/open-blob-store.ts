@@ -23,6 +23,8 @@ export interface BackupPlace {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
   /** 64 hex digits. */
   readonly keyFile?: string | undefined
+  /** With a key file: see EnvelopeOptions. */
+  readonly acceptClear?: boolean | undefined
 }
 
 export interface OpenBlobs {
@@ -38,7 +40,8 @@ export async function openBlobs(
 ): Promise<OpenBlobs> {
   const key = place.keyFile === undefined ? undefined : await readKey(place.keyFile)
   const store = new RetryingBlobStore(await storeAt(place, runtime), runtime, retry)
-  return { store, envelope: new DeflatedEnvelope({ random: runtime.random, key }) }
+  const { acceptClear } = place
+  return { store, envelope: new DeflatedEnvelope({ random: runtime.random, key, acceptClear }) }
 }
 
 /** As openBlobs, with the runtime of this process. */
