@@ -8,6 +8,7 @@ import { simulate } from '../sim/simulation.ts'
 import { blobStoreConformance } from './blob-store.conformance.ts'
 import { DirectoryBlobStore } from './directory-blob-store.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
+import { RetryingBlobStore } from './retrying-blob-store.ts'
 
 const framework = { describe, it, expect }
 
@@ -36,6 +37,15 @@ blobStoreConformance('directory', framework, async (body) => {
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+})
+
+it('a call of a store that hangs ends when nobody waits for it any more', async () => {
+  const hanging = new MemoryBlobStore()
+  hanging.put = () => new Promise(() => undefined)
+  const controller = new AbortController()
+  const put = new RetryingBlobStore(hanging, nodeRuntime()).put('x.bin', Buffer.from('x'), controller)
+  controller.abort()
+  await expect(put).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
 describe('the directory of blobs', () => {

@@ -67,7 +67,8 @@ export class RetryingBlobStore implements BlobStore {
     let damaged = 0
     for (let attempt = 0; ; attempt++) {
       try {
-        return await call()
+        // Also where the store itself does not look at the signal: a directory that hangs.
+        return await untilAborted(signal, call())
       } catch (thrown) {
         if (!(thrown instanceof DelosError)) throw thrown
         if (thrown.code === 'CORRUPT') damaged++
@@ -94,4 +95,15 @@ export class RetryingBlobStore implements BlobStore {
       if (signal?.aborted === true) ended()
     })
   }
+}
+
+/** As `answer`, or CLOSED as soon as nobody waits any more. */
+function untilAborted<T>(signal: AbortSignal | undefined, answer: Promise<T>): Promise<T> {
+  if (signal === undefined) return answer
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(new DelosError('CLOSED', 'the call was ended'))
+    if (signal.aborted) aborted()
+    signal.addEventListener('abort', aborted)
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
 }
