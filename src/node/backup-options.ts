@@ -24,6 +24,7 @@ export function backupOptions(values: Settings): BackupOptions | undefined {
     acceptClear: values.backupAcceptClear,
     tickMs: Math.min(1_000, values.backupIntervalMs),
     intervalMs: values.backupIntervalMs,
+    closeMs: values.backupCloseMs,
     segmentBytes: values.backupSegmentBytes,
     snapshotBytes: values.backupSnapshotBytes,
     snapshotMs: values.backupSnapshotHours * HOUR_MS,

@@ -57,6 +57,13 @@ export const BACKUP_SETTINGS = {
     unit: 'ms',
     help: 'an update is in the backup about this long after it was applied',
   },
+  backupCloseMs: {
+    name: 'backup-close-ms',
+    ...milliseconds(0),
+    fallback: 5_000,
+    unit: 'ms',
+    help: 'at an orderly end, what is waiting is still uploaded for so long at most; 0 = it waits for the next start',
+  },
   backupSegmentBytes: {
     name: 'backup-segment-bytes',
     ...whole(1024, SEGMENT_BYTES_MAX),

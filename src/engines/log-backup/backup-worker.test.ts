@@ -12,14 +12,19 @@ import { ManualTime } from '../../store/manual-time.ts'
 import type { BackupMessage } from './backup-message.ts'
 import { BackupState, SNAPSHOTS_MAX } from './backup-state.ts'
 import { BackupWorker } from './backup-worker.ts'
-import { LOG_BACKUP_OPTIONS } from './log-backup-options.ts'
+import { LOG_BACKUP_OPTIONS, type LogBackupOptions } from './log-backup-options.ts'
 
 const HISTORY = '0123456789abcdef0123456789abcdef'
 const at = (position: number): LogPos => position as LogPos
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+interface Given {
+  readonly options?: Partial<LogBackupOptions>
+  readonly freeBytes?: () => Promise<number>
+}
+
 /** One server `a` at position 1000, over a log that says what `read` says; more than `callsMax` of anything is a loop. */
-function withWorker(read: () => LogRead, callsMax = 50) {
+function withWorker(read: (from: LogPos, to: LogPos) => LogRead, callsMax = 50, given: Given = {}) {
   const time = new ManualTime((callback) => void setImmediate(callback))
   const random = new SeededRandom(1)
   const tx = new MapTx()
@@ -35,6 +40,10 @@ function withWorker(read: () => LogRead, callsMax = 50) {
   const said: BackupMessage[] = []
   const failing = new Set<string>()
   const ids = '0'.repeat(32)
+  const store = new MemoryBlobStore()
+  const options = { ...LOG_BACKUP_OPTIONS, keepMs: 0, intervalMs: 1, snapshotMs: 1, tickMs: 100, silentMs: 400 }
+  const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
+  const target = { store, envelope, freeBytes: given.freeBytes }
   const worker = new BackupWorker({
     context: {
       serverId: 'a',
@@ -42,18 +51,20 @@ function withWorker(read: () => LogRead, callsMax = 50) {
       timers: time,
       random,
       read: () => tx,
+      levels: new Map(),
       membership: { members: () => ['a'], missing: () => [] },
     } as unknown as EngineContext,
     source: {
       database: 'keys',
       identity: { clusterId: ids, databaseId: ids, historyId: HISTORY },
-      readNext: async () => counted(read()),
+      readNext: async (from: LogPos, to: LogPos) => counted(read(from, to)),
       wallMsOf: () => 1,
-      openView: () => Promise.reject(new Error('no view')),
+      openView: async () => ({ view: { scan: () => [], close: () => undefined }, cursor: at(position) }),
+      newDigest: () => ({ add: () => undefined, read: () => new Map() }),
     } as unknown as CopySource,
-    target: { store: new MemoryBlobStore(), envelope: new DeflatedEnvelope({ random, compression: SYNCHRONOUS }) },
+    target,
     state,
-    options: { ...LOG_BACKUP_OPTIONS, keepMs: 0, intervalMs: 1, snapshotMs: 1, tickMs: 100, silentMs: 400 },
+    options: { ...options, ...given.options, target },
     enabled: () => calls < callsMax,
     say: async (message) => {
       said.push(counted(message))
@@ -73,7 +84,7 @@ function withWorker(read: () => LogRead, callsMax = 50) {
   const upTo = (to: number): void => {
     position = to
   }
-  return { worker, state, apply, said, failing, go, calls: () => calls, upTo }
+  return { worker, state, store, time, apply, said, failing, go, calls: () => calls, upTo }
 }
 
 describe('the worker of backups', () => {
@@ -134,4 +145,83 @@ describe('the worker of backups', () => {
     expect(worker.trouble?.message).not.toMatch(/takeover/)
     await worker.end()
   })
+
+  it('at an orderly end uploads what is waiting, however short the time since', async () => {
+    const { go, state, store, upTo, worker } = withWorker(everything, 500, { options: { intervalMs: 60_000 } })
+    upTo(500)
+    worker.begin(at(500))
+    await go(300)
+    worker.advanced(at(500), 10, false)
+    upTo(600)
+    expect(state.end).toBe(10)
+    const ended = worker.end()
+    await go(100)
+    await ended
+    expect(state.end).toBe(501)
+    expect([...store.blobs.keys()]).toContainEqual(expect.stringMatching(/0{14}10-0{13}501\.segment$/))
+  })
+
+  it('at an orderly end waits for a place that is silent no longer than it is told to, and not for one that fails', async () => {
+    const silent = withWorker(everything, 500, { options: { closeMs: 2_000 } })
+    // Its client ends with the signal: retrying-blob-store.ts.
+    silent.store.put = (_name, _bytes, { signal } = {}) =>
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('ended'))))
+    silent.upTo(500)
+    silent.worker.begin(at(500))
+    let ended = false
+    const end = silent.worker.end().then(() => {
+      ended = true
+    })
+    await silent.go(1_900)
+    expect(ended).toBe(false)
+    await silent.go(200)
+    await end
+
+    const failing = withWorker(everything, 500, { options: { closeMs: 2_000 } })
+    failing.store.put = () => Promise.reject(new Error('no room there'))
+    failing.upTo(500)
+    failing.worker.begin(at(500))
+    const beganMs = failing.time.monotonicMs()
+    const over = failing.worker.end()
+    await failing.go(50)
+    await over
+    expect(failing.time.monotonicMs() - beganMs).toBeLessThan(100)
+  })
+
+  it('gives up what is waiting when uploads fail and the disk fills up, and not one without the other', async () => {
+    let free = 50
+    const options = { freeBytesMin: 1_000, holdMs: 0 }
+    const { apply, go, said, state, store, upTo, worker } = withWorker(everything, 5_000, {
+      options,
+      freeBytes: async () => free,
+    })
+    const skips = () => said.filter(({ kind }) => kind === 'skip')
+    upTo(500)
+    worker.begin(at(500))
+    await go(500)
+    // The disk is full, and uploads work: trimming makes room.
+    expect(state.end).toBe(500)
+    expect(skips()).toEqual([])
+    const put = store.put.bind(store)
+    store.put = () => Promise.reject(new Error('no room there'))
+    free = 2_000
+    for (let position = 500; position < 510; position++) worker.advanced(at(position), 10, false)
+    upTo(600)
+    await go(3_000)
+    // Uploads fail, and there is room.
+    expect(worker.trouble?.message).toMatch(/no room there/)
+    expect(skips()).toEqual([])
+    free = 999
+    await go(3_000)
+    expect(skips()).toMatchObject([{ from: 500, to: 510 }])
+    expect(state.gaps).toMatchObject([{ from: 500, to: 510, reason: expect.stringMatching(/999 bytes free.*no room/) }])
+    store.put = put
+    apply({ kind: 'abandon', serverId: 'a', claim: state.snapshotClaim?.id ?? at(0) })
+    await worker.end()
+  })
 })
+
+/** A log that has nothing at all its positions. */
+function everything(_from: LogPos, to: LogPos): LogRead {
+  return { entries: [], next: to }
+}

@@ -1,31 +1,30 @@
 // What a serving server does so that the log is backed up: claims and uploads segments and snapshots, takes over from who is silent,
-// lets go of what is too old, and opens the escape hatch. Propose side only. Not here: what any of it means in apply.
+// lets go of what is too old, opens the escape hatch, and at an orderly end uploads what is waiting. Propose side only. Not here: what
+// any of it means in apply (backup-state.ts), and when something is due (backlog.ts, claim-watch.ts, escape-hatch.ts).
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { CopySource } from '../../engine/copy-source.ts'
 import type { EngineContext } from '../../engine/engine-layer.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { Timer } from '../../runtime/runtime.ts'
+import { Backlog } from './backlog.ts'
 import type { SegmentBuilder } from './backup-codec.ts'
+import { BackupJobs, type BackupTrouble } from './backup-jobs.ts'
 import type { BackupMessage } from './backup-message.ts'
 import { BackupNames } from './backup-names.ts'
 import type { HeldClaim, SegmentClaim } from './backup-rows.ts'
-import { type BackupOutcome, type BackupState, CLAIMS_MAX, SNAPSHOTS_MAX } from './backup-state.ts'
+import type { BackupOutcome, BackupState } from './backup-state.ts'
 import { declareBackup, dueForgetting, sweepForgotten } from './backup-upkeep.ts'
 import { ClaimWatch } from './claim-watch.ts'
+import { EscapeHatch } from './escape-hatch.ts'
 import type { BackupTarget, LogBackupOptions } from './log-backup-options.ts'
-import { putSegment, readSegment } from './segment-upload.ts'
+import { putSegment, readSegment, type SegmentRead } from './segment-upload.ts'
 import { putSnapshot } from './snapshot-upload.ts'
 
 /** Segments that this server has claimed and not uploaded: one is read while the other is on its way. */
 const SEGMENTS_AT_ONCE = 2
-/** After a failure, before the same is tried again. */
-const RETRY_MS = 1_000
-/** Where another server does the work, this one waits so many times longer before it steps in. */
-const PATIENCE = 3
-
-/** Kinds of jobs after which something else may be due. */
-const LEADS_ON: ReadonlySet<string> = new Set(['begin', 'declare', 'claim', 'segment', 'snapshot'])
+/** Of the text that tells why something was given up. */
+const REASON_CHARS_MAX = 300
 
 export interface WorkerParts {
   readonly context: EngineContext
@@ -39,13 +38,10 @@ export interface WorkerParts {
   say(message: BackupMessage): Promise<BackupOutcome>
 }
 
-/** Kinds of jobs that only say something. */
-const WORDS: ReadonlySet<string> = new Set(['progress', 'takeover'])
-
-/** Why the backup does not go on. */
-export interface BackupTrouble {
-  readonly message: string
-  readonly sinceMs: number
+/** A segment that is read and not yet uploaded. */
+export interface ReadSegment {
+  readonly builder: SegmentBuilder
+  readonly to: LogPos
 }
 
 export class BackupWorker {
@@ -54,295 +50,233 @@ export class BackupWorker {
   private readonly parts: WorkerParts
   private readonly names: BackupNames
   private readonly watch: ClaimWatch
-  private readonly abort = new AbortController()
-  /** By the kind of job that fails. */
-  private readonly troubles = new Map<string, BackupTrouble>()
-  /** By name, so that nothing is under way twice. */
-  private readonly jobs = new Map<string, Promise<void>>()
+  private readonly backlog: Backlog
+  private readonly hatch: EscapeHatch
+  private readonly jobs: BackupJobs
   /** Read before they were claimed; by their beginning. */
-  private readonly read = new Map<LogPos, { readonly builder: SegmentBuilder; readonly to: LogPos }>()
+  private readonly read = new Map<LogPos, ReadSegment>()
   private timer: Timer | undefined
   private serving = false
   private declared = false
   private swept: LogPos | undefined
-  /** First position not applied, the newest entry that was not of a backup, and when the first such one behind all claims came. */
-  private applied = 0 as LogPos
-  private moved = -1
-  private waitingSinceMs: number | undefined
-  private unclaimedBytes = 0
-  private sinceSnapshotBytes = 0
-  private othersWork = false
-  /** When the backed-up prefix was last seen to grow, or had nothing to grow for. */
-  private progressMs = 0
-  private lastEnd = -1
+  private ending: Promise<void> | undefined
+  /** While an orderly end waits for uploads: called at every step. */
+  private stepped: () => void = () => undefined
 
   constructor(parts: WorkerParts) {
     this.parts = parts
     const { context, options, source } = parts
+    const { clock, random, timers } = context
     this.names = new BackupNames(source.database, source.identity.historyId)
-    this.watch = new ClaimWatch(options.silentMs, options.tickMs, context.random)
+    this.watch = new ClaimWatch(options.silentMs, options.tickMs, random)
+    this.backlog = new Backlog(options, clock)
+    this.hatch = new EscapeHatch(options, clock)
+    this.jobs = new BackupJobs({
+      clock,
+      timers,
+      due: () => this.look(),
+      ended: (well) => this.jobEnded(well),
+    })
   }
 
   /** What has failed for the longest time, and has not worked since. */
   get trouble(): BackupTrouble | undefined {
-    const [oldest] = [...this.troubles.values()].sort((a, b) => a.sinceMs - b.sinceMs)
-    return oldest
+    return this.jobs.trouble
   }
 
   /** This server has caught up, and what it has applied is everything below `applied`. */
   begin(applied: LogPos): void {
     this.serving = true
-    this.applied = applied
-    this.moved = applied - 1
-    this.progressMs = this.nowMs
-    this.waitingSinceMs = this.progressMs
+    this.backlog.begin(applied)
+    this.hatch.progressed()
     this.tick()
   }
 
-  async end(): Promise<void> {
-    this.serving = false
-    this.timer?.cancel()
-    this.abort.abort()
-    await Promise.allSettled(this.jobs.values())
+  /** Uploads what is waiting, for `closeMs` at most and only while uploads work, and ends. */
+  end(): Promise<void> {
+    this.ending ??= this.endOnce()
+    return this.ending
   }
 
   /** An entry was applied; `own` if it is one of LogBackup's. */
   advanced(pos: LogPos, bytes: number, own: boolean): void {
-    this.applied = (pos + 1) as LogPos
-    if (own) return
-    this.moved = pos
-    this.unclaimedBytes += bytes
-    this.sinceSnapshotBytes += bytes
-    if (!this.serving) return
-    this.waitingSinceMs ??= this.nowMs
-    if (this.unclaimedBytes >= this.parts.options.segmentBytes) this.look()
+    this.backlog.advanced(pos, bytes, own)
+    if (this.serving && !own && this.backlog.isLarge) this.look()
   }
 
   /** What LogBackup said was applied. */
   changed(message: BackupMessage): void {
-    if (message.kind === 'claim') this.othersWork = message.serverId !== this.me
-    if (message.kind === 'kept') this.sinceSnapshotBytes = 0
+    if (message.kind === 'claim') this.backlog.othersWork = message.serverId !== this.me
+    if (message.kind === 'kept') this.backlog.kept()
     if (this.serving) this.look()
+    this.stepped()
   }
 
   private get me(): string {
     return this.parts.context.serverId
   }
 
-  private get nowMs(): number {
-    return this.parts.context.clock.monotonicMs()
-  }
-
   private get active(): boolean {
     return this.serving && this.parts.enabled()
   }
 
+  /** Claims of segments of this server that are not uploaded. */
+  private get mine(): readonly SegmentClaim[] {
+    return this.parts.state.claims.filter(({ done, serverId }) => !done && serverId === this.me)
+  }
+
+  // ── what is due ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
   private tick(): void {
+    const { backlog, hatch, jobs } = this
     const { context, options, state } = this.parts
     this.timer = context.timers.after(options.tickMs, () => this.tick())
     if (!this.active) return
-    const now = this.nowMs
-    if (state.end !== this.lastEnd || this.moved < state.end) this.progressMs = now
-    this.lastEnd = state.end
+    hatch.saw(state.end, backlog.newest >= state.end)
     const held = [...state.claims.filter(({ done }) => !done), ...(state.snapshotClaim ? [state.snapshotClaim] : [])]
-    for (const { claim, due } of this.watch.look(now, held, this.me)) {
-      if (due === 'progress') this.start(`progress ${claim.id}`, () => this.tell('progress', claim))
-      else this.start(`takeover ${claim.id}`, () => this.takeOver(claim))
+    for (const { claim, due } of this.watch.look(context.clock.monotonicMs(), held, this.me)) {
+      jobs.start(due, () => (due === 'progress' ? this.tellProgress(claim) : this.takeOver(claim)), claim.id)
     }
-    this.start('hatch', () => this.openHatch())
-    this.start('forget', () => this.forget())
+    jobs.start('hatch', () => this.openHatch())
+    jobs.start('forget', () => this.forget())
     this.look()
   }
 
   /** Begins whatever is due and not under way. */
   private look(): void {
     if (!this.active) return
+    const { backlog, jobs, mine } = this
     const { source, state } = this.parts
-    if (state.history?.historyId !== source.identity.historyId) {
-      this.start('begin', () => this.beginHistory())
-      return
-    }
-    if (!this.declared) {
-      this.start('declare', () => this.declare())
-      return
-    }
+    if (state.history?.historyId !== source.identity.historyId) return jobs.start('begin', () => this.beginHistory())
+    if (!this.declared) return jobs.start('declare', () => this.declare())
     // Of claims that others took over or that were given up.
     for (const from of this.read.keys()) if (from < state.end) this.read.delete(from)
-    const mine = state.claims.filter(({ done, serverId }) => !done && serverId === this.me)
-    for (const claim of mine) this.start(`segment ${claim.id}`, () => this.upload(claim))
-    if (mine.length < SEGMENTS_AT_ONCE && this.segmentDue()) this.start('claim', () => this.claim())
+    for (const claim of mine) jobs.start('segment', () => this.upload(claim), claim.id)
+    if (mine.length < SEGMENTS_AT_ONCE && backlog.segmentDue(state)) jobs.start('claim', () => this.claim())
     const { snapshotClaim } = state
-    if (snapshotClaim?.serverId === this.me) this.start('snapshot', () => this.snapshot(snapshotClaim))
-    else if (snapshotClaim === undefined && this.snapshotDue()) {
-      this.start('claim snapshot', async () => void (await this.parts.say({ kind: 'snapshot', serverId: this.me })))
+    if (snapshotClaim?.serverId === this.me) jobs.start('snapshot', () => this.snapshot(snapshotClaim))
+    else if (snapshotClaim === undefined && backlog.snapshotDue(state)) {
+      jobs.start('claimSnapshot', () => this.claimSnapshot())
     }
   }
 
-  private segmentDue(): boolean {
-    const { options, state } = this.parts
-    if (this.moved < state.claimedTo || state.claims.length >= CLAIMS_MAX) return false
-    const patience = this.othersWork ? PATIENCE : 1
-    if (this.unclaimedBytes >= options.segmentBytes * patience) return true
-    return this.waitingSinceMs !== undefined && this.nowMs - this.waitingSinceMs >= options.intervalMs * patience
-  }
-
-  private snapshotDue(): boolean {
-    const { context, options, state } = this.parts
-    if (state.snapshots.length >= SNAPSHOTS_MAX) return false
-    const newest = state.snapshots.at(-1)
-    const needed = Math.max(state.history?.start ?? 0, state.gaps.at(-1)?.to ?? 0)
-    if (newest === undefined || newest.cursor < needed) return true
-    if (this.moved < newest.cursor) return false
-    const patience = this.othersWork ? PATIENCE : 1
-    if (this.sinceSnapshotBytes >= options.snapshotBytes * patience) return true
-    return context.clock.wallMs() - newest.wallMs >= options.snapshotMs * patience
-  }
-
-  /** One job of a name at a time; a failure is remembered and what is still due is begun again after a pause. */
-  private start(name: string, work: () => Promise<void>): void {
-    if (this.jobs.has(name)) return
-    const job = work().then(
-      () => this.ended(name, true),
-      async (thrown: unknown) => {
-        this.failed(name, thrown)
-        await this.pause()
-        this.ended(name, false)
-      },
-    )
-    this.jobs.set(name, job)
-  }
-
-  private ended(name: string, well: boolean): void {
-    this.jobs.delete(name)
-    if (well) this.troubles.delete(kindOf(name))
-    if (well && LEADS_ON.has(kindOf(name))) this.look()
-  }
-
-  private failed(name: string, thrown: unknown): void {
-    const error = DelosError.from(thrown, 'IO_ERROR', name)
-    if (error.code === 'CLOSED' || !this.serving) return
-    this.counts.failures++
-    const kind = kindOf(name)
-    // Lost in the log, and perhaps never due again: tells nothing of uploads.
-    if (WORDS.has(kind)) return
-    this.troubles.set(kind, { message: error.message, sinceMs: this.troubles.get(kind)?.sinceMs ?? this.nowMs })
-  }
-
-  private pause(): Promise<void> {
-    if (this.abort.signal.aborted) return Promise.resolve()
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel()
-        this.abort.signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const timer = this.parts.context.timers.after(RETRY_MS, done)
-      this.abort.signal.addEventListener('abort', done)
-    })
+  private jobEnded(well: boolean): void {
+    if (!well) this.counts.failures++
+    this.stepped()
   }
 
   // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  private say(message: BackupMessage): Promise<BackupOutcome> {
+    return this.jobs.untilEnded(this.parts.say(message))
+  }
+
   private async beginHistory(): Promise<void> {
-    const { context, say, source } = this.parts
+    const { context, source } = this.parts
     const { historyId } = source.identity
-    await say({ kind: 'begin', serverId: this.me, historyId, wallMs: context.clock.wallMs() })
+    await this.say({ kind: 'begin', serverId: this.me, historyId, wallMs: context.clock.wallMs() })
   }
 
   private async declare(): Promise<void> {
     const { source, state, target } = this.parts
-    await declareBackup(source, target, this.names, state.history?.beganMs ?? 0, this.abort.signal)
+    await declareBackup(source, target, this.names, state.history?.beganMs ?? 0, this.jobs.signal)
     this.declared = true
   }
 
   private async claim(): Promise<void> {
-    const { context, options, say, source, state } = this.parts
-    const { timers } = context
-    const range = { from: state.claimedTo, to: this.applied }
-    const waiting = { bytes: this.unclaimedBytes, moved: this.moved }
-    const read = await readSegment({ source, timers, signal: this.abort.signal }, range, options.segmentBytes)
-    if (read.kind === 'trimmed') return await this.skipTrimmed(range.from, read.oldest)
-    const { builder, to } = read
-    this.read.set(range.from, { builder, to })
-    const outcome = await say({ kind: 'claim', serverId: this.me, from: range.from, to }).catch((error: unknown) => {
-      this.read.delete(range.from)
+    const { backlog } = this
+    const mark = backlog.mark()
+    const from = this.parts.state.claimedTo
+    const read = await this.readLog(from, mark.to, this.parts.options.segmentBytes)
+    if (read.kind === 'trimmed') return await this.skipTrimmed(from, read.oldest)
+    const { to } = read
+    this.read.set(from, read)
+    const outcome = await this.say({ kind: 'claim', serverId: this.me, from, to }).catch((error: unknown) => {
+      this.read.delete(from)
       throw error
     })
-    if (outcome.kind === 'void') this.read.delete(range.from)
-    this.unclaimedBytes = to === range.to ? this.unclaimedBytes - waiting.bytes : options.segmentBytes
-    this.waitingSinceMs = to === range.to && this.moved === waiting.moved ? undefined : this.nowMs
+    if (outcome.kind === 'void') this.read.delete(from)
+    backlog.claimed(mark, to)
   }
 
   private async upload({ from, id, to }: SegmentClaim): Promise<void> {
-    const { context, say, source, target } = this.parts
-    const { signal } = this.abort
-    let known = this.read.get(from)
-    if (known?.to !== to) {
-      const read = await readSegment({ source, timers: context.timers, signal }, { from, to }, Number.MAX_SAFE_INTEGER)
+    let segment = this.read.get(from)
+    if (segment?.to !== to) {
+      const read = await this.readLog(from, to, Number.MAX_SAFE_INTEGER)
       if (read.kind === 'trimmed') return await this.skipTrimmed(from, read.oldest)
-      known = read
+      segment = read
     }
-    const { builder } = known
-    const bytes = await this.settled({ builder, to: known.to }, target, signal)
+    const bytes = await this.settled(segment, this.parts.target, this.jobs.signal)
     this.read.delete(from)
     this.counts.segments++
     this.counts.uploadedBytes += bytes
-    await say({ kind: 'done', serverId: this.me, claim: id, bytes })
+    await this.say({ kind: 'done', serverId: this.me, claim: id, bytes })
+  }
+
+  private readLog(from: LogPos, to: LogPos, bytesMax: number): Promise<SegmentRead> {
+    const { context, source } = this.parts
+    return readSegment({ source, timers: context.timers, signal: this.jobs.signal }, { from, to }, bytesMax)
   }
 
   /** Resolves when the segment is durable in the blob store. Apart, so that a simulation can plant the bug. */
-  protected settled(
-    segment: { readonly builder: SegmentBuilder; readonly to: LogPos },
-    target: BackupTarget,
-    signal: AbortSignal,
-  ): Promise<number> {
+  protected settled({ builder, to }: ReadSegment, target: BackupTarget, signal: AbortSignal): Promise<number> {
     const { historyId } = this.parts.source.identity
-    return putSegment(target, this.names, historyId, segment.builder, segment.to, signal)
+    return putSegment(target, this.names, historyId, builder, to, signal)
+  }
+
+  private async claimSnapshot(): Promise<void> {
+    await this.say({ kind: 'snapshot', serverId: this.me })
   }
 
   private async snapshot({ id }: HeldClaim): Promise<void> {
-    const { context, options, say, source, target } = this.parts
+    const { context, options, source, state, target } = this.parts
     const { clock, levels, serverId, timers } = context
     const { names } = this
-    const parts = { source, target, names, options, timers, levels, serverId, signal: this.abort.signal }
-    const manifest = await putSnapshot({ ...parts, wallMs: () => clock.wallMs() })
+    const manifest = await putSnapshot({
+      source,
+      target,
+      names,
+      options,
+      timers,
+      levels,
+      serverId,
+      signal: this.jobs.signal,
+      wallMs: () => clock.wallMs(),
+      isWanted: () => state.snapshotClaim?.id === id,
+    })
     const { bytes, cursor, rows, wallMs } = manifest
     this.counts.snapshots++
     this.counts.uploadedBytes += bytes
-    await say({ kind: 'kept', serverId, claim: id, cursor, wallMs, rows, bytes })
+    await this.say({ kind: 'kept', serverId, claim: id, cursor, wallMs, rows, bytes })
   }
 
-  private async tell(kind: 'progress' | 'abandon', { id }: HeldClaim): Promise<void> {
-    await this.parts.say({ kind, serverId: this.me, claim: id })
+  private async tellProgress({ id }: HeldClaim): Promise<void> {
+    await this.say({ kind: 'progress', serverId: this.me, claim: id })
   }
 
   private async takeOver({ id, lastHeard }: HeldClaim): Promise<void> {
-    const outcome = await this.parts.say({ kind: 'takeover', serverId: this.me, claim: id, lastHeard })
+    const outcome = await this.say({ kind: 'takeover', serverId: this.me, claim: id, lastHeard })
     if (outcome.kind === 'done') this.counts.takeovers++
   }
 
   private async forget(): Promise<void> {
-    const { context, options, say, state, target } = this.parts
+    const { context, options, state, target } = this.parts
     if (!this.declared) return
     const below = dueForgetting(state, options, context.clock.wallMs())
-    if (below !== undefined) await say({ kind: 'forget', serverId: this.me, below })
+    if (below !== undefined) await this.say({ kind: 'forget', serverId: this.me, below })
     if (this.swept === state.first) return
     // Only now, when no server counts on it any more. Whoever is first in the view does it, as far as that one can.
     const { first } = state
     const [firstMember = this.me] = context.membership.members(context.read())
-    if (firstMember === this.me) await sweepForgotten(target.store, this.names, first, this.abort.signal)
+    if (firstMember === this.me) await sweepForgotten(target.store, this.names, first, this.jobs.signal)
     this.swept = first
   }
 
   private async openHatch(): Promise<void> {
-    const { options, state, target } = this.parts
-    if (this.moved < state.end || state.history?.historyId !== this.parts.source.identity.historyId) return
-    if (options.holdMs > 0 && this.nowMs - this.progressMs >= options.holdMs) {
-      await this.skip(this.applied, `no upload for ${Math.round((this.nowMs - this.progressMs) / 1000)} s`)
-    } else if (options.freeBytesMin > 0 && target.freeBytes !== undefined && this.trouble !== undefined) {
-      const free = await target.freeBytes()
-      if (free < options.freeBytesMin) await this.skip(this.applied, `the disk has ${free} bytes free`)
-    }
+    const { source, state } = this.parts
+    if (this.backlog.newest < state.end || state.history?.historyId !== source.identity.historyId) return
+    const reason = await this.hatch.reason(this.jobs.uploadTrouble !== undefined)
+    if (reason !== undefined) await this.skip(this.backlog.applied, reason)
   }
 
   /** Only while nobody else is to do what is before it; until then it fails, and is looked at again after a pause. */
@@ -352,24 +286,55 @@ export class BackupWorker {
     await this.skip(oldest, reason)
   }
 
-  private async skip(to: LogPos, reason: string): Promise<void> {
-    const { context, say, state } = this.parts
-    const wallMs = context.clock.wallMs()
-    const why = this.trouble === undefined ? reason : `${reason}; ${this.trouble.message}`
-    const outcome = await say({
+  private async skip(to: LogPos, why: string): Promise<void> {
+    const { context, state } = this.parts
+    const { uploadTrouble } = this.jobs
+    const reason = (uploadTrouble === undefined ? why : `${why}; ${uploadTrouble.message}`).slice(0, REASON_CHARS_MAX)
+    const { end: from } = state
+    const outcome = await this.say({
       kind: 'skip',
       serverId: this.me,
-      from: state.end,
+      from,
       to,
-      wallMs,
-      reason: why.slice(0, 300),
+      wallMs: context.clock.wallMs(),
+      reason,
     })
     if (outcome.kind === 'done') this.counts.skips++
-    this.progressMs = this.nowMs
+    this.hatch.progressed()
   }
-}
 
-/** The first word of a job's name. */
-function kindOf(job: string): string {
-  return job.split(' ')[0] as string
+  // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async endOnce(): Promise<void> {
+    this.timer?.cancel()
+    if (this.active && this.parts.options.closeMs > 0) await this.flush()
+    this.serving = false
+    await this.jobs.end()
+  }
+
+  /** Else the last interval would be in nobody's hands but this machine's. */
+  private flush(): Promise<void> {
+    const { backlog, jobs } = this
+    const { context, options } = this.parts
+    const { newest } = backlog
+    backlog.hurry = true
+    return new Promise((resolve) => {
+      const over = (): void => {
+        timer.cancel()
+        this.stepped = () => undefined
+        resolve()
+      }
+      const timer = context.timers.after(options.closeMs, over)
+      this.stepped = () => {
+        if (jobs.uploadTrouble !== undefined || !this.active || !this.lacks(newest)) over()
+      }
+      this.look()
+      this.stepped()
+    })
+  }
+
+  /** Something up to there is in no claim, or in one that this server has not uploaded. */
+  private lacks(newest: number): boolean {
+    return this.parts.state.claimedTo <= newest || this.mine.some(({ from }) => from <= newest)
+  }
 }

@@ -21,6 +21,8 @@ export interface LogBackupOptions {
   readonly snapshotDeadlineMs: number
   /** Rows of a snapshot's part, in bytes. */
   readonly partBytes: number
+  /** At an orderly end: for how long what is waiting is still uploaded. */
+  readonly closeMs: number
   /** A claim whose holder was not heard of for so long is taken over. */
   readonly silentMs: number
   /** Every point of so much of the past stays restorable; 0: everything. */
@@ -51,6 +53,7 @@ export const LOG_BACKUP_OPTIONS: LogBackupOptions = {
   snapshotMs: 24 * HOUR_MS,
   snapshotDeadlineMs: 4 * HOUR_MS,
   partBytes: 4 * 1024 * 1024,
+  closeMs: 5_000,
   silentMs: 60_000,
   keepMs: 7 * 24 * HOUR_MS,
   snapshotsMin: 2,

@@ -24,6 +24,8 @@ export interface SnapshotParts {
   readonly levels: EngineLevels
   readonly serverId: string
   wallMs(): number
+  /** False as soon as this is no longer the server that is to make it: it ends with CONFLICT then. */
+  isWanted(): boolean
 }
 
 /** Resolves with the manifest when all of it is durable there. */
@@ -48,8 +50,11 @@ async function copyView(
   const { levels, names, options, serverId, signal, source, target, timers } = parts
   const { historyId } = source.identity
   const digest = source.newDigest()
-  const put = async (name: string, bytes: Uint8Array): Promise<void> =>
-    target.store.put(name, await target.envelope.wrap(name, bytes), { signal })
+  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+    // What comes late could appear beside what was forgotten and swept meanwhile.
+    if (!parts.isWanted()) throw new DelosError('CONFLICT', `the snapshot at ${cursor} is no longer wanted`)
+    await target.store.put(name, await target.envelope.wrap(name, bytes), { signal })
+  }
   let total = { parts: 0, rows: 0, bytes: 0 }
   let rows: Row[] = []
   let partBytes = 0

@@ -1,0 +1,149 @@
+// The work that a server has under way for the backup: each job once at a time, tried again after a pause while it is still due, and
+// what has failed for how long. Not here: what is due, and how it is done (backup-worker.ts).
+
+import { DelosError } from '../../base/delos-error.ts'
+import type { LogPos } from '../../log/position.ts'
+import type { Clock, Timers } from '../../runtime/runtime.ts'
+
+interface JobTraits {
+  /** Once it is done, something else may be due at once. */
+  readonly leadsOn: boolean
+  /** What its failure tells: the log is kept longer for it, the backup lacks something, or nothing: a word got lost in the log. */
+  readonly failure: 'keeps the log' | 'lacks' | 'nothing'
+}
+
+const JOBS = {
+  begin: { leadsOn: true, failure: 'keeps the log' },
+  declare: { leadsOn: true, failure: 'keeps the log' },
+  claim: { leadsOn: true, failure: 'keeps the log' },
+  segment: { leadsOn: true, failure: 'keeps the log' },
+  claimSnapshot: { leadsOn: true, failure: 'lacks' },
+  snapshot: { leadsOn: true, failure: 'lacks' },
+  progress: { leadsOn: false, failure: 'nothing' },
+  takeover: { leadsOn: false, failure: 'nothing' },
+  hatch: { leadsOn: false, failure: 'lacks' },
+  forget: { leadsOn: false, failure: 'lacks' },
+} as const satisfies Record<string, JobTraits>
+
+export type JobKind = keyof typeof JOBS
+
+/** Why the backup does not go on. */
+export interface BackupTrouble {
+  readonly message: string
+  readonly sinceMs: number
+}
+
+export interface JobsParts {
+  readonly clock: Clock
+  readonly timers: Timers
+  /** One is done, or has failed and will not be begun again for a while. Not called any more after `end`. */
+  ended(well: boolean): void
+  /** Something may be due now. */
+  due(): void
+}
+
+/** After a failure, before the same is tried again. */
+const RETRY_MS = 1_000
+
+export class BackupJobs {
+  private readonly parts: JobsParts
+  private readonly abort = new AbortController()
+  private readonly troubles = new Map<JobKind, BackupTrouble>()
+  /** By kind and claim, so that nothing is under way twice. */
+  private readonly running = new Map<string, Promise<void>>()
+  /** What is to be told of the end. */
+  private readonly waiting = new Set<() => void>()
+
+  constructor(parts: JobsParts) {
+    this.parts = parts
+  }
+
+  /** Aborted by `end`. */
+  get signal(): AbortSignal {
+    return this.abort.signal
+  }
+
+  /** What has failed for the longest time, and has not worked since. */
+  get trouble(): BackupTrouble | undefined {
+    return oldestOf([...this.troubles.values()])
+  }
+
+  /** As `trouble`, of what the log is kept for. */
+  get uploadTrouble(): BackupTrouble | undefined {
+    const all = [...this.troubles].filter(([kind]) => JOBS[kind].failure === 'keeps the log')
+    return oldestOf(all.map(([, trouble]) => trouble))
+  }
+
+  /** Nothing if it is under way already; `claim` tells those of one kind apart. */
+  start(kind: JobKind, work: () => Promise<void>, claim?: LogPos): void {
+    const key = `${kind} ${claim ?? ''}`
+    if (this.running.has(key) || this.signal.aborted) return
+    const job = work().then(
+      () => {
+        this.running.delete(key)
+        this.done(kind)
+      },
+      async (thrown: unknown) => {
+        this.failed(kind, thrown)
+        await this.pause()
+        this.running.delete(key)
+      },
+    )
+    this.running.set(key, job)
+  }
+
+  /** The answer, or CLOSED as soon as the jobs are ended: the log may take longer than anybody wants to wait then. */
+  untilEnded<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const forget = this.whenEnded(() => reject(new DelosError('CLOSED', 'the backup was ended')))
+      answer.then(resolve, reject).finally(forget)
+    })
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async end(): Promise<void> {
+    this.abort.abort()
+    for (const ended of this.waiting) ended()
+    await Promise.allSettled(this.running.values())
+  }
+
+  private done(kind: JobKind): void {
+    this.troubles.delete(kind)
+    if (this.signal.aborted) return
+    this.parts.ended(true)
+    if (JOBS[kind].leadsOn) this.parts.due()
+  }
+
+  private failed(kind: JobKind, thrown: unknown): void {
+    if (this.signal.aborted) return
+    if (JOBS[kind].failure !== 'nothing') {
+      const sinceMs = this.troubles.get(kind)?.sinceMs ?? this.parts.clock.monotonicMs()
+      this.troubles.set(kind, { message: DelosError.from(thrown, 'IO_ERROR', kind).message, sinceMs })
+    }
+    this.parts.ended(false)
+  }
+
+  private pause(): Promise<void> {
+    if (this.signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const over = (): void => {
+        timer.cancel()
+        forget()
+        resolve()
+      }
+      const timer = this.parts.timers.after(RETRY_MS, over)
+      const forget = this.whenEnded(over)
+    })
+  }
+
+  /** Calls `ended` when the jobs are ended, now if they are; what it returns takes that back. */
+  private whenEnded(ended: () => void): () => void {
+    if (this.signal.aborted) ended()
+    else this.waiting.add(ended)
+    return () => this.waiting.delete(ended)
+  }
+}
+
+function oldestOf(troubles: readonly BackupTrouble[]): BackupTrouble | undefined {
+  return troubles.toSorted((a, b) => a.sinceMs - b.sinceMs)[0]
+}
