@@ -1,5 +1,6 @@
 // What a serving server proposes by itself when its store shows that something is to be done: announcing itself, going on with a
-// count. Looks once a second, at a few rows, and soon again when something was done: others have their turns in between.
+// count or with the end of a session. Looks once a second, at a few rows, and soon again when something was done: others have
+// their turns in between.
 
 import type { Completion } from '../engine/engine.ts'
 import type { Timer, Timers } from '../runtime/runtime.ts'
@@ -19,6 +20,8 @@ export class Chores {
   private readonly context: ChoresContext
   private timer: Timer | undefined
   private isRunning = false
+  /** A proposal is under way. */
+  private isBusy = false
 
   constructor(context: ChoresContext) {
     this.context = context
@@ -35,13 +38,24 @@ export class Chores {
     this.timer?.cancel()
   }
 
+  /** There is something to be done: looks soon. */
+  hurry(): void {
+    if (!this.isBusy) this.lookIn(NEXT_MS)
+  }
+
   private readonly look = (): void => {
     const { context } = this
     if (!this.isRunning) return
     const update = this.next()
     if (update === undefined) return this.lookIn(LOOK_MS)
     // What is refused is tried again.
-    context.propose(update, { resolve: () => this.lookIn(NEXT_MS), reject: () => this.lookIn(LOOK_MS) })
+    this.isBusy = true
+    context.propose(update, { resolve: () => this.done(NEXT_MS), reject: () => this.done(LOOK_MS) })
+  }
+
+  private done(nextMs: number): void {
+    this.isBusy = false
+    this.lookIn(nextMs)
   }
 
   // What can't be read now is looked at again: it must not end the process, and stops the database when apply meets it.

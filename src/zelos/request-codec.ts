@@ -1,7 +1,8 @@
 // Updates as bytes: the payload of Zelos' log entries. A stored format: golden file in testdata/zelos, described in
 // docs/formats.md.
 //
-//   entry      u8 format = 1 (2: hard limits of quotas refuse; 3, 4: the same, and a quota is counted in pieces), u8 kind, u64 wall clock of the proposer in ms, then by kind
+//   entry      u8 format, u8 kind, u64 wall clock of the proposer in ms, then by kind
+//   format     1, and 1 more: hard limits of quotas refuse, 2 more: a quota is counted in pieces, 4 more: changes are kept
 //   write      requester, operation        (kind = that of the operation)
 //   multi      requester, varint count, (u8 kind, operation)*
 //   create     string path, u8 flags, acl, data        delete, check   string path, i32 version
@@ -12,6 +13,7 @@
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
 //   newHistory     varint zxid             countQuota      string path of the quota
+//   endSession     varint session
 //   announceMember string server, string address, varint count, (string server)*
 //   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
@@ -32,6 +34,11 @@ const FORMAT = 1
 const FORMAT_ENFORCING = 2
 /** Added to either, in an update that may begin a quota: one of an older build counts at once, and always will. */
 const IN_PIECES = 2
+/**
+ * Added to any by a build that keeps changes and counts nodes with a lifetime: from the first such update on all servers do, and
+ * those of older builds stop there.
+ */
+const KEEPS_CHANGES = 4
 
 const KIND = {
   create: 1,
@@ -50,6 +57,7 @@ const KIND = {
   newHistory: 14,
   announceMember: 15,
   countQuota: 16,
+  endSession: 17,
 } as const
 
 const LIFETIME = { ttl: 1, container: 2 } as const
@@ -70,9 +78,12 @@ export class UpdateEncoder {
   // A connection's requester is one object for as long as its identities stay the same.
   private readonly credentials = new WeakMap<Requester, Buffer>()
 
-  /** `enforceQuotas`: hard limits refuse the updates of this server. */
-  constructor(enforceQuotas = false) {
-    this.format = enforceQuotas ? FORMAT_ENFORCING : FORMAT
+  /**
+   * `enforceQuotas`: hard limits refuse the updates of this server. `keepChanges`: not in updates that apply writes, whose bytes are
+   * the same in all builds.
+   */
+  constructor(enforceQuotas = false, keepChanges = false) {
+    this.format = (enforceQuotas ? FORMAT_ENFORCING : FORMAT) + (keepChanges ? KEEPS_CHANGES : 0)
   }
 
   /** The entry's payload in a buffer of its own. `wallMs`: what nodes get as ctime and mtime. */
@@ -113,6 +124,9 @@ export class UpdateEncoder {
         break
       case 'countQuota':
         writer.string(update.quota)
+        break
+      case 'endSession':
+        writer.varint(update.session)
         break
       case 'announceMember':
         writer.string(update.server)
@@ -233,6 +247,7 @@ export interface DecodedUpdate {
   readonly wallMs: number
   readonly enforceQuotas: boolean
   readonly countInPieces: boolean
+  readonly keepChanges: boolean
   readonly update: Update
 }
 
@@ -240,14 +255,16 @@ export interface DecodedUpdate {
 export function decodeUpdate(bytes: Uint8Array): DecodedUpdate {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
-  if (format < FORMAT || format > FORMAT_ENFORCING + IN_PIECES) {
+  if (format < FORMAT || format > FORMAT_ENFORCING + IN_PIECES + KEEPS_CHANGES) {
     throw new DelosError('FORMAT', `update of format ${format}`)
   }
   const kind = reader.u8()
   const wallMs = reader.u64()
-  const countInPieces = format > FORMAT_ENFORCING
-  const enforceQuotas = (countInPieces ? format - IN_PIECES : format) === FORMAT_ENFORCING
-  return { wallMs, enforceQuotas, countInPieces, update: readUpdate(reader, kind, bytes) }
+  const marks = format - FORMAT
+  const enforceQuotas = (marks & 1) !== 0
+  const countInPieces = (marks & IN_PIECES) !== 0
+  const keepChanges = (marks & KEEPS_CHANGES) !== 0
+  return { wallMs, enforceQuotas, countInPieces, keepChanges, update: readUpdate(reader, kind, bytes) }
 }
 
 function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Update {
@@ -268,6 +285,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'newHistory', zxidAbove: reader.varint() }
     case KIND.countQuota:
       return { kind: 'countQuota', quota: reader.string() }
+    case KIND.endSession:
+      return { kind: 'endSession', session: reader.varint() }
     case KIND.announceMember:
       return { kind: 'announceMember', server: reader.string(), address: reader.string(), members: readStrings(reader) }
     case KIND.renewSessions:

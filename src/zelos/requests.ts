@@ -68,6 +68,11 @@ export type Update =
    * from may have given out.
    */
   | { readonly kind: 'newHistory'; readonly zxidAbove: Zxid }
+  /**
+   * Goes on with the end of a session that goes in pieces; void if that is over. Of session 0: from here on sessions end so, at all
+   * servers.
+   */
+  | { readonly kind: 'endSession'; readonly session: SessionId }
   /** Goes on counting what a quota is about; void if that is at its end. */
   | { readonly kind: 'countQuota'; readonly quota: string }
   /**

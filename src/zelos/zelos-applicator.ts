@@ -10,7 +10,9 @@ import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
 import { decodeUpdate } from './request-codec.ts'
 import type { OperationResult, Requester, SessionRecord, Update, UpdateOperation, UpdateResult } from './requests.ts'
-import { SessionRecords } from './sessions/session-records.ts'
+import { DividedEnds } from './sessions/divided-ends.ts'
+import type { StoredSession } from './sessions/session-codec.ts'
+import { isEnding, SessionRecords } from './sessions/session-records.ts'
 import { AclStore } from './tree/acl-store.ts'
 import { ApplyState } from './tree/apply-state.ts'
 import { type Announcement, ConfigNode } from './tree/config-node.ts'
@@ -26,10 +28,15 @@ import { NO_CHANGES, type TreeChange, TreeUpdates, type UpdateContext } from './
 import { asBuffer, readUint64, uint64Record } from './tree/uint64.ts'
 import { type SessionId, ZCODE, type ZCode, type Zxid } from './znode.ts'
 
+type EndReason = 'closed' | 'expired'
+
 /** What an update did to a session. */
 export type SessionChange =
   | { readonly kind: 'created' | 'moved'; readonly session: SessionRecord }
-  | { readonly kind: 'closed' | 'expired'; readonly id: SessionId }
+  | { readonly kind: EndReason; readonly id: SessionId }
+  /** Its client has lost it, but not all of its ephemeral nodes are gone; then it is `over`. */
+  | { readonly kind: 'ending'; readonly id: SessionId; readonly reason: EndReason }
+  | { readonly kind: 'over'; readonly id: SessionId }
 
 /** Hears of every applied update, after its commit, in log order. */
 export interface AppliedListener {
@@ -75,6 +82,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   private readonly updates: TreeUpdates
   private readonly lifetimes: NodeLifetimes
   private readonly quotas: Quotas
+  private readonly ends: DividedEnds
   private hasTimers = false
   private listener: AppliedListener | undefined
   /** Applied in the open transaction, not yet told to the listener. */
@@ -87,6 +95,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
     this.lifetimes = new NodeLifetimes(this.state, this.tree)
     this.quotas = new Quotas(this.state, this.tree)
+    this.ends = new DividedEnds(this.state, this.tree)
     this.config = new ConfigNode(this.state, this.tree)
     this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes, this.quotas)
   }
@@ -121,6 +130,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   /** What a server should propose next, by what is stored; `member`: what it would announce of itself. */
   chore(reader: ReadTx, member: Announcement | undefined): Update | undefined {
     if (member !== undefined && !this.config.isKnown(reader, member)) return { kind: 'announceMember', ...member }
+    const end = this.ends.chore(reader, this.counters(reader).ephemerals)
+    if (end !== undefined) return end
     const quota = unfinishedCounting(reader)
     return quota === undefined ? undefined : { kind: 'countQuota', quota }
   }
@@ -199,8 +210,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
       }
       case 'moveSession': {
         const session = this.sessions.move(update, pos)
-        if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
-        return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'moved', session })
+        if (session !== undefined) return quiet({ zxid, err: ZCODE.OK, session }, { kind: 'moved', session })
+        return quiet({ zxid, err: this.isEnding(update.session) ? ZCODE.SESSION_MOVED : ZCODE.SESSION_EXPIRED })
       }
       case 'closeSession':
         return this.close(contextOf(update.requester, moment))
@@ -211,6 +222,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.expireNode(contextOf(NOBODY, moment), update)
       case 'expireSession':
         return this.expire(update.session, update.heardAt, moment)
+      case 'endSession':
+        return this.endOn(update.session, moment)
       case 'countQuota':
         this.quotas.countOn(update.quota)
         return quiet({ zxid, err: ZCODE.OK })
@@ -257,9 +270,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     const refusal = this.sessions.check(requester)
     if (refusal === ZCODE.SESSION_EXPIRED) return quiet({ zxid, err: ZCODE.OK })
     if (refusal !== ZCODE.OK) return quiet({ zxid, err: refusal })
-    this.end(requester.session, context)
-    const { changes } = context
-    return { result: { zxid, err: ZCODE.OK }, changes, session: { kind: 'closed', id: requester.session } }
+    return this.end(requester.session, 'closed', context)
   }
 
   /** Void (SESSION_MOVED) if a sign of life was logged that the proposer had not seen. */
@@ -267,16 +278,42 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     const { zxid } = moment
     const session = this.sessions.session(this.state.tx, id)
     if (session === undefined) return quiet({ zxid, err: ZCODE.SESSION_EXPIRED })
-    if (session.renewedAt > heardAt) return quiet({ zxid, err: ZCODE.SESSION_MOVED })
-    const context = contextOf(NOBODY, moment)
-    this.end(id, context)
-    return { result: { zxid, err: ZCODE.OK }, changes: context.changes, session: { kind: 'expired', id } }
+    if (session.renewedAt > heardAt || isEnding(session)) return quiet({ zxid, err: ZCODE.SESSION_MOVED })
+    return this.end(id, 'expired', contextOf(NOBODY, moment))
   }
 
-  // Its record and timer first: they are read in the transaction, which is dear when it has removed many nodes.
-  private end(id: SessionId, context: UpdateContext): void {
-    this.sessions.end(id)
-    this.updates.removeEphemerals(id, context)
+  /** Of most sessions that is all; of one with very many ephemeral nodes it is the first piece. */
+  private end(id: SessionId, reason: EndReason, context: UpdateContext): Applied {
+    const { paths, isLast } = this.ends.nextPiece(id)
+    // Record and timer first: they are read in the transaction, which is dear when it has removed many nodes.
+    if (isLast) this.sessions.end(id)
+    else {
+      this.sessions.beginEnd(this.sessions.session(this.state.tx, id) as StoredSession)
+      this.ends.begun(id)
+    }
+    this.updates.removeEphemerals(paths, context)
+    const session: SessionChange = isLast ? { kind: reason, id } : { kind: 'ending', id, reason }
+    return { result: { zxid: context.zxid, err: ZCODE.OK }, changes: context.changes, session }
+  }
+
+  private endOn(id: SessionId, moment: Moment): Applied {
+    const result = { zxid: moment.zxid, err: ZCODE.OK }
+    if (id === 0) this.ends.enable()
+    if (!this.isEnding(id)) return quiet(result)
+    const context = contextOf(NOBODY, moment)
+    const { paths, isLast } = this.ends.nextPiece(id)
+    if (isLast) {
+      this.sessions.end(id)
+      this.ends.over(id)
+    }
+    this.updates.removeEphemerals(paths, context)
+    return { result, changes: context.changes, session: isLast ? { kind: 'over', id } : undefined }
+  }
+
+  /** As the open transaction sees it. */
+  private isEnding(id: SessionId): boolean {
+    const session = this.sessions.session(this.state.tx, id)
+    return session !== undefined && isEnding(session)
   }
 
   private announceMember(announcement: Announcement, { zxid, wallMs }: Moment): Applied {
@@ -292,7 +329,12 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   private newHistory(zxidAbove: Zxid, moment: Moment): Applied {
     const { state } = this
     const context = contextOf(NOBODY, moment)
-    for (const { id } of this.sessions.all(state.tx)) this.end(id, context)
+    for (const session of this.sessions.all(state.tx)) {
+      const { id } = session
+      this.sessions.end(id)
+      if (isEnding(session)) this.ends.over(id)
+      this.updates.removeEphemerals(this.tree.ephemerals(state.tx, id), context)
+    }
     state.counters.zxid = Math.max(state.counters.zxid, zxidAbove)
     return { result: { zxid: moment.zxid, err: ZCODE.OK }, changes: context.changes, session: undefined }
   }

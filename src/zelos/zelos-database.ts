@@ -14,6 +14,7 @@ import { MissedEvents } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
+import { AwaitedEnds } from './sessions/awaited-ends.ts'
 import { SessionRenewals } from './sessions/session-renewals.ts'
 import { SessionTable } from './sessions/session-table.ts'
 import { ToldUntil } from './told-until.ts'
@@ -66,6 +67,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private committedMs = 0
   private readonly table: SessionTable
   private readonly renewals: SessionRenewals
+  private readonly ends = new AwaitedEnds()
   private readonly chores: Chores
   private readonly encoder: UpdateEncoder
   private readonly onQuotaExceeded: ZelosDatabaseOptions['onQuotaExceeded']
@@ -142,6 +144,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.serving = false
     this.renewals.stop()
     this.chores.stop()
+    this.ends.stop()
   }
 
   close(): void {
@@ -200,7 +203,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   closeSession(requester: Requester, completion: Completion<UpdateResult>): void {
-    this.propose({ kind: 'closeSession', requester }, completion)
+    this.propose({ kind: 'closeSession', requester }, this.ends.of(requester.session, completion))
   }
 
   sync(completion: Completion<Zxid>): void {
@@ -347,6 +350,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   sessionChanged(change: SessionChange): void {
     if ('id' in change) this.told.ended(change.id)
     this.table.sessionChanged(change)
+    this.ends.sessionChanged(change)
+    if (change.kind === 'ending' && this.serving) this.chores.hurry()
   }
 
   // ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -136,6 +136,7 @@ export class ZelosModel {
         return this.end(update.requester.session)
       case 'announceMember':
       case 'countQuota':
+      case 'endSession':
       case 'newHistory':
         throw new Error('the model has one history, and one server')
       case 'renewSessions':

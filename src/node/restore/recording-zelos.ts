@@ -19,7 +19,7 @@ export interface NodeChange {
   /** By the clock of the server that took the request. */
   readonly at: string
   readonly what: 'created' | 'deleted' | 'data' | 'acl' | 'children'
-  /** The request: create, delete, setData, setAcl, multi, closeSession, expireSession, expireNode, newHistory. */
+  /** The request: create, delete, setData, setAcl, multi, closeSession, expireSession, endSession (the rest of either), expireNode, newHistory. */
   readonly request: string
   /** 0: nobody's, the servers did it. */
   readonly session: string

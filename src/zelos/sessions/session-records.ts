@@ -14,6 +14,8 @@ import { decodeSession, encodeSession, type StoredSession } from './session-code
 
 const SESSION_BYTES = 250
 const FIRST_OWNER_EPOCH = 1
+/** Nobody's any more: it is ending, in pieces. */
+const ENDING_EPOCH = 0
 
 type Terms = Extract<Update, { kind: 'createSession' }>
 type Move = Extract<Update, { kind: 'moveSession' }>
@@ -36,7 +38,7 @@ export class SessionRecords {
 
   /** Timers are enabled from here on: every session has its full timeout again. */
   switchedOn(tx: ReadWriteTx): void {
-    for (const session of this.all(tx)) this.arm(tx, session)
+    for (const session of this.all(tx)) if (!isEnding(session)) this.arm(tx, session)
   }
 
   /** A session as `reader` sees it. */
@@ -59,7 +61,7 @@ export class SessionRecords {
 
   /**
    * May this requester write? An ended session is answered SESSION_EXPIRED, as by an ensemble, also if it never was; one
-   * whose owner has changed SESSION_MOVED.
+   * whose owner has changed SESSION_MOVED, and so is one that is ending.
    */
   check(requester: Requester): ZCode {
     const session = this.session(this.state.tx, requester.session)
@@ -83,10 +85,10 @@ export class SessionRecords {
     })
   }
 
-  /** Undefined if there is no such session or the password is not its. */
+  /** Undefined if there is no such session, it is ending, or the password is not its. */
   move(move: Move, pos: number): SessionRecord | undefined {
     const session = this.session(this.state.tx, move.session)
-    if (session === undefined || !isEqual(session.password, move.password)) return undefined
+    if (session === undefined || isEnding(session) || !isEqual(session.password, move.password)) return undefined
     const { timeoutMs, address } = move
     return this.write({ ...session, timeoutMs, address, ownerEpoch: session.ownerEpoch + 1, renewedAt: pos })
   }
@@ -95,6 +97,15 @@ export class SessionRecords {
   renew({ session: id, ownerEpoch }: SessionRenewal, pos: number): void {
     const session = this.session(this.state.tx, id)
     if (session?.ownerEpoch === ownerEpoch) this.write({ ...session, renewedAt: pos })
+  }
+
+  /** Nobody may use it any more, but it is there: its ephemeral nodes go in several updates. */
+  beginEnd(session: StoredSession): void {
+    const { id } = session
+    const ending = { ...session, ownerEpoch: ENDING_EPOCH }
+    this.state.tx.put(sessionKey(id), encodeSession(ending))
+    this.sessions.stage(id, ending)
+    this.timers?.cancel(this.state.tx, sessionTimer(id))
   }
 
   /** Its ephemeral nodes are removed by the caller, in the same update. */
@@ -119,6 +130,11 @@ export class SessionRecords {
     const expiry = this.encoder.encode({ kind: 'expireSession', session: id, heardAt: renewedAt }, 0)
     timers.arm(tx, sessionTimer(id), timeoutMs, expiry)
   }
+}
+
+/** It is over as soon as the last of its ephemeral nodes is removed; nothing changes that. */
+export function isEnding({ ownerEpoch }: SessionRecord): boolean {
+  return ownerEpoch === ENDING_EPOCH
 }
 
 /** The timer that ends a session. */

@@ -1,14 +1,14 @@
 // The sessions as this server knows them: which connection owns which, and which show life. What a session *is*, and that it is
 // over, is decided by updates (session-records.ts); this table only proposes them and follows what was applied.
 
-import type { DelosError } from '../../base/delos-error.ts'
+import { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
 import type { TimerId, TimerService } from '../../engine/timer-service.ts'
 import type { SessionRecord, Update, UpdateResult } from '../requests.ts'
 import type { SessionOwner, ZelosSessions } from '../zelos.ts'
 import type { SessionChange } from '../zelos-applicator.ts'
-import type { SessionId } from '../znode.ts'
-import { sessionTimer } from './session-records.ts'
+import { type SessionId, ZCODE } from '../znode.ts'
+import { isEnding, sessionTimer } from './session-records.ts'
 import type { RenewableSession, SessionRenewals } from './session-renewals.ts'
 
 /** What the table needs of the database around it. */
@@ -61,7 +61,7 @@ export class SessionTable implements ZelosSessions {
 
   /** Starts to follow sessions that were there before. */
   load(sessions: readonly SessionRecord[]): void {
-    for (const session of sessions) if (!this.known.has(session.id)) this.follow(session)
+    for (const session of sessions) if (!this.known.has(session.id) && !isEnding(session)) this.follow(session)
   }
 
   create(timeoutMs: number, address: string, owner: SessionOwner, completion: Completion<SessionRecord>): void {
@@ -98,6 +98,8 @@ export class SessionTable implements ZelosSessions {
       { kind: 'moveSession', session, password, timeoutMs, address },
       {
         resolve: (result) => {
+          // Told that it is over, its client would come back with another session, and meet nodes of this one.
+          if (result.err === ZCODE.SESSION_MOVED) return completion.reject(stillEnding(session))
           const lost = result.session === undefined ? undefined : this.own(result.session, owner)
           if (result.session !== undefined && lost === undefined) this.host.cameBack(session)
           completion.resolve(result.session)
@@ -142,6 +144,11 @@ export class SessionTable implements ZelosSessions {
         owner?.sessionEnded('moved')
         break
       }
+      case 'ending':
+        this.ended(change.id, change.reason)
+        break
+      case 'over':
+        break
       default:
         this.ended(change.id, change.kind)
     }
@@ -190,4 +197,8 @@ export class SessionTable implements ZelosSessions {
     this.timers?.restartAll()
     completion.reject(error)
   }
+}
+
+function stillEnding(id: SessionId): DelosError {
+  return new DelosError('CONFLICT', `session ${id} is being ended: not all of its ephemeral nodes are gone`)
 }

@@ -8,6 +8,7 @@
 //   m server                   a member that has announced itself (config-node.ts)
 //   q path                     a quota that is being counted (quota-counting.ts)
 //   s session                  session record (session-codec.ts)
+//   g session                  a session that is ending in pieces; of 0: sessions do so (session-records.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
 //   x                          zxid of the last applied update, and counts (tree-counters.ts)
@@ -30,6 +31,7 @@ const DATA = `${ZELOS_PREFIX}d`
 const EPHEMERAL = `${ZELOS_PREFIX}e`
 const TIMED = `${ZELOS_PREFIX}t`
 const SESSION = `${ZELOS_PREFIX}s`
+const ENDING = `${ZELOS_PREFIX}g`
 const MEMBER = `${ZELOS_PREFIX}m`
 const COUNTING = `${ZELOS_PREFIX}q`
 const ACL = `${ZELOS_PREFIX}a`
@@ -144,6 +146,19 @@ export function sessionRange(): KeyRange {
 
 export function sessionOfKey(key: Key): SessionId {
   return uintOfKey(key, SESSION.length)
+}
+
+export function endingKey(session: SessionId): Key {
+  return ENDING + keyUint(session)
+}
+
+/** Of sessions, which are all above 0. */
+export function endingRange(): KeyRange {
+  return { ...rangeOfPrefix(ENDING), from: endingKey(1) }
+}
+
+export function endingOfKey(key: Key): SessionId {
+  return uintOfKey(key, ENDING.length)
 }
 
 export function aclKey(aclId: number): Key {

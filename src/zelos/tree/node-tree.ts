@@ -119,10 +119,11 @@ export class NodeTree {
     }
   }
 
-  /** Paths of a session's ephemeral nodes, in the order of their bytes. */
-  ephemerals(reader: ReadTx, session: SessionId): string[] {
+  /** Paths of a session's ephemeral nodes, the first `limit` in the order of their bytes. */
+  ephemerals(reader: ReadTx, session: SessionId, limit?: number): string[] {
     const paths: string[] = []
-    for (const [key] of reader.scan(ephemeralRange(session), { keysOnly: true })) paths.push(ephemeralPath(key))
+    const options = { keysOnly: true, ...(limit !== undefined && { limit }) }
+    for (const [key] of reader.scan(ephemeralRange(session), options)) paths.push(ephemeralPath(key))
     return paths
   }
 

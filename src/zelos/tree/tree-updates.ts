@@ -173,13 +173,12 @@ export class TreeUpdates {
   }
 
   /**
-   * Removes what a session leaves behind: no permission, no version, as ZooKeeper does at its end. The record of a parent is
-   * written once for children that come one after the other: a session may leave a hundred thousand below one.
+   * Removes ephemeral nodes that a session leaves behind: no permission, no version, as ZooKeeper does at its end. The record of a
+   * parent is written once for children that come one after the other.
    */
-  removeEphemerals(session: SessionId, context: UpdateContext): void {
+  removeEphemerals(paths: readonly string[], context: UpdateContext): void {
     const { state, tree } = this
     const { tx } = state
-    const paths = tree.ephemerals(tx, session)
     const nodes: (ZNode | undefined)[] = []
     // All of them before the first is removed: what reads a transaction makes it sort all that it has written.
     for (let from = 0; from < paths.length; from += NODES_READ_AT_ONCE) {

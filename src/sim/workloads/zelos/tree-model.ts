@@ -95,6 +95,7 @@ export class TreeModel {
         return this.end(update.requester.session)
       case 'announceMember':
       case 'countQuota':
+      case 'endSession':
       case 'newHistory':
         throw new Error('no workload restores, or announces servers')
       case 'renewSessions':
