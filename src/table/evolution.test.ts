@@ -219,6 +219,19 @@ describe('rows with a time to live', () => {
   })
 })
 
+it('rows stay that were to end when their table lost its ttl', { timeout: 20_000 }, async () => {
+  await server.stack.enable()
+  const notes = defineTable({ name: 'notes', columns: { id: string() }, key: ['id'], ttl: { afterMs: 100 } })
+  const leases = defineTable({ name: 'leases', columns: { id: string() }, key: ['id'], ttl: { afterMs: 100 } })
+  for (const table of [notes, leases]) {
+    await db.migrate(table)
+    await db.insert(table, { id: 'a' })
+  }
+  await db.migrate(defineTable({ ...notes, ttl: undefined }))
+  for await (const { after } of db.changes(leases, { after: 0 })) if (after === undefined) break
+  expect([await db.count(notes), await db.count(leases)]).toEqual([1, 0])
+})
+
 it('gives no id twice: when they run out, tables and indexes are refused', async () => {
   const keyed = { columns: { id: int64(), name: string() }, key: ['id'] } as const
   server.applicator.state.counters.lastTableId = ID_MAX - 1
@@ -226,5 +239,14 @@ it('gives no id twice: when they run out, tables and indexes are refused', async
   await expect(db.migrate(defineTable({ name: 'more', ...keyed }))).rejects.toMatchObject({
     code: 'SCHEMA_FORBIDDEN',
     message: expect.stringContaining(`${ID_MAX} tables were made here`),
+  })
+  const { descriptor } = server.database.table('last') as { descriptor: { nextIndexId: number } }
+  descriptor.nextIndexId = ID_MAX
+  const one = { ...keyed, name: 'last', indexes: { a: { columns: ['name'] } } } as const
+  await db.migrate(defineTable(one))
+  const two = defineTable({ ...one, indexes: { ...one.indexes, b: { columns: ['name'], unique: true } } })
+  await expect(db.migrate(two)).rejects.toMatchObject({
+    code: 'SCHEMA_FORBIDDEN',
+    message: expect.stringContaining(`${ID_MAX} indexes were made of last`),
   })
 })

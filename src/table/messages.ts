@@ -63,6 +63,8 @@ export interface RowRead {
   readonly table: string
   readonly key: KeyData
   readonly version: number
+  /** See RangeRead. */
+  readonly schema?: string | undefined
 }
 
 /** A range that was scanned: it must hold the same rows, or index entries, still. */
@@ -79,6 +81,8 @@ export interface RangeRead {
   /** Looked at from the end: the digest depends on the order. */
   readonly reverse: boolean
   readonly digest: number
+  /** The table and the version of its schema: what was read under another one says nothing, so the transaction conflicts. */
+  readonly schema?: string | undefined
 }
 
 export interface TransactionRequest {

@@ -22,6 +22,7 @@ import { TABLE_PREFIX, tableOfRow } from './codec/table-keys.ts'
 import { fromTaggedJson } from './codec/tagged-json.ts'
 import { ENTRY_FORMAT, ENTRY_KINDS } from './codec/transaction-codec.ts'
 import type { SchemaAnswer, SchemaRequest } from './messages.ts'
+import type { StepLimits } from './table-limits.ts'
 
 /** What apply answers. Steps and ticks answer nothing. */
 export type TableResult = TransactionOutcome | SchemaAnswer | undefined
@@ -43,8 +44,9 @@ export class TableApplicator implements Applicator<TableResult> {
   private readonly schemas: SchemaApply
   private listener: TableListener | undefined
 
-  constructor(cache: RowCacheLimits = DEFAULT_CACHE) {
-    this.state = new TableState(cache)
+  /** `steps`: of a simulation; else what is part of the build. */
+  constructor(cache: RowCacheLimits = DEFAULT_CACHE, steps?: StepLimits) {
+    this.state = new TableState(cache, steps)
     this.writer = new RowWriter(this.state, this.changes, this.expiry)
     this.transactions = new TransactionApply(this.state, this.writer, this.changes)
     this.schemas = new SchemaApply(this.state)
@@ -113,9 +115,9 @@ export class TableApplicator implements Applicator<TableResult> {
     this.expiry.tick(tx, (key) => {
       const table = catalog.byIdOf(tableOfRow(key))
       const row = table === undefined ? undefined : this.state.row(key)
-      // Of a table that was dropped.
-      if (table === undefined || row === undefined) return 0
-      this.writer.delete(table, key.slice(table.prefix.length), row)
+      // Of a table that was dropped, or whose rows stay by now.
+      if (table === undefined || row === undefined || table.descriptor.ttl === undefined) return 0
+      this.writer.delete({ table, key: key.slice(table.prefix.length), storedKey: key, old: row }, row)
       this.state.addToCount(table.id, -1)
       return row.bytes.length
     })

@@ -62,6 +62,9 @@ export const REPLICATED_LIMITS = {
   violationsListed: 100,
 } as const
 
+/** What a simulation may make smaller, equally on all of its servers. */
+export type StepLimits = { readonly [N in 'stepRows']: number }
+
 /** How often the clock of TTLs ticks. */
 export const TTL_TICK_MS = 1000
 

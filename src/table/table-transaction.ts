@@ -61,7 +61,7 @@ export class TableTransaction extends WriteBatch {
   private look<T extends AnyTable>(table: string, key: KeyData): Versioned<RowOf<T>> {
     this.requireUnwritten(table)
     const answer = this.database.getNow(table, key)
-    this.reads.push({ table, key, version: answer.version })
+    this.reads.push({ table, key, version: answer.version, schema: this.database.table(table).mark })
     return answer as Versioned<RowOf<T>>
   }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import { DelosError } from '../base/delos-error.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
+import type { TransactionRequest } from './messages.ts'
 import { bool, int64, string } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
@@ -31,6 +32,24 @@ beforeEach(async () => {
 })
 
 afterEach(() => server.close())
+
+/** A transaction that reads and writes, with a token, as it is sent. */
+async function readAndWritten() {
+  let request: TransactionRequest | undefined
+  const { database } = server
+  const seen = Object.assign(Object.create(database) as typeof database, {
+    transact: (sent: TransactionRequest) => {
+      request = sent
+      return Promise.reject(new DelosError('CLOSED', 'not sent'))
+    },
+  })
+  const run = new Tables(seen, nodeRuntime()).transaction(async (tx) => {
+    await tx.get(doctors, { id: 'a' })
+    tx.update(doctors, { id: 'a' }, { increment: { onCall: 1n } })
+  })
+  await expect(run).rejects.toMatchObject({ code: 'CLOSED' })
+  return request as TransactionRequest
+}
 
 /** Runs `between` once, inside the first attempt of a transaction, after its reads. */
 function interrupted(between: () => Promise<unknown>): () => Promise<void> {
@@ -171,6 +190,50 @@ describe('transactions', () => {
     expect(runs).toBe(1)
   })
 
+  it('conflict when what they read has another schema since, whatever its versions say', async () => {
+    const byNote = { ...doctors.indexes, byNote: { columns: ['ward'] } } as const
+    const changes: [() => Promise<unknown>, (tx: TableTransaction) => Promise<unknown>][] = [
+      // An index of another meaning under the same name: the empty range of before is empty in it too.
+      [
+        () => db.migrate({ ...doctors, indexes: byNote }),
+        (tx) => tx.scan(doctors, { index: 'byNote', prefix: { note: 'new' } }),
+      ],
+      // Another table of the same name.
+      [
+        async () => {
+          await db.schema.drop(doctors)
+          await db.migrate(doctors)
+        },
+        (tx) => tx.get(doctors, { id: 'nobody' }),
+      ],
+    ]
+    for (const [between, read] of changes) {
+      let runs = 0
+      const once = interrupted(async () => {
+        await between()
+        await db.insert(doctors, { id: 'n', ward: 'w', onCall: 0n, note: 'new' })
+      })
+      await db.transaction(async (tx) => {
+        runs++
+        await read(tx).catch((error: DelosError) => {
+          // The new index has no such column.
+          if (runs === 1) throw error
+        })
+        await once()
+        tx.upsert(doctors, { id: 'z', ward: 'z', onCall: 1n })
+      })
+      expect(runs).toBe(2)
+    }
+  })
+
+  it('that are asked for again under another schema are applied once', async () => {
+    const tx = await readAndWritten()
+    expect((await server.database.transact(tx)).kind).toBe('committed')
+    await db.migrate(defineTable({ ...doctors, columns: { ...doctors.columns, more: int64().default(0n) } }))
+    expect((await server.database.transact(tx)).kind).toBe('repeated')
+    expect((await server.database.transact({ ...tx, token: 'another' })).kind).toBe('conflict')
+  })
+
   it('fail over what is so, not over what was so before', async () => {
     let runs = 0
     const between = interrupted(() => db.update(doctors, { id: 'a' }, { increment: { onCall: 5n } }))
@@ -279,6 +342,24 @@ describe('read levels', () => {
     const seen: string[] = []
     for await (const { id } of db.rows(doctors, { limit: 1 }, { level })) seen.push(id)
     expect(seen).toEqual(['a', 'b', 'c'])
+  })
+
+  it('through a unique index that came later is refused where rows had the same values', async () => {
+    const { position } = db
+    await db.update(doctors, { id: 'a' }, { set: { ward: 'y' } })
+    await db.update(doctors, { id: 'b' }, { set: { ward: 'z' } })
+    const later = defineTable({ ...doctors, indexes: { only: { columns: ['ward'], unique: true } } })
+    await db.migrate(later)
+    await db.schema.ready(later)
+    const level = { snapshot: position }
+    for (const limit of [1, 10]) {
+      await expect(db.scan(later, { index: 'only', limit }, { level })).rejects.toMatchObject({
+        code: 'INDEX_NOT_READY',
+        message: expect.stringContaining('read by the primary key'),
+      })
+    }
+    expect((await db.scan(later, {}, { level })).rows).toHaveLength(3)
+    expect((await db.scan(later, { index: 'only' })).rows).toHaveLength(3)
   })
 
   it('end with SNAPSHOT_GONE where too much has changed since', async () => {

@@ -73,11 +73,11 @@ export function applyStep(state: TableState, reader: ByteReader): void {
   const index = reader.varint()
   const cursor = reader.key()
   if (what === STEP_BUILD) build(state, table, index, cursor)
-  else if (what === STEP_SWEEP) sweep(state.tx, table, index)
+  else if (what === STEP_SWEEP) sweep(state, table, index)
 }
 
 function build(state: TableState, tableId: number, indexId: number, cursor: Key): void {
-  const { tx } = state
+  const { steps, tx } = state
   const progress = readProgress(tx, tableId, indexId)
   const table = state.catalog.byIdOf(tableId)
   const index = table?.indexes.find(({ descriptor }) => descriptor.id === indexId)
@@ -88,14 +88,14 @@ function build(state: TableState, tableId: number, indexId: number, cursor: Key)
   // Somebody else's step came first.
   if (progress === undefined || progress.cursor !== cursor) return
   const range = { from: table.prefix + cursor, to: keyAfterPrefix(table.prefix) }
-  const rows = [...tx.scan(range, { limit: REPLICATED_LIMITS.stepRows })]
+  const rows = [...tx.scan(range, { limit: steps.stepRows })]
   let { violations } = progress
   for (const [key, bytes] of rows) {
     const primaryKey = key.slice(table.prefix.length)
     if (!addEntry(tx, table, index, primaryKey, bytes)) noteViolation(tx, tableId, indexId, violations++, primaryKey)
   }
   const last = rows.at(-1)?.[0]
-  if (last !== undefined && rows.length === REPLICATED_LIMITS.stepRows) {
+  if (last !== undefined && rows.length === steps.stepRows) {
     const next = `${last.slice(table.prefix.length)}\x00`
     writeProgress(tx, tableId, indexId, { cursor: next, rowsDone: progress.rowsDone + rows.length, violations })
     return
@@ -124,12 +124,12 @@ function noteViolation(tx: ReadWriteTx, table: number, index: number, place: num
   if (place < REPLICATED_LIMITS.violationsListed) tx.put(violationKey(table, index, place), keyToBytes(key))
 }
 
-function sweep(tx: ReadWriteTx, table: number, index: number): void {
+function sweep({ steps, tx }: TableState, table: number, index: number): void {
   if (tx.get(garbageKey(table, index)) === undefined) return
   const prefix = index === 0 ? rowPrefix(table) : entryPrefix(table, index)
-  const keys = [...tx.scan(rangeOfPrefix(prefix), { limit: REPLICATED_LIMITS.stepRows, keysOnly: true })]
+  const keys = [...tx.scan(rangeOfPrefix(prefix), { limit: steps.stepRows, keysOnly: true })]
   for (const [key] of keys) tx.delete(key)
-  if (keys.length < REPLICATED_LIMITS.stepRows) tx.delete(garbageKey(table, index))
+  if (keys.length < steps.stepRows) tx.delete(garbageKey(table, index))
 }
 
 function writeProgress(tx: ReadWriteTx, table: number, index: number, progress: BuildProgress): void {

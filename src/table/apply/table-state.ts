@@ -7,6 +7,7 @@ import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { type StoredRow, storedRow } from '../codec/stored-row.ts'
 import { COUNTERS_RECORD, countKey } from '../codec/table-keys.ts'
+import { REPLICATED_LIMITS, type StepLimits } from '../table-limits.ts'
 import { Catalog } from './catalog.ts'
 import { RowCache, type RowCacheLimits } from './row-cache.ts'
 import { readCounters, type TableCounters, writeCounters } from './table-counters.ts'
@@ -22,6 +23,7 @@ interface RowCount {
 export class TableState {
   readonly catalog = new Catalog()
   readonly rows: RowCache
+  readonly steps: StepLimits
   private current: TableCounters | undefined
   private committedAt = 0
   private open: ReadWriteTx | undefined
@@ -31,8 +33,9 @@ export class TableState {
   private lastIndex = -1
   private dirty = false
 
-  constructor(limits: RowCacheLimits) {
+  constructor(limits: RowCacheLimits, steps: StepLimits = REPLICATED_LIMITS) {
     this.rows = new RowCache(limits)
+    this.steps = steps
   }
 
   /** The open transaction; only inside apply. */

@@ -27,6 +27,8 @@ export class CompiledTable {
   readonly id: number
   readonly name: string
   readonly version: number
+  /** Of all tables that there ever are, and all their versions, the only one with this text. */
+  readonly mark: string
   /** The columns that it has now. */
   readonly columns: readonly ColumnDescriptor[]
   readonly rows: RowCodec
@@ -42,6 +44,7 @@ export class CompiledTable {
     this.id = descriptor.id
     this.name = descriptor.name
     this.version = descriptor.version
+    this.mark = `${descriptor.id}.${descriptor.version}`
     this.columns = currentColumns(descriptor)
     this.byName = new Map(this.columns.map((column) => [column.name, column]))
     this.rows = new RowCodec(descriptor)

@@ -65,11 +65,9 @@ export class TransactionEncoder {
     requireCount('ranges', ranges.length, limits)
     requireToken(request.token)
     const { writer } = this
-    writer.reset()
-    writer.u8(ENTRY_FORMAT)
-    writer.u8(ENTRY_KINDS.transaction)
-    writer.varint(this.parts.wallMs())
-    writer.string(token)
+    this.begin(token)
+    const stale = [...reads, ...ranges].find(({ schema, table }) => this.isStale(table, schema))
+    if (stale !== undefined) return this.onlyRepeated(stale.table)
     writer.varint(reads.length)
     for (const { key, table: name, version } of reads) {
       const table = this.named(name)
@@ -83,6 +81,33 @@ export class TransactionEncoder {
     if (writer.size > limits.transactionBytesMax) {
       throw limitExceeded('transactionBytesMax', limits.transactionBytesMax, writer.size, 'split the transaction')
     }
+    return writer.toBytes()
+  }
+
+  private begin(token: string): void {
+    const { writer } = this
+    writer.reset()
+    writer.u8(ENTRY_FORMAT)
+    writer.u8(ENTRY_KINDS.transaction)
+    writer.varint(this.parts.wallMs())
+    writer.string(token)
+  }
+
+  private isStale(table: string, schema: string | undefined): boolean {
+    return schema !== undefined && this.parts.table(table).mark !== schema
+  }
+
+  /**
+   * An entry that is answered `repeated` if there was one with its token, and `conflict` if not: it names a range without keys that
+   * holds a row. What was read under a schema that is gone may be another thing by now, whatever its versions say.
+   */
+  private onlyRepeated(table: string): Buffer {
+    const { writer } = this
+    writer.varint(0)
+    writer.varint(1)
+    const nothing = { from: '', to: '', index: undefined, rowsToo: false, reverse: false, digest: 0 }
+    this.writeRange({ table, ...nothing, rows: 1 })
+    writer.varint(0)
     return writer.toBytes()
   }
 

@@ -120,7 +120,7 @@ class Page {
     if (!range.from.startsWith(prefix)) {
       // Behind the end of all keys: there is nothing, and nothing can come.
       const nothing = { from: '', to: '', rows: 0, rowsToo: false, reverse, digest: digest.value }
-      return { table: table.name, index: index?.descriptor.name, ...nothing }
+      return { table: table.name, index: index?.descriptor.name, schema: table.mark, ...nothing }
     }
     const from = last !== undefined && reverse ? last : range.from
     const to = last !== undefined && !reverse ? `${last}\x00` : range.to
@@ -133,6 +133,7 @@ class Page {
       rowsToo: index !== undefined && covered === undefined,
       reverse,
       digest: digest.value,
+      schema: table.mark,
     }
   }
 }

@@ -1,5 +1,6 @@
 // Where reads find rows: the committed state, or the past that the change log gives back. The same two questions either way.
 
+import { DelosError } from '../../base/delos-error.ts'
 import { type Key, keyAfterPrefix } from '../../base/key.ts'
 import type { KeyRange, ReadTx, Row, ScanOptions } from '../../store/local-store.ts'
 import { readChanges } from '../apply/row-change-log.ts'
@@ -112,6 +113,7 @@ class SnapshotRows implements RowSource {
       }
       const changed = index === undefined ? key : table.prefix + index.primaryKeyOf(key, value)
       if (this.before.has(changed)) continue
+      if (next < past.length && (past[next] as Row)[0] === key) throw this.notUnique(index)
       if (left-- <= 0) return
       yield row
     }
@@ -139,6 +141,15 @@ class SnapshotRows implements RowSource {
       if (entry === undefined || entry.key < from || (to !== undefined && entry.key >= to)) continue
       rows.push([entry.key, entry.value])
     }
-    return rows.sort(([a], [b]) => (a < b === reverse ? 1 : -1))
+    rows.sort(([a], [b]) => (a < b === reverse ? 1 : -1))
+    for (let i = 1; i < rows.length; i++)
+      if ((rows[i] as Row)[0] === (rows[i - 1] as Row)[0]) throw this.notUnique(index)
+    return rows
+  }
+
+  // A page can't end between two rows of one entry.
+  private notUnique(index: CompiledIndex | undefined): DelosError {
+    const advice = 'it was not there yet, and rows had the same values: read by the primary key'
+    return new DelosError('INDEX_NOT_READY', `index ${index?.descriptor.name} at position ${this.position}: ${advice}`)
   }
 }

@@ -22,15 +22,7 @@ import { ActorEnds } from '../actors.ts'
 import { ANSWER_MS, type Application, type Client } from '../stack/stack-run.ts'
 import type { StackLife } from '../stack/stack-server.ts'
 import { checkContent } from './table-content.ts'
-import {
-  keyOf,
-  type ModelOutcome,
-  type ModelRange,
-  type ModelState,
-  type ModelWrite,
-  seenIn,
-  TableModel,
-} from './table-model.ts'
+import { keyOf, type ModelRange, type ModelState, type ModelWrite, seenIn, TableModel } from './table-model.ts'
 
 const columns = { group: string(), id: int64(), value: int64(), tag: string().nullable() }
 const byTag = { columns: ['tag'], unique: true } as const
@@ -292,7 +284,7 @@ class WatchedTables extends TableApplicator {
     if (payload[1] === ENTRY_KINDS.transaction && result !== undefined && result.kind !== 'schema') {
       const reader = new ByteReader(payload, 2)
       reader.varint()
-      const { kind, position } = result as { kind: ModelOutcome; position: number }
+      const { kind, position } = result as { kind: string; position: number }
       this.model.applied(`${pos}.${entry.index}`, reader.string(), kind, position)
     }
     if (result?.kind === 'changed') this.model.migrated(`${pos}.${entry.index}`, result.table?.version ?? 0)
