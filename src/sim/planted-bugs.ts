@@ -27,6 +27,8 @@ export const PLANTED_BUGS = {
   'index-survives-rollback': 'A transaction of tables that is rejected leaves its index entries behind.',
   'range-not-validated': 'Ranges that a transaction of tables has scanned are not looked at again.',
   'token-applied-twice': 'A transaction of tables does not look for its token.',
+  'backfill-overwrites': 'The building of an index writes rows back as they were before their last change.',
+  'expiry-by-local-clock': 'When a row expires is reckoned by the clock of the server that applies the write.',
 } as const satisfies Record<string, string>
 
 export type PlantedBug = keyof typeof PLANTED_BUGS

@@ -11,6 +11,7 @@ import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { sessionsWorkload } from './workloads/sessions/sessions-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
 import { tableWorkload } from './workloads/table/table-workload.ts'
+import { tablesWorkload } from './workloads/tables/tables-workload.ts'
 import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
 const ALL: readonly Workload[] = [
@@ -20,6 +21,7 @@ const ALL: readonly Workload[] = [
   stackWorkload,
   zelosWorkload,
   tableWorkload,
+  tablesWorkload,
   enginesWorkload,
   backupWorkload,
   doctorWorkload,

@@ -37,7 +37,8 @@ function checkRows(store: ReadTx, table: CompiledTable, expected: ModelState): v
   check(rows === expected.size, `${rows} rows instead of ${expected.size}`)
 }
 
-function checkIndex(store: ReadTx, table: CompiledTable, index: CompiledIndex): void {
+/** A store's index holds exactly what a scan of its rows gives; one that is being built, what its building has reached. */
+export function checkIndex(store: ReadTx, table: CompiledTable, index: CompiledIndex): void {
   const { id, name, state } = index.descriptor
   const cursor = state === 'building' ? table.prefix + (readProgress(store, table.id, id)?.cursor ?? '') : undefined
   const wanted = new Map<string, string>()
