@@ -53,6 +53,7 @@ const MANIFEST: SnapshotManifest = {
   cursor: at(300),
   wallMs: 1_790_000_000_001,
   parts: 3,
+  partBytes: 4_000_000,
   rows: 70_000,
   bytes: 9_000_000,
   levels: new Map([
@@ -79,13 +80,17 @@ describe('what is in the blobs of a backup', () => {
   }
 
   it.each(Object.entries(written))('has as %s the stored format, for ever', (name, bytes) => {
-    expect(Buffer.from(bytes).toString('hex')).toBe(readGolden(`backups/${name}.hex`))
+    const golden = name === 'manifest' ? 'manifest-2' : name
+    expect(Buffer.from(bytes).toString('hex')).toBe(readGolden(`backups/${golden}.hex`))
   })
 
   it('is read as it was written', () => {
     expect(decodeAbout(written.about, 'x')).toEqual(ABOUT)
     expect(decodePart(written.part, 'x')).toEqual(PART)
     expect(decodeManifest(written.manifest, 'x')).toEqual(MANIFEST)
+    // Of the first format, whose parts have another name.
+    const first = decodeManifest(Buffer.from(readGolden('backups/manifest.hex'), 'hex'), 'x')
+    expect(first).toEqual({ ...MANIFEST, partBytes: undefined })
     const read = decodeSegment(written.segment, 'x')
     expect(read).toEqual({
       historyId: HISTORY,
@@ -112,9 +117,11 @@ describe('what is in the blobs of a backup', () => {
     const name = names.segment({ from: at(97), to: at(120) })
     expect(name).toBe(`zelos/${HISTORY}/log/0000000000000097-0000000000000120.segment`)
     expect(segmentOf(name)).toEqual({ from: 97, to: 120 })
-    expect(snapshotOf(names.part(at(300), 2))).toEqual({ cursor: 300, complete: false })
+    const parts = [4_000, undefined].map((partBytes) => names.part({ cursor: at(300), partBytes }, 2))
+    expect(parts.map((part) => part.split('/').at(-1))).toEqual(['00000002-4000.part', '00000002.part'])
+    for (const part of parts) expect(snapshotOf(part)).toEqual({ cursor: 300, complete: false })
     expect(snapshotOf(names.manifest(at(300)))).toEqual({ cursor: 300, complete: true })
     expect(segmentOf(names.manifest(at(300)))).toBeUndefined()
-    expect(names.manifest(at(300)) > names.part(at(300), 99)).toBe(true)
+    expect(names.manifest(at(300)) > names.part({ cursor: at(300), partBytes: 1 }, 99)).toBe(true)
   })
 })

@@ -8,8 +8,8 @@
 //             with flag 2: count of repairs, the same for each, its position in full
 //             flags: 1 void, 2 repairs
 //   part      u8 'P', format 1 · history id · cursor · number · count · rows: key, value
-//   manifest  u8 'M', format 1 · history id · cursor · wall clock ms · parts · rows · bytes of keys and values ·
-//             count, levels: engine, level · count, digests: range, 32 hex digits · server id
+//   manifest  u8 'M', format 2 · history id · cursor · wall clock ms · parts · rows · bytes of keys and values ·
+//             bytes after which a part was ended (format 1 does not say) · count, levels: engine, level · count, digests: range, 32 hex digits · server id
 
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
@@ -21,6 +21,7 @@ import type { Row } from '../../store/local-store.ts'
 import type { SegmentRange } from './backup-names.ts'
 
 const FORMAT = 1
+const MANIFEST_FORMAT = 2
 const KINDS = { about: 0x41, segment: 0x4c, part: 0x50, manifest: 0x4d } as const
 type Kind = keyof typeof KINDS
 const VOID = 1
@@ -58,6 +59,8 @@ export interface SnapshotManifest {
   readonly cursor: LogPos
   readonly wallMs: number
   readonly parts: number
+  /** Rows of one part, in bytes: names the parts. Undefined in what earlier versions wrote. */
+  readonly partBytes: number | undefined
   readonly rows: number
   readonly bytes: number
   /** Of each engine: what the build knew that wrote it. */
@@ -177,7 +180,7 @@ export function encodeManifest(manifest: SnapshotManifest): Uint8Array {
   const writer = begin('manifest', 1024)
   writer.string(manifest.historyId)
   const { bytes, cursor, parts, rows, wallMs } = manifest
-  for (const number of [cursor, wallMs, parts, rows, bytes]) writer.varint(number)
+  for (const number of [cursor, wallMs, parts, rows, bytes, manifest.partBytes ?? 0]) writer.varint(number)
   writer.varint(manifest.levels.size)
   for (const [name, level] of [...manifest.levels].sort(byName)) {
     writer.string(name)
@@ -197,13 +200,14 @@ export function decodeManifest(bytes: Uint8Array, where: string): SnapshotManife
   const historyId = reader.string()
   const cursor = reader.varint() as LogPos
   const [wallMs, parts, rows, content] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()]
+  const partBytes = (bytes[1] === 1 ? 0 : reader.varint()) || undefined
   const levels = new Map<string, number>()
   for (let left = reader.varint(); left > 0; left--) levels.set(reader.string(), reader.varint())
   const digests = new Map<string, string>()
   for (let left = reader.varint(); left > 0; left--) digests.set(reader.string(), reader.string())
   const serverId = reader.string()
   ended(reader, where)
-  return { historyId, cursor, wallMs, parts, rows, bytes: content, levels, digests, serverId }
+  return { historyId, cursor, wallMs, parts, partBytes, rows, bytes: content, levels, digests, serverId }
 }
 
 function writeEntry(writer: ByteWriter, { bytes, repairs = [], voided }: LogEntry): void {
@@ -231,10 +235,14 @@ function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]
   return a < b ? -1 : 1
 }
 
+function formatOf(kind: Kind): number {
+  return kind === 'manifest' ? MANIFEST_FORMAT : FORMAT
+}
+
 function begin(kind: Kind, bytes: number): ByteWriter {
   const writer = new ByteWriter(bytes)
   writer.u8(KINDS[kind])
-  writer.u8(FORMAT)
+  writer.u8(formatOf(kind))
   return writer
 }
 
@@ -242,7 +250,10 @@ function readerOf(kind: Kind, bytes: Uint8Array, where: string): ByteReader {
   const reader = new ByteReader(bytes)
   if (reader.u8() !== KINDS[kind]) throw new DelosError('CORRUPT', `${where} is no ${kind} of a backup`)
   const format = reader.u8()
-  if (format !== FORMAT) throw new DelosError('FORMAT', `${where} has format ${format}, this version reads ${FORMAT}`)
+  const known = formatOf(kind)
+  if (format < FORMAT || format > known) {
+    throw new DelosError('FORMAT', `${where} has format ${format}, this version reads ${known}`)
+  }
   return reader
 }
 

@@ -2,10 +2,11 @@
 //
 //   DATABASE/histories/HISTORY.about                        whose it is; written first
 //   DATABASE/HISTORY/log/FROM-TO.segment                    the log's entries in [FROM, TO)
-//   DATABASE/HISTORY/snapshot/CURSOR/NUMBER.part            rows, in the order of their keys
+//   DATABASE/HISTORY/snapshot/CURSOR/NUMBER-BYTES.part      rows, in the order of their keys; BYTES: how large a part may be
 //   DATABASE/HISTORY/snapshot/CURSOR/complete.manifest      written last: without it there is no snapshot
 //
-// Positions have 16 digits, so that the order of names is that of positions.
+// Positions have 16 digits, so that the order of names is that of positions. Whoever uploads the same snapshot again, or at the same
+// time, overwrites parts by the same ones: with other sizes they are others, and have other names (earlier versions: NUMBER.part).
 
 import type { LogPos } from '../../log/position.ts'
 
@@ -16,6 +17,12 @@ const PART_DIGITS = 8
 export interface SegmentRange {
   readonly from: LogPos
   readonly to: LogPos
+}
+
+/** A snapshot, and how it is cut. */
+export interface PartsOf {
+  readonly cursor: LogPos
+  readonly partBytes: number | undefined
 }
 
 export class BackupNames {
@@ -44,8 +51,9 @@ export class BackupNames {
     return `${this.snapshots}${position(cursor)}/`
   }
 
-  part(cursor: LogPos, number: number): string {
-    return `${this.snapshot(cursor)}${String(number).padStart(PART_DIGITS, '0')}.part`
+  part({ cursor, partBytes }: PartsOf, number: number): string {
+    const size = partBytes === undefined ? '' : `-${partBytes}`
+    return `${this.snapshot(cursor)}${String(number).padStart(PART_DIGITS, '0')}${size}.part`
   }
 
   manifest(cursor: LogPos): string {
@@ -63,7 +71,7 @@ export function segmentOf(name: string): SegmentRange | undefined {
 
 /** The cursor of the snapshot that this blob belongs to. */
 export function snapshotOf(name: string): { readonly cursor: LogPos; readonly complete: boolean } | undefined {
-  const match = /\/snapshot\/(\d{16})\/(complete\.manifest|\d{8}\.part)$/.exec(name)
+  const match = /\/snapshot\/(\d{16})\/(complete\.manifest|\d{8}(?:-\d+)?\.part)$/.exec(name)
   if (match === null) return undefined
   return { cursor: Number(match[1]) as LogPos, complete: match[2] === 'complete.manifest' }
 }

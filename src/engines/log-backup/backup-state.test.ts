@@ -127,8 +127,8 @@ describe('the state of backups', () => {
     }
     // The newest snapshot that is at least as old as what is to be kept; two stay in any case.
     expect(dueForgetting(state, options, 1_500)).toBeUndefined()
-    expect(dueForgetting(state, options, 3_500)).toBe(60)
-    expect(dueForgetting(state, options, 99_000)).toBe(80)
+    expect(dueForgetting(state, options, 2_900)).toBeUndefined()
+    expect(dueForgetting(state, { ...options, keepMs: 1 }, 99_000)).toBe(40)
     expect(dueForgetting(state, { ...options, keepMs: 0 }, 99_000)).toBeUndefined()
     expect(say('a', { kind: 'forget', below: at(70) })).toBe('void')
     expect(say('a', { kind: 'forget', below: at(80) })).toBe('done')

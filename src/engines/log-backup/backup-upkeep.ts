@@ -28,33 +28,54 @@ export async function declareBackup(
   await store.put(names.about, await envelope.wrap(names.about, about), { signal })
 }
 
-/** The snapshot below which nothing has to be kept; undefined if nothing can go. */
+/**
+ * The snapshot below which nothing has to be kept; undefined if nothing can go. Which snapshots are old is told by clocks of servers,
+ * and a wrong one must not cost a backup: now is no later than the middle one of the three newest snapshots' times, and a snapshot
+ * is no older than the middle one of its time and the next two's. So one wrong time, or a server that asks with a wrong clock, only
+ * keeps more. Apply has the last word: nothing goes but what is below a snapshot that stays (backup-state.ts).
+ */
 export function dueForgetting(state: BackupState, options: LogBackupOptions, wallMs: number): LogPos | undefined {
   if (options.keepMs === 0) return undefined
   const { first, snapshots } = state
-  const removable = snapshots.slice(0, Math.max(0, snapshots.length - options.snapshotsMin + 1))
+  const times = snapshots.map((snapshot) => snapshot.wallMs)
+  const removable = times.length - options.snapshotsMin + 1
+  const nowMs = Math.min(wallMs, middleOf(times.slice(-3), -Infinity))
   // The newest one that every point to be kept comes after.
-  const base = removable.findLast((snapshot) => snapshot.wallMs <= wallMs - options.keepMs)
+  const base = snapshots.findLast(
+    (_, at) => at < removable && middleOf(times.slice(at, at + 3), Infinity) <= nowMs - options.keepMs,
+  )
   return base !== undefined && base.cursor > first ? base.cursor : undefined
 }
 
-/** Deletes all segments and snapshots that end below `first`. */
+/** Of three; `absent` in place of those that are not there. */
+function middleOf(times: readonly number[], absent: number): number {
+  return [...times, absent, absent].slice(0, 3).sort((a, b) => a - b)[1] as number
+}
+
+/**
+ * Deletes what is below `first`: first what makes snapshots complete, then what they consist of. So wherever it is cut off, every
+ * snapshot that looks complete is; the rest goes the next time.
+ */
 export async function sweepForgotten(
   store: BlobStore,
   names: BackupNames,
   first: LogPos,
   signal: AbortSignal,
 ): Promise<void> {
+  const sweepSnapshots = async (isDue: (complete: boolean) => boolean): Promise<void> => {
+    for await (const name of namesWith(store, names.snapshots, signal)) {
+      const snapshot = snapshotOf(name)
+      if (snapshot !== undefined && snapshot.cursor >= first) break
+      if (snapshot !== undefined && isDue(snapshot.complete)) await store.delete(name, { signal })
+    }
+  }
+  await sweepSnapshots((complete) => complete)
   for await (const name of namesWith(store, names.log, signal)) {
     const segment = segmentOf(name)
     if (segment !== undefined && segment.from >= first) break
     if (segment !== undefined && segment.to <= first) await store.delete(name, { signal })
   }
-  for await (const name of namesWith(store, names.snapshots, signal)) {
-    const snapshot = snapshotOf(name)
-    if (snapshot !== undefined && snapshot.cursor >= first) break
-    if (snapshot !== undefined) await store.delete(name, { signal })
-  }
+  await sweepSnapshots(() => true)
 }
 
 /** As allBlobs: an engine takes only types of the blob stores. */

@@ -57,28 +57,29 @@ async function copyView(
   }
   let total = { parts: 0, rows: 0, bytes: 0 }
   let rows: Row[] = []
-  let partBytes = 0
+  let rowBytes = 0
   const putPart = async (): Promise<void> => {
     const number = total.parts
     const bytes = encodePart({ historyId, cursor, number, rows })
-    total = { parts: number + 1, rows: total.rows + rows.length, bytes: total.bytes + partBytes }
+    total = { parts: number + 1, rows: total.rows + rows.length, bytes: total.bytes + rowBytes }
     rows = []
-    partBytes = 0
-    await put(names.part(cursor, number), bytes)
+    rowBytes = 0
+    await put(names.part({ cursor, partBytes: options.partBytes }, number), bytes)
   }
   let read = 0
   for (const row of view.scan({ from: '' })) {
     const [key, value] = row
     digest.add(key, value)
     rows.push(row)
-    partBytes += key.length + value.length
-    if (partBytes >= options.partBytes) await putPart()
+    rowBytes += key.length + value.length
+    if (rowBytes >= options.partBytes) await putPart()
     if (++read % ROWS_AT_ONCE === 0) await new Promise<void>((resolve) => timers.soon(resolve))
     if (signal.aborted) throw new DelosError('CLOSED', 'the snapshot was ended')
   }
   if (rows.length > 0 || total.parts === 0) await putPart()
   const digests = digest.read()
-  const manifest: SnapshotManifest = { historyId, cursor, wallMs, ...total, levels, digests, serverId }
+  const { partBytes } = options
+  const manifest: SnapshotManifest = { historyId, cursor, wallMs, ...total, partBytes, levels, digests, serverId }
   await put(names.manifest(cursor), encodeManifest(manifest))
   return manifest
 }

@@ -48,7 +48,7 @@ type Rows = ReturnType<typeof decodePart>['rows']
 
 async function fetchPart({ blobs, manifest, names }: SnapshotLoad, number: number): Promise<Rows> {
   if (number >= manifest.parts) return []
-  const name = names.part(manifest.cursor, number)
+  const name = names.part(manifest, number)
   const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
   if (part.cursor !== manifest.cursor || part.number !== number || part.historyId !== manifest.historyId) {
     throw new DelosError('CORRUPT', `${name} is part ${part.number} of a snapshot at ${part.cursor}`)

@@ -43,7 +43,7 @@ function withBackups() {
     await put(names.segment({ from, to }), builder.finish(historyId, to))
   }
   const snapshot = async (names: BackupNames, historyId: string, cursor: number): Promise<void> => {
-    const counts = { parts: 0, rows: 0, bytes: 0, levels: new Map(), digests: new Map(), serverId: 'a' }
+    const counts = { parts: 0, partBytes: 1, rows: 0, bytes: 0, levels: new Map(), digests: new Map(), serverId: 'a' }
     await put(
       names.manifest(at(cursor)),
       encodeManifest({ historyId, cursor: at(cursor), wallMs: cursor * 10, ...counts }),

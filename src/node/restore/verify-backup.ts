@@ -78,7 +78,7 @@ async function verifySnapshot(blobs: OpenBlobs, history: BackupHistory, cursor: 
   const digest = rowDigest(about.databaseId)
   let rows = 0
   for (let number = 0; number < manifest.parts; number++) {
-    const name = names.part(manifest.cursor, number)
+    const name = names.part(manifest, number)
     const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
     rows += part.rows.length
     for (const [key, value] of part.rows) digest.add(key, value)

@@ -17,7 +17,7 @@ import { CALM } from '../../faults.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
 import { HostileService } from '../engines/hostile-service.ts'
-import { BackupChecks } from './backup-checks.ts'
+import { BackupChecks, PART_BYTES } from './backup-checks.ts'
 import { BackupServer, isWeather, KEYS, KeyDatabase } from './backup-server.ts'
 import { HostileBlobs, SYNCHRONOUS } from './hostile-blobs.ts'
 
@@ -60,10 +60,10 @@ export class BackupRun {
       intervalMs: random.pick([100, 400]),
       segmentBytes: random.pick([300, 2_000]),
       snapshotBytes: random.pick([1_000, 10_000]),
-      snapshotMs: 5_000,
-      partBytes: 300,
+      snapshotMs: random.pick([800, 5_000]),
+      partBytes: PART_BYTES,
       silentMs: random.pick([300, 1_500]),
-      keepMs: random.pick([0, 3_000]),
+      keepMs: random.pick([0, 500]),
       holdMs: random.pick([0, 1_000]),
     }
     const trims = (server: BackupServer, to: LogPos): void => this.guard(() => this.checkTrim(server, to))
@@ -111,6 +111,7 @@ export class BackupRun {
         if (this.over) return
       }
       this.ends++
+      this.noteForgotten()
       this.count(server.life?.engine.counts)
       if (random.chance(0.5)) server.machine.crash()
       else server.machine.kill()
@@ -151,6 +152,7 @@ export class BackupRun {
   }
 
   private look(): void {
+    this.noteForgotten()
     for (const server of this.servers) {
       const { life } = server
       if (life === undefined) continue
@@ -180,8 +182,14 @@ export class BackupRun {
     }
   }
 
+  /** Also just before one ends: it may have been the only one that knew. */
+  private noteForgotten(): void {
+    for (const { life } of this.servers) if (life !== undefined) this.checks.forgot(life.engine.state)
+  }
+
   private checkTrim(server: BackupServer, to: LogPos): void {
     if (server.life === undefined) return
+    this.noteForgotten()
     this.world.counters.bump('log trimmed')
     this.checks.covered(server.life.engine.state, to, `${server.name} trims the log to`)
   }
