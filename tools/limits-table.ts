@@ -30,6 +30,7 @@ const ZELOS_WORDS: Readonly<Record<ZelosLimitName, readonly [limit: string, past
   sessionsMax: ['sessions', 'no new one is opened'],
   watchesMax: ['watches of a server', 'system error'],
   watchesPerConnectionMax: ['watches of a connection', 'system error'],
+  lastingWatchesPerResetMax: ['persistent watches that one setWatches2 sets again', 'system error'],
   watchCharsMax: ['characters of their paths', 'system error'],
   watchCharsPerConnectionMax: ['the same of a connection', 'system error'],
   comparedNodesMax: ['nodes looked at for missed events of a connection', 'events of the others are lost'],

@@ -10,10 +10,13 @@ export function withSessionBug(planted: PlantedBug | undefined, zelos: Zelos, ti
     case 'ephemerals-die-early':
       return changed(zelos, { sessions: endsSessions(zelos) })
     case 'watch-lost':
-      return changed(zelos, { setWatches: (sink, watches) => zelos.setWatches(sink, withoutFirst(watches)) })
+      return changed(zelos, {
+        setWatches: (sink, watches, completion) => zelos.setWatches(sink, withoutFirst(watches), completion),
+      })
     case 'event-twice':
       return changed(zelos, {
-        setWatches: (sink, watches) => zelos.setWatches(sink, { ...watches, relativeZxid: watches.relativeZxid - 20 }),
+        setWatches: (sink, watches, completion) =>
+          zelos.setWatches(sink, { ...watches, relativeZxid: watches.relativeZxid - 20 }, completion),
       })
     case 'event-late':
       return lateEvents(zelos, timers)

@@ -22,6 +22,11 @@ export interface ZelosLimits {
   readonly watchesMax: number
   /** Watches of one connection. Throws LIMIT_EXCEEDED. */
   readonly watchesPerConnectionMax: number
+  /**
+   * Persistent and recursive watches that one request sets again after a reconnect: what they have missed is told in one piece.
+   * Rejects with LIMIT_EXCEEDED, and none of the request is set.
+   */
+  readonly lastingWatchesPerResetMax: number
   /** Characters of the watched paths: of all at this server, a path counted as often as it is watched. Throws LIMIT_EXCEEDED. */
   readonly watchCharsMax: number
   /** The same of one connection. Throws LIMIT_EXCEEDED. */
@@ -49,6 +54,7 @@ export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
   sessionsMax: 100_000,
   watchesMax: 1_000_000,
   watchesPerConnectionMax: 100_000,
+  lastingWatchesPerResetMax: 5_000,
   watchCharsMax: 256 << 20,
   watchCharsPerConnectionMax: 32 << 20,
   comparedNodesMax: 2_000,

@@ -73,7 +73,8 @@ export class TreeWalks implements ZelosWalks {
     })
   }
 
-  private start(walk: Walk, completion: WalkCompletion<never>, done: () => void): void {
+  /** Begins with the walk, or after those before it. A short one is done at once. */
+  start(walk: Walk, completion: WalkCompletion<never>, done: () => void): void {
     const isWanted = () => completion.isWanted
     this.waiting.push({ walk, isWanted, done, reject: (error) => completion.reject(error) })
     // Most are short, and end here.

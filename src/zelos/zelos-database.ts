@@ -10,7 +10,7 @@ import { Chores } from './chores.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
 import { checkAcls, LimitGuard } from './limits.ts'
-import { MissedEvents } from './missed-events.ts'
+import { MissedEvents, type Told } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
@@ -22,10 +22,12 @@ import { admitOperation, type OptionalScheme } from './tree/acl-schemes.ts'
 import type { QuotaNotice } from './tree/quotas.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import { TreeWalks } from './tree-walks.ts'
-import { deliver, Watches } from './watches.ts'
+import { WatchReset, type WatchResetParts } from './watch-resets.ts'
+import { Watches } from './watches.ts'
 import type {
   AclResult,
   ChildrenResult,
+  WalkCompletion,
   WatchMode,
   WatchSelector,
   WatchSet,
@@ -40,6 +42,15 @@ import { type SessionId, ZCODE, type ZCode, type ZNode, type Zxid } from './znod
 
 const PASSWORD_BYTES = 16
 
+/** Of whoever asks for so little that it is done at once. */
+const THROWING: WalkCompletion<unknown> = {
+  isWanted: true,
+  resolve: () => undefined,
+  reject: (error) => {
+    throw error
+  },
+}
+
 /**
  * A client that only listens does not know what zxid it has seen: replies count, events don't. What happened so long before it
  * came back, it was told. One timeout until it sees that nothing comes any more, one until its session ends, one to spare.
@@ -52,6 +63,9 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   readonly atCompletion: ReadsAtCompletion
   readonly inspection: CommittedInspection
   readonly walks: TreeWalks
+  /** Others have to wait for these. */
+  private readonly resets: TreeWalks
+  private readonly resetParts: WatchResetParts
   private readonly runtime: ZelosDatabaseOptions['runtime']
   private readonly applicator: ZelosApplicator
   private readonly log: UpdateLog
@@ -90,12 +104,15 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.aclSchemes = new Set(options.aclSchemes ?? ['digest'])
     this.watches = new Watches(this.guard)
     const { history, reads, guard } = this
-    this.walks = new TreeWalks({
-      runtime: options.runtime,
-      applicator: options.applicator,
-      store: options.store,
+    const walks = { runtime: options.runtime, applicator: options.applicator, store: options.store, reads }
+    this.walks = new TreeWalks(walks)
+    this.resets = new TreeWalks(walks)
+    this.resetParts = {
       reads,
-    })
+      watches: this.watches,
+      lastZxid: () => this.lastZxid,
+      begin: (sink, set) => this.setLasting(sink, set),
+    }
     this.missed = new MissedEvents({ history, reads, guard, tree: options.applicator.tree, store: options.store })
     const { memberCount = () => 1, timerService } = options
     this.renewals = new SessionRenewals({
@@ -272,15 +289,19 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   // ── watches and sessions ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  setWatches(sink: WatchSink, watches: WatchSet): void {
-    const { relativeZxid } = watches
+  setWatches(sink: WatchSink, watches: WatchSet, completion: WalkCompletion<ZCode> = THROWING): void {
+    const reset = new WatchReset(this.resetParts, sink, watches)
+    this.resets.start(reset, completion, () => completion.resolve(ZCODE.OK))
+  }
+
+  private setLasting(sink: WatchSink, watches: WatchSet): Told {
+    const { relativeZxid, persistent = [], recursive = [] } = watches
+    const refused = this.guard.check('lastingWatchesPerResetMax', persistent.length + recursive.length)
+    if (refused !== undefined) throw refused
     const awaySinceMs = this.awaySinceMs(sink, relativeZxid)
-    for (const path of watches.persistent ?? []) this.addWatch(sink, path, 'persistent')
-    for (const path of watches.recursive ?? []) this.addWatch(sink, path, 'recursive')
-    const told = this.missed.tell(sink, watches, this.lastZxid, awaySinceMs)
-    for (const path of watches.data) if (!told.data.has(path)) this.resetWatch(sink, path, 'data', relativeZxid)
-    for (const path of watches.exist) if (!told.data.has(path)) this.resetWatch(sink, path, 'exist', relativeZxid)
-    for (const path of watches.child) if (!told.child.has(path)) this.resetWatch(sink, path, 'child', relativeZxid)
+    for (const path of persistent) this.addWatch(sink, path, 'persistent')
+    for (const path of recursive) this.addWatch(sink, path, 'recursive')
+    return this.missed.tell(sink, watches, this.lastZxid, awaySinceMs)
   }
 
   /**
@@ -292,19 +313,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     const session = id > relativeZxid ? undefined : this.applicator.sessions.session(this.store.read(), id)
     if (session === undefined) return Number.NEGATIVE_INFINITY
     return this.told.of(id, this.nowMs()) - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * session.timeoutMs)
-  }
-
-  private resetWatch(sink: WatchSink, path: string, kind: 'data' | 'exist' | 'child', since: Zxid): void {
-    const node = this.reads.node(path)
-    if (node === undefined) {
-      if (kind === 'exist') this.watches.add('data', path, sink)
-      else sink.watchFired('deleted', path, this.lastZxid)
-      return
-    }
-    const missed = kind === 'exist' || (kind === 'data' ? node.mzxid : node.pzxid) > since
-    if (!missed) return this.watches.add(kind, path, sink)
-    const type = kind === 'exist' ? 'created' : kind === 'data' ? 'dataChanged' : 'childrenChanged'
-    deliver(sink, type, path, this.reads.aclOf(node), this.lastZxid)
   }
 
   addWatch(sink: WatchSink, path: string, mode: WatchMode): void {

@@ -171,8 +171,9 @@ export interface Zelos extends ZelosReads {
   /**
    * Sets watches again. Those that fire once do so at once if their change was missed (ZooKeeper's rules). Those that stay are
    * told what they missed, in the order of the zxids: every change if this server remembers them, otherwise what the nodes show.
+   * Many are set in several turns of the event loop. Rejects with LIMIT_EXCEEDED; those before it are set then.
    */
-  setWatches(sink: WatchSink, watches: WatchSet): void
+  setWatches(sink: WatchSink, watches: WatchSet, completion: WalkCompletion<ZCode>): void
   /** The node need not exist, and nobody is asked for a permission. Throws DelosError LIMIT_EXCEEDED. */
   addWatch(sink: WatchSink, path: string, mode: WatchMode): void
   /** Does the sink watch the path like that? */

@@ -4,7 +4,7 @@
 import { DelosError } from '../base/delos-error.ts'
 import { limitNamedBy } from '../zelos/limits.ts'
 import type { Requester } from '../zelos/requests.ts'
-import type { AclResult, ChildrenResult, PastReads, WatchSelector, WatchSink, Zelos } from '../zelos/zelos.ts'
+import type { AclResult, ChildrenResult, PastReads, WatchSelector, WatchSet, WatchSink, Zelos } from '../zelos/zelos.ts'
 import type { Identity, ZCode, ZNode, Zxid } from '../zelos/znode.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
@@ -98,9 +98,6 @@ export class ReadAnswers {
         return this.multiRead(request, xid, zxid, this.now)
       case OP.whoAmI:
         return this.whoAmI(xid, zxid)
-      case OP.setWatches:
-      case OP.setWatches2:
-        return this.setWatches(request, xid, zxid)
       case OP.addWatch:
         return this.addWatch(request, xid, zxid)
       case OP.checkWatches:
@@ -217,12 +214,16 @@ export class ReadAnswers {
     return typeof found === 'number' ? { op: OP.error, err: found } : { op, data: found.data, stat: statOf(found) }
   }
 
-  /** Starts such a read as looks at many nodes; undefined for all others. */
+  /** Starts such a request as looks at many nodes; undefined for all others. */
   walkOf(request: WireRequest): DeferredParts['walk'] {
     const { limits, reader, zelos } = this
     const { walks } = zelos
     if (request.op === OP.getAllChildrenNumber) {
       return (completion) => walks.countDescendants(reader.requester, request.path, completion)
+    }
+    if (request.op === OP.setWatches || request.op === OP.setWatches2) {
+      const watches = watchSetOf(request)
+      return (completion) => zelos.setWatches(reader, watches, completion)
     }
     if (request.op !== OP.getEphemerals) return undefined
     const prefix = ['', '/'].includes(request.prefix.trim()) ? '' : request.prefix
@@ -247,18 +248,6 @@ export class ReadAnswers {
     return ERR.ok
   }
 
-  private setWatches(request: SetWatchesRequest, xid: number, zxid: Zxid): number {
-    this.zelos.setWatches(this.reader, {
-      relativeZxid: request.relativeZxid,
-      data: request.dataWatches,
-      exist: request.existWatches,
-      child: request.childWatches,
-      persistent: request.persistentWatches,
-      recursive: request.persistentRecursiveWatches,
-    })
-    return this.header(xid, zxid, ERR.ok)
-  }
-
   private addWatch({ path, mode }: AddWatchRequest, xid: number, zxid: Zxid): number {
     const { reader } = this
     if (mode === WATCH_MODE.persistent) this.zelos.addWatch(reader, path, 'persistent')
@@ -275,6 +264,17 @@ export class ReadAnswers {
     const found =
       op === OP.checkWatches ? zelos.hasWatch(reader, path, selector) : zelos.removeWatches(reader, path, selector)
     return this.header(xid, zxid, found ? ERR.ok : ERR.noWatcher)
+  }
+}
+
+function watchSetOf(request: SetWatchesRequest): WatchSet {
+  return {
+    relativeZxid: request.relativeZxid,
+    data: request.dataWatches,
+    exist: request.existWatches,
+    child: request.childWatches,
+    persistent: request.persistentWatches,
+    recursive: request.persistentRecursiveWatches,
   }
 }
 

@@ -1,0 +1,67 @@
+// Watches that a client sets again after a reconnect, a few at a time: it may send a hundred thousand in one request, and others must
+// have their turns meanwhile. Each of them is compared with its node and set in one piece, so that no change falls in between.
+
+import type { CommittedReads } from './committed-reads.ts'
+import type { Told } from './missed-events.ts'
+import type { Walk } from './tree/tree-walk.ts'
+import { deliver, type Watches } from './watches.ts'
+import type { WatchSet, WatchSink } from './zelos.ts'
+import type { Zxid } from './znode.ts'
+
+export interface WatchResetParts {
+  readonly reads: CommittedReads
+  readonly watches: Watches
+  readonly lastZxid: () => Zxid
+  /** Sets those that stay and tells what they have missed: all at once, since it is told in the order of the zxids. */
+  readonly begin: (sink: WatchSink, set: WatchSet) => Told
+}
+
+const ONCE = ['data', 'exist', 'child'] as const
+type Once = (typeof ONCE)[number]
+
+/** About 5 µs a watch. */
+export class WatchReset implements Walk {
+  private readonly parts: WatchResetParts
+  private readonly sink: WatchSink
+  private readonly set: WatchSet
+  private told: Told | undefined
+  private list = 0
+  private at = 0
+
+  constructor(parts: WatchResetParts, sink: WatchSink, set: WatchSet) {
+    this.parts = parts
+    this.sink = sink
+    this.set = set
+  }
+
+  step(_reader: unknown, rows: number): boolean {
+    this.told ??= this.parts.begin(this.sink, this.set)
+    for (let left = rows; left > 0; left--) {
+      while (this.at === this.set[ONCE[this.list] ?? 'data'].length) {
+        this.list++
+        this.at = 0
+        if (this.list >= ONCE.length) return true
+      }
+      const kind = ONCE[this.list] as Once
+      this.reset(kind, this.set[kind][this.at++] as string, this.told)
+    }
+    return false
+  }
+
+  /** It fires at once if its change was missed, unless a watch that stays has told it. */
+  private reset(kind: Once, path: string, { data, child }: Told): void {
+    if ((kind === 'child' ? child : data).has(path)) return
+    const { sink } = this
+    const { reads, watches, lastZxid } = this.parts
+    const node = reads.node(path)
+    if (node === undefined) {
+      if (kind === 'exist') watches.add('data', path, sink)
+      else sink.watchFired('deleted', path, lastZxid())
+      return
+    }
+    const missed = kind === 'exist' || (kind === 'data' ? node.mzxid : node.pzxid) > this.set.relativeZxid
+    if (!missed) return watches.add(kind, path, sink)
+    const type = kind === 'exist' ? 'created' : kind === 'data' ? 'dataChanged' : 'childrenChanged'
+    deliver(sink, type, path, reads.aclOf(node), lastZxid())
+  }
+}
