@@ -11,6 +11,7 @@ import { MemoryBlobStore } from './memory-blob-store.ts'
 import { RetryingBlobStore } from './retrying-blob-store.ts'
 
 const framework = { describe, it, expect }
+const DAY_MS = 24 * 3_600_000
 
 blobStoreConformance('memory', framework, async (body) => {
   const store = new MemoryBlobStore()
@@ -62,6 +63,50 @@ describe('the directory of blobs', () => {
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }
+  })
+
+  it('removes what a killed put has left behind, when it is old, and nothing else', async () => {
+    const files = (directory: string) => readdirSync(directory, { recursive: true }).map(String).sort()
+    const directory = mkdtempSync(join(tmpdir(), 'delos-blobs-'))
+    try {
+      const runtime = nodeRuntime()
+      await new DirectoryBlobStore(directory, runtime).put('a/b/x.bin', Buffer.from('x'))
+      const nonce = '0123456789abcdef'
+      const [old, young] = [DAY_MS + 60_000, DAY_MS - 60_000].map((age) => Math.floor(Date.now() - age))
+      const kept = [
+        `a/b/y.bin.${young}-${nonce}.tmp`,
+        'a/b/mine.tmp',
+        `a/b/${old}-${nonce}.tmp.bin`,
+        `a/.${old}-${nonce}.tmp`,
+      ]
+      const left = [`a/b/y.bin.${old}-${nonce}.tmp`, `a/z.bin.${old}-${nonce}.tmp`]
+      for (const name of [...kept, ...left]) writeFileSync(`${directory}/${name}`, 'half')
+      const store = new DirectoryBlobStore(directory, runtime)
+      await store.put('a/b/x.bin', Buffer.from('again'))
+      expect(files(directory)).toEqual(['a', 'a/b', 'a/b/x.bin', ...kept].sort())
+      // Once a day: it looks at all folders.
+      writeFileSync(`${directory}/${left[0]}`, 'half')
+      await store.put('a/b/x.bin', Buffer.from('again'))
+      expect(files(directory)).toContain(left[0])
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+
+  it('has what two processes put at the same time, also if one takes the other for left behind', async () => {
+    await simulate({ seed: 1 }, async (world) => {
+      const runtime = world.server('a').boot()
+      const store = new DirectoryBlobStore('blobs', runtime)
+      const putting = store.put('n/x.bin', Buffer.alloc(5_000, 1)).catch((error: DelosError) => error)
+      const clock = { monotonicMs: () => 0, wallMs: () => runtime.clock.wallMs() + 2 * DAY_MS }
+      await world.sleep(0.5)
+      await new DirectoryBlobStore('blobs', { ...runtime, clock }).put('n/y.bin', Buffer.from('y'))
+      const failed = await putting
+      const found = await store.get('n/x.bin').catch((error: DelosError) => error)
+      if (failed instanceof DelosError) expect(found).toMatchObject({ code: 'NOT_FOUND' })
+      else expect(found).toHaveLength(5_000)
+      expect(await store.get('n/y.bin')).toHaveLength(1)
+    })
   })
 
   it('lists in the order of names, not of folders', async () => {

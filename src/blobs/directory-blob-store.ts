@@ -1,10 +1,10 @@
 // Blobs as files below a directory, which is best on another machine's disk. A file appears whole and synced or not at all; what
-// a killed put leaves behind is a file that ends in `.tmp`, which no list shows.
+// a killed put leaves behind is a file that ends in `.tmp`, which no list shows and a later process removes.
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
 import { makeDirDurably, parentOf, writeSynced } from '../runtime/durable-file.ts'
-import type { Random } from '../runtime/runtime.ts'
+import type { Clock, Random } from '../runtime/runtime.ts'
 import {
   BLOB_BYTES_MAX,
   type BlobInfo,
@@ -18,8 +18,17 @@ import { CHECKSUM_BYTES, withChecksum, withoutChecksum } from './checked-bytes.t
 
 const PAGE_MAX = 1000
 const TEMPORARY = '.tmp'
+/**
+ * What a killed put has left is removed when it is so old, by the clocks of who began it and who looks. No put takes so long; and
+ * one whose file goes all the same, since a clock is wrong, fails and can be made again: it never appears in part.
+ */
+const LEFT_BEHIND_MS = 24 * 3_600_000
+
+/** The name of a file that a put writes, and when that began. */
+const LEFT_BEHIND = /\.(\d{1,15})-[0-9a-f]{16}\.tmp$/
 
 export interface DirectoryRuntime {
+  readonly clock: Clock
   readonly disk: Disk
   readonly random: Random
 }
@@ -28,13 +37,16 @@ export class DirectoryBlobStore implements BlobStore {
   readonly location: string
   private readonly root: string
   private readonly disk: Disk
+  private readonly clock: Clock
   private readonly random: Random
+  private sweptMs: number | undefined
   private readonly durable = new Set<string>()
 
   /** Folders are made by the first put. */
-  constructor(directory: string, { disk, random }: DirectoryRuntime) {
+  constructor(directory: string, { clock, disk, random }: DirectoryRuntime) {
     this.root = directory.length > 1 ? directory.replace(/\/+$/, '') : directory
     this.location = `dir:${this.root}`
+    this.clock = clock
     this.disk = disk
     this.random = random
   }
@@ -43,12 +55,14 @@ export class DirectoryBlobStore implements BlobStore {
     checkBlobName(name)
     const stored = withChecksum(name, bytes)
     goOn(signal)
+    await this.sweepAtTimes()
     const path = `${this.root}/${name}`
     const folder = parentOf(path)
     if (!this.durable.has(folder)) await makeDirDurably(this.disk, folder)
     this.durable.add(folder)
     // A name of its own: another server may put the same blob at the same time.
-    const temporary = `${path}.${Buffer.from(this.random.bytes(8)).toString('hex')}${TEMPORARY}`
+    const nonce = Buffer.from(this.random.bytes(8)).toString('hex')
+    const temporary = `${path}.${Math.floor(this.clock.wallMs())}-${nonce}${TEMPORARY}`
     try {
       await writeSynced(this.disk, temporary, stored)
       await this.disk.rename(temporary, path)
@@ -102,6 +116,26 @@ export class DirectoryBlobStore implements BlobStore {
 
   async close(): Promise<void> {
     // No file stays open between calls.
+  }
+
+  /** With the first put, and a day later again. */
+  private async sweepAtTimes(): Promise<void> {
+    const now = this.clock.monotonicMs()
+    if (this.sweptMs !== undefined && now - this.sweptMs < LEFT_BEHIND_MS) return
+    this.sweptMs = now
+    try {
+      await this.sweep('')
+    } catch {
+      // Somebody else removed a folder meanwhile, or the disk fails: then the put itself says so.
+    }
+  }
+
+  private async sweep(folder: string): Promise<void> {
+    for (const entry of await this.entries(folder)) {
+      const beganMs = Number(LEFT_BEHIND.exec(entry)?.[1] ?? Number.NaN)
+      if (!entry.includes('.')) await this.sweep(`${folder}${entry}/`)
+      else if (this.clock.wallMs() - beganMs > LEFT_BEHIND_MS) await this.disk.remove(`${this.root}/${folder}${entry}`)
+    }
   }
 
   /** Names below a folder (empty, or with its `/`), ascending; only folders that may hold what is asked for are looked at. */
