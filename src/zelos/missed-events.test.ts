@@ -2,11 +2,14 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type HarnessOptions, OPEN, TestClient, ZelosHarness } from '../../test/support/zelos-harness.ts'
+import { type HarnessOptions, OPEN, Outcome, TestClient, ZelosHarness } from '../../test/support/zelos-harness.ts'
+import { entryOf } from '../engine/entry.ts'
 import type { LocalStore } from '../store/local-store.ts'
 import { ManualTime } from '../store/manual-time.ts'
 import { openMemoryStore } from '../store/memory-store.ts'
-import type { UpdateOperation } from './requests.ts'
+import { UpdateEncoder } from './request-codec.ts'
+import type { UpdateOperation, UpdateResult } from './requests.ts'
+import { changeRange } from './tree/key-space.ts'
 import type { WatchSet } from './zelos.ts'
 import type { Acl, Zxid } from './znode.ts'
 
@@ -32,7 +35,7 @@ function server(options: HarnessOptions = {}) {
   return { harness, zelos, comeBack, bob: harness.client() }
 }
 
-/** The same server after a restart: what it remembered is gone. */
+/** The same server after a restart. */
 function restarted(harness: ZelosHarness, options: HarnessOptions = {}) {
   harness.close()
   const again = start(options, harness.store)
@@ -41,10 +44,18 @@ function restarted(harness: ZelosHarness, options: HarnessOptions = {}) {
     again.zelos.setWatches(client, { data: [], exist: [], child: [], ...watches, relativeZxid: since })
     return client
   }
-  return { zelos: again.zelos, comeBack, bob: again.client() }
+  return { harness: again, zelos: again.zelos, comeBack, bob: again.client() }
 }
 
-describe('changes that are remembered', () => {
+/** The same after what came before was done by a build that kept no changes. */
+function upgraded(harness: ZelosHarness, options: HarnessOptions = {}) {
+  const tx = harness.store.begin()
+  for (const [key] of [...tx.scan(changeRange())]) tx.delete(key)
+  tx.commit()
+  return restarted(harness, options)
+}
+
+describe('changes that are kept', () => {
   it('are all told to a persistent watch, in their order and with their zxids, and it stays', () => {
     const { zelos, comeBack, bob } = server()
     bob.create('/a')
@@ -117,15 +128,58 @@ describe('changes that are remembered', () => {
     ])
   })
 
-  it('begin with the start of the server; nothing is told of what was seen before', () => {
+  it('before a restart of the server are told behind it: once, in order, and with those that came since', () => {
     const { harness, zelos, bob } = server()
     bob.create('/a')
     const since = zelos.lastZxid
+    bob.create('/a/b')
+    bob.delete('/a/b')
+    bob.create('/a/b')
     const again = restarted(harness)
-    expect(again.comeBack(since, { persistent: ['/a'], recursive: ['/'] }).takeEvents()).toEqual([])
+    again.bob.setData('/a/b', null)
+    again.bob.delete('/a/b')
+    const client = again.comeBack(since, { persistent: ['/a'], recursive: ['/a/b'], data: ['/a'], child: ['/a'] })
+    expect(client.takeEvents()).toEqual([
+      ...[
+        'created /a/b',
+        'childrenChanged /a',
+        'deleted /a/b',
+        'childrenChanged /a',
+        'created /a/b',
+        'childrenChanged /a',
+      ],
+      ...['dataChanged /a/b', 'deleted /a/b', 'childrenChanged /a'],
+    ])
+    expect(again.zelos.hasWatch(client, '/a', 'data')).toBe(true)
     again.bob.setData('/a', null)
-    again.bob.setData('/a', null)
-    expect(again.comeBack(again.zelos.lastZxid - 1, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+    expect(client.takeEvents()).toEqual(['dataChanged /a'])
+    expect(again.zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 0 })
+    expect(again.comeBack(again.zelos.lastZxid, { persistent: ['/a'], recursive: ['/'] }).takeEvents()).toEqual([])
+  })
+
+  it('of hours when the session was connected, before a restart, are not told again but for the last minutes', () => {
+    const { harness, zelos, bob } = server()
+    bob.create('/a')
+    const session = harness.client(30_000).requester
+    const since = zelos.lastZxid
+    const touch = () => {
+      zelos.sessions.touch(session.session)
+      zelos.sessions.touch(bob.requester.session)
+    }
+    for (let minute = 0; minute < 30; minute++) {
+      bob.setData('/a', null)
+      for (let part = 0; part < 6; part++) {
+        harness.pass(10_000, touch)
+        bob.create(`/tick-${minute}-${part}`)
+      }
+    }
+    const { zelos: later } = restarted(harness)
+    const client = new TestClient(later)
+    client.requester = session
+    later.setWatches(client, { relativeZxid: since, data: [], exist: [], child: [], persistent: ['/a'] })
+    const told = client.takeEvents().length
+    expect(told).toBeGreaterThanOrEqual(10)
+    expect(told).toBeLessThan(15)
   })
 
   it('of a time when the session was connected are not told again, although the client has seen no zxid since', () => {
@@ -190,24 +244,64 @@ describe('changes that are remembered', () => {
     expect(again.takeEvents()).toEqual([])
   })
 
-  it('begin anew behind a path that is too long to be remembered', () => {
+  it('of nodes with long paths are too', () => {
     const { zelos, comeBack, bob } = server()
     const since = zelos.lastZxid
-    bob.create(`/${'long'.repeat(20_000)}`)
+    const long = ['long'.repeat(20_000), 'größer'.repeat(20_000)].map((name) => `/${name}`)
+    for (const one of long) bob.create(one)
     bob.create('/a')
-    expect(comeBack(since, { persistent: ['/a'] }).takeEvents()).toEqual(['created /a'])
-    expect(zelos.stats.missedReplayed).toBe(1)
-    bob.create(`/${'long'.repeat(30_000)}`)
+    expect(comeBack(since, { recursive: ['/'] }).takeEvents()).toEqual([...long, '/a'].map((one) => `created ${one}`))
+    expect(zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 0 })
+  })
+
+  it('are not those of another history, nor those of before a restore', () => {
+    const { harness, zelos, comeBack, bob } = server()
+    bob.create('/a')
+    const since = zelos.lastZxid
+    const restored = new UpdateEncoder().encode({ kind: 'newHistory', zxidAbove: 1000 }, 0)
+    harness.engine.propose(entryOf(restored), new Outcome<UpdateResult>())
+    const again = harness.client()
+    again.setData('/a', null)
     const later = zelos.lastZxid
-    bob.setData('/a', null)
-    expect(comeBack(later, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
-    expect(zelos.stats).toMatchObject({ missedReplayed: 2, missedCompared: 0 })
-    comeBack(since, { persistent: ['/a'] })
-    expect(zelos.stats).toMatchObject({ missedReplayed: 2, missedCompared: 1 })
+    again.setData('/a', null)
+    again.setData('/a', null)
+    expect(comeBack(later, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a', 'dataChanged /a'])
+    expect(comeBack(since, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+    expect(comeBack(999, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
+    expect(zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 2 })
+  })
+
+  it('are kept from the first update on that asks for it, on all servers: those of older builds are not', () => {
+    const { harness, bob } = server()
+    const { harness: again, zelos, comeBack } = upgraded(harness)
+    const rows = () => [...again.store.read().scan(changeRange())].length
+    const { requester } = bob
+    const operation: UpdateOperation = { op: 'create', path: '/old', data: null, acl: OPEN, flags: 0 }
+    // The session of restarted() began it.
+    expect(rows()).toBe(1)
+    const tx = again.store.begin()
+    for (const [key] of [...tx.scan(changeRange())]) tx.delete(key)
+    tx.commit()
+    again.applicator.forget()
+    const since = zelos.lastZxid
+    const old = new UpdateEncoder().encode({ kind: 'write', requester, operation }, 0)
+    again.engine.propose(entryOf(old), new Outcome<UpdateResult>())
+    expect(rows()).toBe(0)
+    const client = again.client()
+    expect(rows()).toBe(1)
+    const later = zelos.lastZxid
+    // One that an older build has written, as the firing of a timer is: noted all the same.
+    const path = '/later'
+    const update = { kind: 'write', requester: client.requester, operation: { ...operation, path } } as const
+    again.engine.propose(entryOf(new UpdateEncoder().encode(update, 0)), new Outcome<UpdateResult>())
+    expect(comeBack(later, { recursive: ['/'] }).takeEvents()).toEqual(['created /later'])
+    expect(zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 0 })
+    comeBack(since, { recursive: ['/'] })
+    expect(zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 1 })
   })
 })
 
-describe('after a restart', () => {
+describe('of changes that are not kept', () => {
   it('the nodes show what happened to them last: created, changed, other children, or gone', () => {
     const { harness, zelos, bob } = server()
     for (const path of ['/same', '/changed', '/parent', '/gone', '/gone/too', '/again']) bob.create(path)
@@ -222,7 +316,7 @@ describe('after a restart', () => {
     bob.delete('/gone')
     bob.delete('/again')
     bob.create('/again')
-    const { zelos: later, comeBack } = restarted(harness)
+    const { zelos: later, comeBack } = upgraded(harness)
     const persistent = ['/same', '/changed', '/parent', '/gone', '/gone/too', '/again', '/new']
     const client = comeBack(since, { persistent })
     expect(client.takeEvents()).toEqual([
@@ -243,7 +337,7 @@ describe('after a restart', () => {
     bob.create('/a')
     const since = zelos.lastZxid
     bob.setData('/a', null)
-    const { comeBack } = restarted(harness)
+    const { comeBack } = upgraded(harness)
     expect(comeBack(since, { persistent: ['/never', '/a/never'], recursive: ['/no'] }).takeEvents()).toEqual([])
   })
 
@@ -257,7 +351,7 @@ describe('after a restart', () => {
     bob.create('/a/d')
     bob.create('/a/d/secret', { acl: BOB_ONLY })
     bob.create('/elsewhere')
-    const { comeBack } = restarted(harness)
+    const { comeBack } = upgraded(harness)
     expect(comeBack(since, { recursive: ['/a', '/a/d'], persistent: ['/a/d'] }).takeEvents()).toEqual([
       'dataChanged /a/b',
       'created /a/d',
@@ -270,7 +364,7 @@ describe('after a restart', () => {
     const since = zelos.lastZxid
     bob.create('/a')
     for (let i = 0; i < 10; i++) bob.create(`/a/${i}`)
-    const { zelos: later, comeBack } = restarted(harness, { limits: { comparedNodesMax: 9 } })
+    const { zelos: later, comeBack } = upgraded(harness, { limits: { comparedNodesMax: 9 } })
     expect(comeBack(since, { recursive: ['/a'] }).takeEvents()).toEqual(['created /a'])
     expect(later.stats.limitsExceeded.comparedNodesMax).toBe(1)
     expect(comeBack(since, { recursive: ['/a/1', '/a/2'] }).takeEvents()).toEqual(['created /a/1', 'created /a/2'])
@@ -279,7 +373,7 @@ describe('after a restart', () => {
   it('are compared at a cost of the nodes that are there, however many names a watched path has', () => {
     const { harness, bob } = server()
     bob.create('/a')
-    const { zelos, comeBack } = restarted(harness)
+    const { zelos, comeBack } = upgraded(harness)
     const deep = ['/a/'.repeat(150_000), '/'.repeat(300_000), `/b${'/c'.repeat(150_000)}`]
     let reads = 0
     const { store } = harness
@@ -291,17 +385,6 @@ describe('after a restart', () => {
     expect(comeBack(0, { persistent: deep, recursive: deep.map((path) => `${path}d`) }).takeEvents()).toHaveLength(6)
     expect(reads).toBeLessThan(40)
     expect(zelos.stats.missedCompared).toBe(1)
-  })
-
-  it('what somebody else has written to the store is not taken for remembered', () => {
-    const { harness, zelos, comeBack, bob } = server()
-    bob.create('/a')
-    const since = zelos.lastZxid
-    bob.setData('/a', null)
-    harness.applicator.forget()
-    bob.setData('/a', null)
-    expect(comeBack(since, { persistent: ['/a'] }).takeEvents()).toEqual(['dataChanged /a'])
-    expect(zelos.stats).toMatchObject({ missedReplayed: 0, missedCompared: 1 })
   })
 })
 
@@ -329,16 +412,17 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.constant('go' as const) },
   { weight: 2, arbitrary: fc.constant('come back' as const) },
   { weight: 1, arbitrary: fc.constant('end of a session' as const) },
+  { weight: 1, arbitrary: fc.constant('restart' as const) },
 )
 
 describe('a connection that goes and comes back', () => {
-  it('hears the same events in the same order as one that stays', () => {
+  it('hears the same events in the same order as one that stays, whatever becomes of the server', () => {
     const some = fc.uniqueArray(path, { maxLength: 3 })
     fc.assert(
       fc.property(some, some, fc.array(step, { maxLength: 40 }), (persistent, recursive, steps) => {
-        const { harness, zelos } = server()
+        let { harness, zelos } = server()
         let writer = harness.client().authenticate({ scheme: 'digest', id: 'bob:x' })
-        const staying = new TestClient(zelos)
+        const staying: TestClient[] = []
         let going: TestClient | undefined
         const heard: TestClient['events'][number][] = []
         let seen = zelos.lastZxid
@@ -356,10 +440,29 @@ describe('a connection that goes and comes back', () => {
           going = new TestClient(zelos)
           watch(going)
         }
-        watch(staying)
+        const stay = () => {
+          const client = new TestClient(zelos)
+          zelos.setWatches(client, {
+            relativeZxid: zelos.lastZxid,
+            data: [],
+            exist: [],
+            child: [],
+            persistent,
+            recursive,
+          })
+          staying.push(client)
+        }
+        stay()
         comeBack()
         for (const one of steps) {
-          if (one === 'go') leave()
+          if (one === 'restart') {
+            leave()
+            harness.close()
+            harness = start({}, harness.store)
+            zelos = harness.zelos
+            stay()
+            writer = harness.client().authenticate({ scheme: 'digest', id: 'bob:x' })
+          } else if (one === 'go') leave()
           else if (one === 'come back') comeBack()
           else if (one === 'end of a session') {
             writer.close()
@@ -369,7 +472,7 @@ describe('a connection that goes and comes back', () => {
         }
         comeBack()
         leave()
-        expect(heard).toEqual(staying.events)
+        expect(heard).toEqual(staying.flatMap(({ events }) => events))
       }),
       { numRuns: 300 },
     )

@@ -1,9 +1,9 @@
-// What a connection that comes back is told of the time it was away, for watches that stay. From the remembered changes it hears
-// every event, as if it had been there; of a time that is not remembered (before this server started, or too many changes ago)
-// it hears what the nodes themselves show. Sets no watches.
+// What a connection that comes back is told of the time it was away, for watches that stay. From the changes that are kept it hears
+// every event, as if it had been there; of a time whose changes are not (too many ago, or before an older build was replaced, or
+// the database restored) it hears what the nodes themselves show. Sets no watches.
 
 import type { ReadTx } from '../store/local-store.ts'
-import type { ChangeHistory } from './change-history.ts'
+import type { ChangeHistory, MissedChanges } from './change-history.ts'
 import type { CommittedReads } from './committed-reads.ts'
 import type { LimitGuard } from './limits.ts'
 import { OPEN_ACL } from './tree/acl-rules.ts'
@@ -56,10 +56,10 @@ export class MissedEvents {
     const { relativeZxid: since, persistent = [], recursive = [] } = watches
     if (persistent.length + recursive.length === 0 || since >= last) return NOTHING
     const telling = new Telling(sink)
-    const { history } = this.context
-    if (history.reaches(since, awaySinceMs, last)) {
+    const changes = this.context.history.since(since, awaySinceMs, last)
+    if (changes !== undefined) {
       this.replayed++
-      replay(history, [since, awaySinceMs], new Set(persistent), new Set(recursive), telling)
+      replay(changes, new Set(persistent), new Set(recursive), telling)
     } else {
       this.compared++
       const comparison = new Comparison(this.context, since, last)
@@ -89,13 +89,12 @@ class Telling implements Told {
 
 /** As Watches.fire would have told the sink. */
 function replay(
-  history: ChangeHistory,
-  [since, sinceMs]: readonly [zxid: Zxid, ms: number],
+  changes: MissedChanges,
   persistent: ReadonlySet<string>,
   recursive: ReadonlySet<string>,
   telling: Telling,
 ): void {
-  history.forEachSince(since, sinceMs, commonPrefix([...persistent, ...recursive]), (change, zxid) => {
+  changes.forEach(commonPrefix([...persistent, ...recursive]), (change, zxid) => {
     const { type, path, acl, parentAcl = OPEN_ACL } = change
     if (persistent.has(path) || isAtOrBelow(path, recursive)) telling.tell(type, path, acl, zxid)
     if (type === 'dataChanged') return

@@ -83,11 +83,15 @@ export class TreeWalks implements ZelosWalks {
 
   private readonly slice = (): void => {
     this.inSlice = true
-    this.waiting = this.waiting.filter(({ isWanted }) => isWanted())
-    const [first] = this.waiting
-    if (first !== undefined) this.advance(first)
-    this.inSlice = false
-    if (this.waiting.length > 0) this.context.runtime.timers.soon(this.slice)
+    try {
+      this.waiting = this.waiting.filter(({ isWanted }) => isWanted())
+      const [first] = this.waiting
+      if (first !== undefined) this.advance(first)
+    } finally {
+      // Whatever one of them throws, the others go on.
+      this.inSlice = false
+      if (this.waiting.length > 0) this.context.runtime.timers.soon(this.slice)
+    }
   }
 
   private advance(one: Waiting): void {

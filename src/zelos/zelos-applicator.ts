@@ -8,6 +8,7 @@ import type { Entry } from '../engine/entry.ts'
 import type { TimerService } from '../engine/timer-service.ts'
 import type { LogPos } from '../log/position.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { KeptChanges } from './kept-changes.ts'
 import { decodeUpdate } from './request-codec.ts'
 import type { OperationResult, Requester, SessionRecord, Update, UpdateOperation, UpdateResult } from './requests.ts'
 import { DividedEnds } from './sessions/divided-ends.ts'
@@ -45,8 +46,6 @@ export interface AppliedListener {
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void
   sessionChanged(change: SessionChange): void
   quotaExceeded(notice: QuotaNotice): void
-  /** Somebody else has written to Zelos' range: what is known of the tree no longer holds. */
-  forgotten(): void
 }
 
 export interface ApplicatorOptions {
@@ -80,6 +79,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   readonly config: ConfigNode
   private readonly state = new ApplyState()
   private readonly updates: TreeUpdates
+  private readonly kept: KeptChanges
   private readonly lifetimes: NodeLifetimes
   private readonly quotas: Quotas
   private readonly ends: DividedEnds
@@ -93,7 +93,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.tree = new NodeTree(this.state, { entriesMax, bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX })
     this.acls = new AclStore(this.state, ACL_CACHE)
     this.sessions = new SessionRecords(this.state, SESSION_CACHE)
-    this.lifetimes = new NodeLifetimes(this.state, this.tree)
+    this.kept = new KeptChanges(this.state)
+    this.lifetimes = new NodeLifetimes(this.state, this.tree, () => this.kept.begun)
     this.quotas = new Quotas(this.state, this.tree)
     this.ends = new DividedEnds(this.state, this.tree)
     this.config = new ConfigNode(this.state, this.tree)
@@ -154,19 +155,21 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   forget(): void {
     this.state.forget()
     this.applied = []
-    this.listener?.forgotten()
   }
 
   apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): UpdateResult {
     assert(entry.payload !== undefined, 'an entry without payload')
-    const { wallMs, update, enforceQuotas, countInPieces } = decodeUpdate(entry.payload)
+    const { wallMs, update, enforceQuotas, countInPieces, keepChanges } = decodeUpdate(entry.payload)
     const { state } = this
     if (state.begin(tx, pos, entry.index)) this.applied = []
     const { counters } = state
     if (counters.zxid === 0) plantFirstNodes(this.tree, this.acls)
     const zxid = ++counters.zxid
     if (zxid % POSITION_EVERY === 0) this.notePosition(zxid, pos)
+    if (keepChanges) this.kept.begin(zxid, wallMs)
     const applied = this.run(update, { zxid, wallMs, enforceQuotas, countInPieces }, pos)
+    if (applied.changes.length > 0) this.kept.note(applied.changes, zxid, wallMs)
+    if (update.kind === 'newHistory') this.kept.breakOff(counters.zxid)
     state.end()
     this.applied.push(applied)
     return applied.result

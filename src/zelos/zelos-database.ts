@@ -74,7 +74,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   private readonly guard: LimitGuard
   private readonly aclSchemes: ReadonlySet<OptionalScheme>
   private readonly watches: Watches
-  private readonly history = new ChangeHistory()
+  private readonly history: ChangeHistory
   private readonly missed: MissedEvents
   private readonly told = new ToldUntil()
   /** When the newest commit was told, by the monotonic clock. */
@@ -96,13 +96,14 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.applicator = options.applicator
     this.log = options.log
     this.store = options.store
-    this.encoder = new UpdateEncoder(options.enforceQuotas)
+    this.encoder = new UpdateEncoder(options.enforceQuotas, true)
     this.onQuotaExceeded = options.onQuotaExceeded
     this.reads = new CommittedReads(options.applicator, options.store)
     this.atCompletion = new ReadsAtCompletion(options.applicator, options.store)
     this.guard = new LimitGuard(options.limits)
     this.aclSchemes = new Set(options.aclSchemes ?? ['digest'])
     this.watches = new Watches(this.guard)
+    this.history = new ChangeHistory(options.store)
     const { history, reads, guard } = this
     const walks = { runtime: options.runtime, applicator: options.applicator, store: options.store, reads }
     this.walks = new TreeWalks(walks)
@@ -338,10 +339,8 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
-    for (const change of changes) {
-      this.history.note(change, zxid, this.committedMs)
-      this.watches.fire(change, zxid)
-    }
+    for (const change of changes) this.watches.fire(change, zxid)
+    this.history.told(zxid, this.committedMs)
   }
 
   quotaExceeded(notice: QuotaNotice): void {
@@ -349,10 +348,6 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     if (notice.refused) this.quotaRefusals++
     else this.quotaWarnings++
     this.onQuotaExceeded?.(notice)
-  }
-
-  forgotten(): void {
-    this.history.clear()
   }
 
   sessionChanged(change: SessionChange): void {

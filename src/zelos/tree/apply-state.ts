@@ -10,7 +10,6 @@ import { type Counters, decodeCounters, encodeCounters, noCounters } from './tre
 
 interface AnyCache {
   commit(): void
-  discard(): void
   clear(): void
   beginAttempt(): number
   endAttempt(mark: number, keep: boolean): void
@@ -144,7 +143,7 @@ export class ApplyState {
   }
 
   private drop(): void {
-    for (const cache of this.caches) cache.discard()
+    for (const cache of this.caches) cache.clear()
     this.startAnew()
   }
 

@@ -11,6 +11,7 @@
 //   g session                  a session that is ending in pieces; of 0: sessions do so (session-records.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
+//   c block                    a block of the newest changes of the tree (change-block.ts)
 //   x                          zxid of the last applied update, and counts (tree-counters.ts)
 //   z zxid                     log position of every 1000th update, the newest 10 000 of them
 //
@@ -36,6 +37,7 @@ const MEMBER = `${ZELOS_PREFIX}m`
 const COUNTING = `${ZELOS_PREFIX}q`
 const ACL = `${ZELOS_PREFIX}a`
 const ACL_CONTENT = `${ZELOS_PREFIX}h`
+const CHANGES = `${ZELOS_PREFIX}c`
 const POSITION = `${ZELOS_PREFIX}z`
 
 export const TIMED_COUNT_KEY: Key = `${ZELOS_PREFIX}u`
@@ -171,4 +173,17 @@ export function aclContentKey(content: Key): Key {
 
 export function positionKey(zxid: Zxid): Key {
   return POSITION + keyUint(zxid)
+}
+
+export function changeBlockKey(block: number): Key {
+  return CHANGES + keyUint(block)
+}
+
+/** All blocks, the oldest first. */
+export function changeRange(): KeyRange {
+  return rangeOfPrefix(CHANGES)
+}
+
+export function changeBlockOfKey(key: Key): number {
+  return uintOfKey(key, CHANGES.length)
 }

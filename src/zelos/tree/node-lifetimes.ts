@@ -2,7 +2,8 @@
 // node with children is never removed here, nor a TTL node before its time is over.
 //
 // Each such node has a record under `t`: u8 format = 1, u8 1 if it is a TTL node whose time is over, 0 otherwise. It is what
-// is found again when timers are switched on. Their number is under `u`: u64, absent in a store that is older than it.
+// is found again when timers are switched on. Their number is under `u`: u64, absent in a store that is older than it, until a
+// server logs an update that knows it, as it is with changes that are kept (kept-changes.ts).
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
@@ -42,12 +43,15 @@ export type ExpiryVerdict = 'remove' | 'void' | 'stays'
 export class NodeLifetimes {
   private readonly state: ApplyState
   private readonly tree: NodeTree
+  private readonly keepsCount: () => boolean
   private readonly encoder = new UpdateEncoder()
   private timers: TimerService | undefined
 
-  constructor(state: ApplyState, tree: NodeTree) {
+  /** `keepsCount`: all servers know the record of it; asked in apply. */
+  constructor(state: ApplyState, tree: NodeTree, keepsCount: () => boolean) {
     this.state = state
     this.tree = tree
+    this.keepsCount = keepsCount
   }
 
   /** Without timers no node goes by itself. */
@@ -131,6 +135,7 @@ export class NodeLifetimes {
   /** Before the record of the node is written or deleted. */
   private setCount(change: number): void {
     const { tx } = this.state
+    if (!this.keepsCount() && tx.get(TIMED_COUNT_KEY) === undefined) return
     tx.put(TIMED_COUNT_KEY, uint64Record(this.count(tx) + change))
   }
 
