@@ -1,5 +1,5 @@
-// Stored rows in memory: a bounded cache of committed ones, and in front of it those of the open transaction, which enter the
-// cache when that has been committed. Two generations: what is used while the old one exists moves to the young one.
+// Stored rows in memory: a bounded cache of committed ones, and in the same places those of the open transaction, which take
+// over when that has been committed. Two generations: what is used while the old one exists moves to the young one.
 
 import type { Key } from '../../base/key.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
@@ -12,16 +12,25 @@ export interface RowCacheLimits {
 /** The state of the open transaction before an operation, to go back to. */
 export type CacheMark = number & { readonly cacheMark: unique symbol }
 
+/** The row under one key: one look finds both what is committed and what the open transaction made of it. */
+interface Place {
+  readonly key: Key
+  /** Undefined: ask the store. */
+  committed: StoredRow | undefined
+  /** Undefined: the open transaction has not changed it. null: deleted there. */
+  staged: StoredRow | null | undefined
+}
+
 export class RowCache {
   private readonly generationRowsMax: number
   private readonly generationBytesMax: number
-  private young = new Map<Key, StoredRow>()
-  private old = new Map<Key, StoredRow>()
+  private young = new Map<Key, Place>()
+  private old = new Map<Key, Place>()
   private youngBytes = 0
   private oldBytes = 0
-  /** null: deleted in the open transaction. */
-  private readonly staged = new Map<Key, StoredRow | null>()
-  private readonly undo: (readonly [Key, StoredRow | null | undefined])[] = []
+  /** Places that the open transaction has changed; after a rollback some of them unchanged, or twice. */
+  private readonly changed: Place[] = []
+  private readonly undo: (readonly [Place, StoredRow | null | undefined])[] = []
   private undoing = false
 
   constructor({ bytesMax, rowsMax }: RowCacheLimits) {
@@ -31,31 +40,29 @@ export class RowCache {
 
   /** As the open transaction sees it; null: there is none; undefined: ask the store. */
   get(key: Key): StoredRow | null | undefined {
-    if (this.staged.size > 0) {
-      const staged = this.staged.get(key)
-      if (staged !== undefined) return staged
-    }
-    return this.committed(key)
+    const place = this.place(key)
+    if (place === undefined) return undefined
+    return place.staged === undefined ? place.committed : place.staged
   }
 
   /** The committed row, if it is here. */
   committed(key: Key): StoredRow | undefined {
-    const row = this.young.get(key)
-    if (row !== undefined || this.old.size === 0) return row
-    const old = this.old.get(key)
-    if (old !== undefined) this.set(key, old)
-    return old
+    return this.place(key)?.committed
   }
 
   /** A committed row that was read from the store. */
   admit(key: Key, row: StoredRow): void {
-    this.set(key, row)
+    const place = this.place(key) ?? this.newPlace(key)
+    this.commitAt(place, row)
+    this.ageIfFull()
   }
 
   /** A change of the open transaction. */
   stage(key: Key, row: StoredRow | null): void {
-    if (this.undoing) this.undo.push([key, this.staged.get(key)])
-    this.staged.set(key, row)
+    const place = this.place(key) ?? this.newPlace(key)
+    if (this.undoing) this.undo.push([place, place.staged])
+    if (place.staged === undefined) this.changed.push(place)
+    place.staged = row
   }
 
   /** From here on changes can be taken back. */
@@ -67,9 +74,8 @@ export class RowCache {
   /** Takes back what was staged since the mark. */
   rollbackTo(mark: CacheMark): void {
     while (this.undo.length > mark) {
-      const [key, before] = this.undo.pop() as readonly [Key, StoredRow | null | undefined]
-      if (before === undefined) this.staged.delete(key)
-      else this.staged.set(key, before)
+      const [place, before] = this.undo.pop() as readonly [Place, StoredRow | null | undefined]
+      place.staged = before
     }
   }
 
@@ -81,16 +87,24 @@ export class RowCache {
 
   /** The open transaction was committed. */
   commit(): void {
-    for (const [key, row] of this.staged) {
-      if (row === null) this.forget(key)
-      else this.set(key, row)
+    const { changed } = this
+    for (let i = 0; i < changed.length; i++) {
+      const place = changed[i] as Place
+      const { staged } = place
+      if (staged !== undefined) {
+        place.staged = undefined
+        this.commitAt(place, staged ?? undefined)
+      }
+      // Deleted, or never there: the store knows.
+      if (place.committed === undefined) this.forget(place.key)
     }
-    this.staged.clear()
+    changed.length = 0
+    this.ageIfFull()
   }
 
   /** Forgets everything: the store, or how its rows are read, has changed. */
   clear(): void {
-    this.staged.clear()
+    this.changed.length = 0
     this.release()
     this.young.clear()
     this.old.clear()
@@ -106,26 +120,46 @@ export class RowCache {
     return this.youngBytes + this.oldBytes
   }
 
-  private set(key: Key, row: StoredRow): void {
-    const before = this.young.get(key)
-    this.youngBytes += row.sizeBytes - (before === undefined ? 0 : before.sizeBytes)
-    this.young.set(key, row)
+  /** Whoever is looked for is young again. */
+  private place(key: Key): Place | undefined {
+    const place = this.young.get(key)
+    if (place !== undefined || this.old.size === 0) return place
+    const old = this.old.get(key)
+    if (old === undefined) return undefined
+    this.old.delete(key)
+    this.oldBytes -= sizeOf(old)
+    this.young.set(key, old)
+    this.youngBytes += sizeOf(old)
+    return old
+  }
+
+  private newPlace(key: Key): Place {
+    const place: Place = { key, committed: undefined, staged: undefined }
+    this.young.set(key, place)
+    return place
+  }
+
+  private commitAt(place: Place, row: StoredRow | undefined): void {
+    this.youngBytes -= sizeOf(place)
+    place.committed = row
+    this.youngBytes += sizeOf(place)
+  }
+
+  private forget(key: Key): void {
+    this.young.delete(key)
+  }
+
+  /** Never amid a transaction: what it has changed must be found until it is committed. */
+  private ageIfFull(): void {
     if (this.young.size <= this.generationRowsMax && this.youngBytes <= this.generationBytesMax) return
+    if (this.changed.length > 0) return
     this.old = this.young
     this.oldBytes = this.youngBytes
     this.young = new Map()
     this.youngBytes = 0
   }
+}
 
-  private forget(key: Key): void {
-    const young = this.young.get(key)
-    if (young !== undefined) {
-      this.youngBytes -= young.sizeBytes
-      this.young.delete(key)
-    }
-    const old = this.old.get(key)
-    if (old === undefined) return
-    this.oldBytes -= old.sizeBytes
-    this.old.delete(key)
-  }
+function sizeOf({ committed }: Place): number {
+  return committed === undefined ? 0 : committed.sizeBytes
 }

@@ -21,6 +21,15 @@ export interface WriteRefusal {
   readonly current?: StoredRow | undefined
 }
 
+/** Where something is written, and what is there. */
+export interface RowPlace {
+  readonly table: CompiledTable
+  /** The primary key, and the same behind the prefix of the table. */
+  readonly key: Key
+  readonly storedKey: Key
+  readonly old: StoredRow | undefined
+}
+
 /** A row to be written. */
 export interface NewRow {
   readonly bytes: Uint8Array
@@ -42,12 +51,11 @@ export class RowWriter {
   }
 
   /**
-   * Puts a row at `version`, over `old` or where there is none. Nothing is written if it is refused. `wallMs`: of the proposer.
+   * Puts a row at `version`, over the old one or where there is none. Nothing is written if it is refused. `wallMs`: of the
+   * proposer.
    */
   put(
-    table: CompiledTable,
-    key: Key,
-    old: StoredRow | undefined,
+    { key, old, storedKey, table }: RowPlace,
     { bytes, row: known }: NewRow,
     version: number,
     wallMs: number,
@@ -61,7 +69,6 @@ export class RowWriter {
       const refusal = this.planEntries(table, key, old, row as RowData)
       if (refusal !== undefined) return refusal
     }
-    const storedKey = table.prefix + key
     const tick = hasTtl ? this.expiry.tickFor(tx, table, row as RowData, wallMs) : 0
     const stored = new StoredRow(storedBytes(version, tick, bytes), row)
     if (tick !== 0 || (old !== undefined && old.expiryTick !== 0)) {
@@ -73,9 +80,9 @@ export class RowWriter {
     return stored
   }
 
-  delete(table: CompiledTable, key: Key, old: StoredRow): void {
+  /** `old` must be there. */
+  delete({ key, storedKey, table }: RowPlace, old: StoredRow): void {
     const { state } = this
-    const storedKey = table.prefix + key
     const { indexes } = table
     if (indexes.length > 0) {
       const row = old.row(table)

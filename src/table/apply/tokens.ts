@@ -10,6 +10,8 @@ import { tokenKey, tokenOrderKey, tokenRange } from '../codec/table-keys.ts'
 import { REPLICATED_LIMITS } from '../table-limits.ts'
 import type { TableCounters } from './table-counters.ts'
 
+const writer = new ByteWriter(8)
+
 export class Tokens {
   private filter: TokenFilter | undefined
 
@@ -25,7 +27,7 @@ export class Tokens {
   remember(tx: ReadWriteTx, counters: TableCounters, token: string): void {
     const text = keyText(token)
     const key = tokenKey(text)
-    const writer = new ByteWriter(8)
+    writer.reset()
     writer.varint(counters.position)
     tx.put(key, writer.toBytes())
     this.filterOf(tx).add(key)

@@ -23,7 +23,7 @@ import type { RejectionReason } from '../messages.ts'
 import type { FilterData } from '../schema/descriptor.ts'
 import { DEFAULT_TABLE_LIMITS } from '../table-limits.ts'
 import type { ChangeLog } from './row-change-log.ts'
-import type { RowWriter, WriteRefusal } from './row-writer.ts'
+import type { NewRow, RowPlace, RowWriter, WriteRefusal } from './row-writer.ts'
 import type { TableState } from './table-state.ts'
 import { Tokens } from './tokens.ts'
 
@@ -177,37 +177,37 @@ export class TransactionApply {
     const key = reader.key()
     const condition = (code & HAS_CONDITION) === 0 ? undefined : readCondition(reader)
     const op = code & OPERATION_MASK
-    const old = this.state.row(table.prefix + key)
-    const refuse = (reason: RejectionReason, detail: string): Refusal => {
-      return { reason, detail, index: undefined, current: { table, stored: old } }
-    }
+    const storedKey = table.prefix + key
+    const old = this.state.row(storedKey)
+    const place: RowPlace = { table, key, storedKey, old }
     // What is behind it must be read in any case.
     const bytes = op === OPERATIONS.insert || op === OPERATIONS.upsert ? reader.bytes() : undefined
-    if (op === OPERATIONS.insert && old !== undefined) return refuse('exists', `table ${table.name} has such a row`)
+    if (op === OPERATIONS.insert && old !== undefined)
+      return refused(place, 'exists', `table ${table.name} has such a row`)
     if (condition !== undefined) {
       const broken = brokenCondition(table, condition, old)
-      if (broken !== undefined) return refuse('condition', broken)
+      if (broken !== undefined) return refused(place, 'condition', broken)
     }
     switch (op) {
       case OPERATIONS.insert:
       case OPERATIONS.upsert:
-        return this.put(table, key, old, bytes as Uint8Array, undefined, version, wallMs)
+        return this.put(place, { bytes: bytes as Uint8Array, row: undefined }, version, wallMs)
       case OPERATIONS.update: {
-        if (old === undefined) return refuse('missing', `table ${table.name} has no such row`)
+        if (old === undefined) return refused(place, 'missing', `table ${table.name} has no such row`)
         const row = patched(table, old.row(table), reader)
-        if (typeof row === 'string') return refuse('range', row)
+        if (typeof row === 'string') return refused(place, 'range', row)
         const { encoder } = this
         encoder.reset()
         table.rows.write(encoder, row)
         const { rowBytesMax } = DEFAULT_TABLE_LIMITS
         if (encoder.size > rowBytesMax)
-          return refuse('size', `rowBytesMax is ${rowBytesMax}, the row would be ${encoder.size}`)
-        return this.put(table, key, old, encoder.peek(), row, version, wallMs)
+          return refused(place, 'size', `rowBytesMax is ${rowBytesMax}, the row would be ${encoder.size}`)
+        return this.put(place, { bytes: encoder.peek(), row }, version, wallMs)
       }
       case OPERATIONS.delete: {
         if (old === undefined) return { table, stored: undefined }
-        if (!this.replaces(old)) return refuse('size', REPLACES_TOO_MUCH)
-        this.writer.delete(table, key, old)
+        if (!this.replaces(old)) return refused(place, 'size', REPLACES_TOO_MUCH)
+        this.writer.delete(place, old)
         this.added.push(table.id, -1)
         return { table, stored: old }
       }
@@ -218,21 +218,11 @@ export class TransactionApply {
     }
   }
 
-  private put(
-    table: CompiledTable,
-    key: Key,
-    old: StoredRow | undefined,
-    bytes: Uint8Array,
-    row: OutcomeRowData,
-    version: number,
-    wallMs: number,
-  ): OutcomeRow | Refusal {
-    const current = { table, stored: old }
-    if (old !== undefined && !this.replaces(old)) {
-      return { reason: 'size', detail: REPLACES_TOO_MUCH, index: undefined, current }
-    }
-    const stored = this.writer.put(table, key, old, { bytes, row }, version, wallMs)
-    if ('reason' in stored) return refusalOf(table, stored, current)
+  private put(place: RowPlace, row: NewRow, version: number, wallMs: number): OutcomeRow | Refusal {
+    const { old, table } = place
+    if (old !== undefined && !this.replaces(old)) return refused(place, 'size', REPLACES_TOO_MUCH)
+    const stored = this.writer.put(place, row, version, wallMs)
+    if ('reason' in stored) return refusalOf(table, stored, { table, stored: old })
     if (old === undefined) this.added.push(table.id, 1)
     return { table, stored }
   }
@@ -243,9 +233,11 @@ export class TransactionApply {
   }
 }
 
-type OutcomeRowData = ReturnType<StoredRow['row']> | undefined
-
 const REPLACES_TOO_MUCH = `the rows that one transaction replaces or deletes have more than ${REPLACED_BYTES_MAX} bytes: split it`
+
+function refused({ old, table }: RowPlace, reason: RejectionReason, detail: string): Refusal {
+  return { reason, detail, index: undefined, current: { table, stored: old } }
+}
 
 function refusalOf(table: CompiledTable, refusal: WriteRefusal, current: OutcomeRow): Refusal {
   const { detail, index, reason } = refusal
