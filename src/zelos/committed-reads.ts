@@ -85,7 +85,7 @@ export class ReadsAtCompletion extends CommittedReads {
   }
 }
 
-function tooManyChildren(path: string, node: ZNode, maxBytes: number): DelosError {
+export function tooManyChildren(path: string, node: ZNode, maxBytes: number): DelosError {
   return new DelosError(
     'LIMIT_EXCEEDED',
     `the names of the ${node.numChildren} children of ${path} have more than ${maxBytes} bytes`,

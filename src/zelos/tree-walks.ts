@@ -4,11 +4,14 @@
 import { DelosError } from '../base/delos-error.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
-import type { CommittedReads } from './committed-reads.ts'
+import { type CommittedReads, tooManyChildren } from './committed-reads.ts'
 import type { Requester } from './requests.ts'
+import { ChildrenWalk } from './tree/children-walk.ts'
 import { ROOT } from './tree/node-path.ts'
+import type { TreeChange } from './tree/tree-updates.ts'
 import { DescendantCount, EphemeralPaths, type Walk } from './tree/tree-walk.ts'
-import type { WalkCompletion, ZelosWalks } from './zelos.ts'
+import type { Watches } from './watches.ts'
+import type { ChildrenResult, WalkCompletion, WatchSink, ZelosWalks } from './zelos.ts'
 import type { ZelosApplicator } from './zelos-applicator.ts'
 import type { ZCode } from './znode.ts'
 
@@ -16,6 +19,8 @@ import type { ZCode } from './znode.ts'
 const SLICE_MS = 2
 /** Looked at before the clock is. */
 const STEP_ROWS = 250
+/** Children: some 3 ms. */
+const LISTED_AT_ONCE = 5_000
 
 interface Waiting {
   readonly walk: Walk
@@ -29,6 +34,7 @@ export interface TreeWalksContext {
   readonly applicator: ZelosApplicator
   readonly store: { read(): ReadTx }
   readonly reads: CommittedReads
+  readonly watches: Watches
 }
 
 export class TreeWalks implements ZelosWalks {
@@ -71,6 +77,43 @@ export class TreeWalks implements ZelosWalks {
         completion.reject(error)
       } else completion.resolve(walk.paths)
     })
+  }
+
+  isLong(path: string): boolean {
+    return (this.context.reads.node(path)?.numChildren ?? 0) > LISTED_AT_ONCE
+  }
+
+  getChildren(
+    requester: Requester,
+    path: string,
+    watch: WatchSink | undefined,
+    maxBytes: number,
+    completion: WalkCompletion<ChildrenResult | ZCode>,
+  ): void {
+    const { reads } = this.context
+    const refused = reads.getData(requester, path)
+    if (typeof refused === 'number') return completion.resolve(refused)
+    const walk = new ChildrenWalk(path === '' ? ROOT : path, maxBytes)
+    this.start(walk, completion, () => {
+      // As it is now, which is what the names show; it may have gone.
+      const node = reads.getData(requester, path)
+      if (typeof node === 'number') return completion.resolve(node)
+      if (walk.isTooMuch) return completion.reject(tooManyChildren(path, node, maxBytes))
+      try {
+        if (watch !== undefined) this.context.watches.add('child', path, watch)
+      } catch (error) {
+        return completion.reject(DelosError.from(error, 'STOPPED', 'a watch'))
+      }
+      completion.resolve({ children: walk.names(), node })
+    })
+  }
+
+  /** Of a commit, in order. */
+  changed(changes: readonly TreeChange[]): void {
+    for (const { walk } of this.waiting) {
+      if (walk.changed === undefined) continue
+      for (const { type, path } of changes) if (type !== 'dataChanged') walk.changed(path)
+    }
   }
 
   /** Begins with the walk, or after those before it. A short one is done at once. */

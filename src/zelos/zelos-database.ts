@@ -105,7 +105,13 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.watches = new Watches(this.guard)
     this.history = new ChangeHistory(options.store)
     const { history, reads, guard } = this
-    const walks = { runtime: options.runtime, applicator: options.applicator, store: options.store, reads }
+    const walks = {
+      runtime: options.runtime,
+      applicator: options.applicator,
+      store: options.store,
+      reads,
+      watches: this.watches,
+    }
     this.walks = new TreeWalks(walks)
     this.resets = new TreeWalks(walks)
     this.resetParts = {
@@ -339,6 +345,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
   }
 
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
+    this.walks.changed(changes)
     for (const change of changes) this.watches.fire(change, zxid)
     this.history.told(zxid, this.committedMs)
   }

@@ -77,10 +77,20 @@ export interface WalkCompletion<R> extends Completion<R> {
 }
 
 /**
- * Reads that look at many nodes, a slice a turn of the event loop: what changes meanwhile may be seen or not. The completion of a
- * short one is called at once.
+ * Reads that look at many nodes, a slice a turn of the event loop: what changes meanwhile may be seen or not, unless it says
+ * otherwise. The completion of a short one is called at once.
  */
 export interface ZelosWalks {
+  /** Are there so many children that they should be listed by a walk? */
+  isLong(path: string): boolean
+  /** As `Zelos.getChildren`: names, node and watch of one moment, at the end. Rejects with LIMIT_EXCEEDED. */
+  getChildren(
+    requester: Requester,
+    path: string,
+    watch: WatchSink | undefined,
+    maxBytes: number,
+    completion: WalkCompletion<ChildrenResult | ZCode>,
+  ): void
   /**
    * The ephemeral nodes of the requester's session whose paths start with `prefix` (any text), in the order of their bytes. Rejects
    * with LIMIT_EXCEEDED if the paths alone exceed `maxBytes`.

@@ -1,13 +1,13 @@
 // A read that is not answered at once when its turn comes: it needs a check of the log's tail first, or looks at so many nodes that
 // others must have their turns meanwhile. Updates of its connection behind it are held until it is answered.
 
-import type { WalkCompletion } from '../zelos/zelos.ts'
+import type { ChildrenResult, WalkCompletion } from '../zelos/zelos.ts'
 import type { ZCode } from '../zelos/znode.ts'
 import type { WireRequest } from './codec/wire-requests.ts'
 import { PendingRequest, type RequestOwner } from './pending-request.ts'
 
 /** What a look at many nodes comes to. */
-export type Walked = readonly string[] | { readonly count: number } | ZCode
+export type Walked = readonly string[] | { readonly count: number } | ChildrenResult | ZCode
 
 export interface DeferredParts {
   /** Nothing is read before a check of the log's tail that begins now. */

@@ -225,16 +225,23 @@ export class ReadAnswers {
       const watches = watchSetOf(request)
       return (completion) => zelos.setWatches(reader, watches, completion)
     }
+    if (request.op === OP.getChildren || request.op === OP.getChildren2) {
+      const { path, watch } = request
+      if (!walks.isLong(path)) return undefined
+      const sink = watch ? reader : undefined
+      return (completion) => walks.getChildren(reader.requester, path, sink, limits.replyBytesMax, completion)
+    }
     if (request.op !== OP.getEphemerals) return undefined
     const prefix = ['', '/'].includes(request.prefix.trim()) ? '' : request.prefix
     return (completion) => walks.getEphemerals(reader.requester, prefix, limits.replyBytesMax, completion)
   }
 
   /** Writes the reply of one that was started. */
-  writeWalked(walked: Walked, xid: number): number {
+  writeWalked(walked: Walked, op: number, xid: number): number {
     const { reader } = this
     const zxid = this.zelos.lastZxid
     if (typeof walked === 'number') return this.header(xid, zxid, walked)
+    if ('children' in walked) return this.childrenReply(op, xid, zxid, walked)
     if ('count' in walked) writeCountReply(reader.replies, xid, zxid, walked.count)
     else writeChildrenReply(reader.replies, xid, zxid, walked)
     return ERR.ok

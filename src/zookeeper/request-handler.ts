@@ -227,7 +227,12 @@ export class RequestHandler {
     if (pending instanceof RefusedRequest) return this.answerRefused(pending)
     const { request, xid, arrivedMs } = pending
     if (pending instanceof DeferredRead && pending.walked !== undefined) {
-      return this.client.replyWritten(arrivedMs, request.op, xid, this.reads.writeWalked(pending.walked, xid))
+      return this.client.replyWritten(
+        arrivedMs,
+        request.op,
+        xid,
+        this.reads.writeWalked(pending.walked, request.op, xid),
+      )
     }
     if (request.op !== OP.sync) return this.answerRead(request, xid, arrivedMs)
     writePathReply(this.client.replies, xid, this.server.zelos.lastZxid, request.path)

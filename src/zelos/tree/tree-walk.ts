@@ -10,6 +10,8 @@ import { levelOf, pathKey } from './node-path.ts'
 export interface Walk {
   /** Looks at `rows` more at most. True if there are no more. */
   step(reader: ReadTx, rows: number): boolean
+  /** This node came or went since the last step. */
+  changed?(path: string): void
 }
 
 /** How many nodes are below a path that is not the root. About 0.3 µs a node. */

@@ -1,0 +1,137 @@
+// Very many children, listed a slice a turn of the event loop.
+
+import { describe, expect, it } from 'vitest'
+import { OPEN, TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
+import type { DelosError } from '../../base/delos-error.ts'
+import { ManualTime } from '../../store/manual-time.ts'
+import { openMemoryStore } from '../../store/memory-store.ts'
+import type { UpdateOperation } from '../requests.ts'
+import type { ChildrenResult, WalkCompletion } from '../zelos.ts'
+import { ZCODE, type ZCode } from '../znode.ts'
+
+const CHILDREN = 6_000
+const MANY_BYTES = 1 << 30
+
+/** A clock that goes on 1 ms whenever it is read: a slice ends after a few looks at it. */
+class TickingTime extends ManualTime {
+  override monotonicMs(): number {
+    this.advance(1)
+    return super.monotonicMs()
+  }
+}
+
+class Answer implements WalkCompletion<ChildrenResult | ZCode> {
+  isWanted = true
+  result: ChildrenResult | ZCode | undefined
+  error: DelosError | undefined
+
+  resolve(result: ChildrenResult | ZCode): void {
+    this.result = result
+  }
+
+  reject(error: DelosError): void {
+    this.error = error
+  }
+
+  get isSettled(): boolean {
+    return this.result !== undefined || this.error !== undefined
+  }
+}
+
+function start() {
+  const turns: (() => void)[] = []
+  const time = new TickingTime((callback) => turns.push(callback))
+  const storeTime = new ManualTime(queueMicrotask)
+  const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
+  const store = openMemoryStore({ runtime: { clock: storeTime, timers: storeTime, random } })
+  const { zelos } = new ZelosHarness(store, { time })
+  const [alice, bob] = [new TestClient(zelos), new TestClient(zelos)]
+  alice.open()
+  bob.open()
+  bob.create('/p')
+  const operations = Array.from({ length: CHILDREN }, (_, at): UpdateOperation => {
+    return { op: 'create', path: `/p/n${at}`, data: null, acl: OPEN, flags: 0 }
+  })
+  bob.multi(...operations)
+  const turn = (): void => {
+    for (const callback of turns.splice(0)) callback()
+  }
+  const list = (maxBytes = MANY_BYTES, watched = false): Answer => {
+    const answer = new Answer()
+    zelos.walks.getChildren(alice.requester, '/p', watched ? alice : undefined, maxBytes, answer)
+    return answer
+  }
+  const now = () => zelos.getChildren(alice.requester, '/p', undefined, MANY_BYTES) as ChildrenResult
+  return { zelos, alice, bob, turn, list, now }
+}
+
+describe('a list of very many children', () => {
+  it('takes several turns, and is asked for where there are many', () => {
+    const { zelos, turn, list, now } = start()
+    expect([zelos.walks.isLong('/p'), zelos.walks.isLong('/'), zelos.walks.isLong('/none')]).toEqual([
+      true,
+      false,
+      false,
+    ])
+    const answer = list()
+    let turns = 0
+    for (; !answer.isSettled; turns++) turn()
+    expect(turns).toBeGreaterThan(5)
+    expect(answer.result).toEqual(now())
+  })
+
+  it('is that of one moment, the end, whatever comes and goes meanwhile', () => {
+    const { bob, turn, list, now } = start()
+    let drawn = 1
+    const draw = (bound: number): number => {
+      drawn = (drawn * 48_271) % 0x7fff_ffff
+      return drawn % bound
+    }
+    for (let round = 0; round < 5; round++) {
+      const answer = list()
+      while (!answer.isSettled) {
+        for (let changes = draw(60); changes > 0; changes--) {
+          const path = `/p/${draw(3) === 0 ? 'a' : 'n'}${draw(CHILDREN)}`
+          if (draw(2) === 0) bob.create(path)
+          else bob.delete(path)
+        }
+        bob.create(`/p/z${drawn}`)
+        bob.setData('/p/n7', Buffer.of(1))
+        turn()
+      }
+      const { children, node } = now()
+      const found = answer.result as ChildrenResult
+      expect(found.children).toEqual(children)
+      expect(found.node).toEqual(node)
+      expect(node.numChildren).toBe(children.length)
+    }
+  })
+
+  it('comes with a watch of that moment: what follows it is told', () => {
+    const { alice, bob, turn, list } = start()
+    const answer = list(MANY_BYTES, true)
+    bob.create('/p/early')
+    while (!answer.isSettled) turn()
+    expect(alice.takeEvents()).toEqual([])
+    bob.create('/p/late')
+    expect(alice.takeEvents()).toEqual(['childrenChanged /p'])
+  })
+
+  it('of more bytes than are asked for is refused early; of a node that goes meanwhile it is answered so', () => {
+    const { bob, turn, list } = start()
+    const large = list(10_000)
+    for (let turns = 0; !large.isSettled; turns++) {
+      expect(turns).toBeLessThan(5)
+      turn()
+    }
+    expect(large.error?.code).toBe('LIMIT_EXCEEDED')
+    const gone = list()
+    turn()
+    for (let at = 0; at < CHILDREN; at++) bob.delete(`/p/n${at}`)
+    bob.delete('/p')
+    while (!gone.isSettled) turn()
+    expect(gone.result).toBe(ZCODE.NO_NODE)
+    const never = list()
+    expect(never.result).toBe(ZCODE.NO_NODE)
+  })
+})
