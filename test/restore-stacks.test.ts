@@ -22,6 +22,8 @@ it('a backup of a server that holds a lease is restored, and the new history is 
   const stack = server.database('zelos')
   const details = (name: string) => stack.status().engines.find((engine) => engine.name === name)?.details
   await eventually(() => details('lease')?.held === true || undefined, 10_000, 'the lease is held')
+  const bound = server.addresses.zookeeper
+  await eventually(() => details('lease')?.address === bound || undefined, 10_000, 'its address is told')
   await eventually(() => Number(details('log-backup')?.snapshots) > 0 || undefined, 10_000, 'the first snapshot')
   const client = await ZkClient.connect(Number(server.addresses.zookeeper?.split(':')[1]))
   await client.create('/leased', 'by a holder')
@@ -45,8 +47,12 @@ it('a backup of a server that holds a lease is restored, and the new history is 
     logger: SILENT_LOGGER,
   })
   expect(found).toEqual(content)
-  const again = await openServer({ dataDir: into, zookeeper: { port: 0 }, lease: true })
-  const other = await ZkClient.connect(Number(again.addresses.zookeeper?.split(':')[1]))
+  const zookeeper = { port: 0, advertiseHost: 'zk1.example' }
+  const again = await openServer({ dataDir: into, zookeeper, lease: true })
+  const port = Number(again.addresses.zookeeper?.split(':')[1])
+  const other = await ZkClient.connect(port)
+  const told = () => again.database('zelos').status().engines.at(-1)?.details.address
+  await eventually(() => told() === `zk1.example:${port}` || undefined, 10_000, 'what an operator says is told')
   expect((await other.getData('/leased')).value?.data?.toString()).toBe('by a holder')
   expect((await other.create('/after', 'the restore')).err).toBe(0)
   await other.close()

@@ -7,7 +7,7 @@ import type { ReadTx } from '../store/local-store.ts'
 /** Who holds the lease, as far as this server knows. */
 export interface LeaseHolder {
   readonly serverId: string
-  /** Where its clients reach it, as it said itself. */
+  /** Where its clients reach it, as it said itself; empty if it did not. */
   readonly address: string
 }
 
@@ -16,7 +16,8 @@ export class LeaseHeld extends DelosError {
   readonly holder: LeaseHolder
 
   constructor(holder: LeaseHolder) {
-    super('LEASE_HELD', `server ${holder.serverId} at ${holder.address} holds the lease`)
+    const where = holder.address === '' ? '' : ` at ${holder.address}`
+    super('LEASE_HELD', `server ${holder.serverId}${where} holds the lease`)
     this.holder = holder
   }
 }

@@ -17,10 +17,27 @@ export function memberAnnouncementOf(
   members: readonly string[],
 ): Announcement | undefined {
   if (bound === undefined) return undefined
-  const colon = bound.lastIndexOf(':')
-  const host = advertiseHost === undefined ? reachable(bound.slice(0, colon)) : bracketed(advertiseHost)
-  const address = host === '' ? '' : `${host}:0:0:participant;${host}${bound.slice(colon)}`
+  const { host, port } = divided(bound)
+  const announced = advertiseHost === undefined ? reachable(host) : bracketed(advertiseHost)
+  const address = announced === '' ? '' : `${announced}:0:0:participant;${announced}${port}`
   return { server, address, members }
+}
+
+/**
+ * What other servers tell their clients: `host:port`. Empty if nothing is listened on, or on all addresses and nobody says which one
+ * leads here. One of this machine alone is told: who may share a lease with it may be there too.
+ */
+export function clientAddressOf(bound: string | undefined, advertiseHost: string | undefined): string {
+  if (bound === undefined) return ''
+  const { host, port } = divided(bound)
+  if (advertiseHost !== undefined) return `${bracketed(advertiseHost)}${port}`
+  return host === '0.0.0.0' || host === '[::]' ? '' : bound
+}
+
+/** `port` with its colon. */
+function divided(bound: string): { readonly host: string; readonly port: string } {
+  const colon = bound.lastIndexOf(':')
+  return { host: bound.slice(0, colon), port: bound.slice(colon) }
 }
 
 function reachable(host: string): string {

@@ -27,7 +27,7 @@ import { toldIfDiskFull } from './full-disk.ts'
 import type { HttpListener, Routes } from './http-listener.ts'
 import { leasedLog } from './leased-log.ts'
 import { formatAddress, listenByPolicy } from './listen-policy.ts'
-import { memberAnnouncementOf } from './member-announcement-of.ts'
+import { clientAddressOf, memberAnnouncementOf } from './member-announcement-of.ts'
 import { openServingDirectory } from './open-data-directory.ts'
 import { Database, DEFAULT_RETENTION } from './open-database.ts'
 import { checkOptions, databasesOf, type HttpOptions, type ServerOptions } from './open-options.ts'
@@ -160,14 +160,14 @@ class RunningServer implements Server {
 
   private async openZelos(): Promise<void> {
     const applicator = new ZelosApplicator()
-    const engines = this.parts.zelosStack ?? zelosStack(this.options, this.host)
+    const { advertiseHost, limits = {} } = this.options.zookeeper ?? {}
+    const address = (): string => clientAddressOf(this.bound.zookeeper ?? this.bound.secure, advertiseHost)
+    const engines = this.parts.zelosStack ?? zelosStack(this.options.lease ?? false, address)
     const { stack } = await this.openDatabase<UpdateResult>('zelos', applicator, engines, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })
-    const limits = this.options.zookeeper?.limits ?? {}
     const { membership, timerService } = stack
     const { serverId } = this.directory as DataDirectory
-    const { advertiseHost } = this.options.zookeeper ?? {}
     const members = () => membership.members(stack.read())
     const { runtime } = this
     const parts = {

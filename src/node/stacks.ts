@@ -10,8 +10,6 @@ import { sessionOrderEngine } from '../engines/session-order/session-order-engin
 import { timeEngine } from '../engines/time/time-engine.ts'
 import { viewTrackingEngine } from '../engines/view-tracking/view-tracking-engine.ts'
 
-const ZOOKEEPER_PORT = 2181
-
 /** What Zelos runs on. */
 export const ZELOS_STACK: readonly EngineFactory[] = [
   logBackupEngine(),
@@ -22,19 +20,12 @@ export const ZELOS_STACK: readonly EngineFactory[] = [
   timeEngine(),
 ]
 
-/** Of the options of a server. */
-interface LeaseWanted {
-  readonly lease?: boolean
-  readonly zookeeper?: { readonly port?: number | 'off' }
-}
-
 /** Every engine that a log of Zelos may need: for those who play it and can't know what its servers ran on. */
 export const ZELOS_PLAYED: readonly EngineFactory[] = [...ZELOS_STACK, leaseEngine()]
 
-/** ZELOS_STACK, with Lease on top if the options say so. */
-export function zelosStack({ lease, zookeeper }: LeaseWanted, host: string): readonly EngineFactory[] {
-  if (lease !== true) return ZELOS_STACK
-  return [...ZELOS_STACK, leaseEngine({ wants: true, address: `${host}:${zookeeper?.port ?? ZOOKEEPER_PORT}` })]
+/** ZELOS_STACK, with Lease on top if it is wanted; `address`: where its clients reach this server now. */
+export function zelosStack(lease: boolean, address: () => string): readonly EngineFactory[] {
+  return lease ? [...ZELOS_STACK, leaseEngine({ wants: true, address })] : ZELOS_STACK
 }
 
 /** What a database of one's own runs on unless it says otherwise. */

@@ -11,7 +11,7 @@ const DURATION_MS = 1_200
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** The keeper of server `a`, whose entries are applied one by one, when the test says so. */
-function withKeeper() {
+function withKeeper(address: string | (() => string) = 'a') {
   const time = new ManualTime((callback) => void setImmediate(callback))
   const record = new LeaseRecord('lease\x00')
   const tx = new MapTx()
@@ -22,7 +22,7 @@ function withKeeper() {
     marginMs: 200,
     usableMs: DURATION_MS - 200,
     wants: true,
-    address: 'a',
+    address,
     serverId: 'a',
     clock: time,
     timers: time,
@@ -61,6 +61,21 @@ describe('the keeper of a lease', () => {
     expect(await applyNext()).toBe('release')
     await released
     expect(keeper.epoch).toBe(0)
+  })
+
+  it('takes the lease anew as soon as clients reach it elsewhere', async () => {
+    let address = ''
+    const { applyNext, keeper, record, time } = withKeeper(() => address)
+    keeper.start()
+    expect(await applyNext()).toBe('take')
+    expect(record.state.address).toBe('')
+    address = 'zk1.example:40123'
+    time.advance(DURATION_MS / 12)
+    expect(await applyNext()).toBe('take')
+    expect(record.state.address).toBe('zk1.example:40123')
+    expect(keeper.isUsable).toBe(true)
+    time.advance(DURATION_MS / 12)
+    expect(await applyNext()).toBeUndefined()
   })
 
   it('gives up what it is about to take', async () => {

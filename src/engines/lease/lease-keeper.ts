@@ -14,8 +14,11 @@ export interface LeaseKeeperOptions {
   readonly marginMs: number
   /** Whether this server takes it, as soon as it may. */
   readonly wants: boolean
-  /** Where clients reach this server: others are told while it holds the lease. */
-  readonly address: string
+  /**
+   * Where clients reach this server: others are told while it holds the lease. A function where that is not known from the start: once it
+   * says another one, the lease is taken anew under it.
+   */
+  readonly address: string | (() => string)
 }
 
 export interface LeaseKeeperParts extends LeaseKeeperOptions {
@@ -84,6 +87,11 @@ export class LeaseKeeper {
     return clock.monotonicMs() - this.heardMs >= record.state.durationMs
   }
 
+  private get address(): string {
+    const { address } = this.parts
+    return typeof address === 'string' ? address : address()
+  }
+
   start(): void {
     this.running = true
     this.yielding = false
@@ -136,7 +144,8 @@ export class LeaseKeeper {
   }
 
   private async takeOnce(): Promise<boolean> {
-    const { address, clock, durationMs, record, serverId } = this.parts
+    const { address } = this
+    const { clock, durationMs, record, serverId } = this.parts
     const { epoch, heardAt } = record.state
     const begin = momentOf(clock)
     const header = { kind: 'take', serverId, address, durationMs, replaces: epoch, heardAt } as const
@@ -161,7 +170,8 @@ export class LeaseKeeper {
     const { held, serverId: holder } = record.state
     if (!this.asking && !this.yielding) {
       const { epoch } = this
-      if (epoch !== 0 && epoch !== this.spoiltEpoch) this.renewInTime()
+      const isSound = epoch !== 0 && epoch !== this.spoiltEpoch && record.state.address === this.address
+      if (isSound) this.renewInTime()
       else if (wants) void this.take()
       // Spoilt, or of a former life: nobody else may write until it is given up.
       else if (held && holder === serverId) void this.ask({ kind: 'release', epoch: record.state.epoch })
