@@ -87,6 +87,23 @@ describe('Lease', () => {
   )
 
   it(
+    'lets updates wait while it is taken, so many bytes of them and no more',
+    withCluster('', async ({ lives }) => {
+      const [a] = lives as [LeaseLife]
+      const keeper = (leaseOf(a) as unknown as { keeper: { take(): Promise<boolean> } }).keeper
+      const taking = keeper.take()
+      const codeOf = (answer: Promise<number>) => answer.then(() => 'none').catch((error: DelosError) => error.code)
+      const large = Buffer.alloc(40 * 1024 * 1024)
+      const codes = [large, large, updateBytes(undefined)].map((bytes) => codeOf(a.stack.propose(bytes)))
+      expect(await codes[1]).toBe('OVERLOADED')
+      await taking
+      // The first one is too large for the log; the third came while it waited.
+      expect(await codes[0]).not.toBe('OVERLOADED')
+      expect(await codes[2]).toBe('none')
+    }),
+  )
+
+  it(
     'a read waits for the holder\u2019s updates that are under way, since others may show them first',
     withCluster('a', async ({ lives }) => {
       const [a] = lives as [LeaseLife]

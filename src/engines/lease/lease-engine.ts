@@ -38,8 +38,9 @@ export const LEASE_OPTIONS: LeaseOptions = { durationMs: 3_000, marginMs: 300, w
 /** How long a read waits for the holder to have seen an edit. */
 const EDIT_SEEN_MS = 10_000
 const RELEASE_MS = 500
-/** Updates that wait until the lease is taken. */
+/** Updates that wait until the lease is taken, which is one entry: so many, or so large. */
 const LATER_MAX = 10_000
+const LATER_BYTES_MAX = 64 * 1024 * 1024
 
 export function leaseEngine(options: Partial<LeaseOptions> = {}): EngineFactory {
   return {
@@ -74,7 +75,7 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
   private position = 0 as LogPos
   private readonly reads = { leased: 0, other: 0 }
   private filtered = 0
-  private later = 0
+  private readonly later = { count: 0, bytes: 0 }
   /** The header of the present epoch's updates. */
   private stamp: Uint8Array = new Uint8Array(0)
   private stampEpoch = 0
@@ -178,16 +179,21 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
   }
 
   private proposeLater(entry: Entry, completion: Completion<unknown>, taken: Promise<unknown>): void {
-    if (this.later >= LATER_MAX) {
+    const { later } = this
+    const bytes = entry.payload?.length ?? 0
+    if (later.count >= LATER_MAX || later.bytes + bytes > LATER_BYTES_MAX) {
+      const message = `${later.count} updates of ${later.bytes} bytes wait until the lease is taken`
       completion.reject(
-        new DelosError('OVERLOADED', `${this.later} updates wait until the lease is taken, at most ${LATER_MAX}`),
+        new DelosError('OVERLOADED', `${message}, at most ${LATER_MAX} and ${LATER_BYTES_MAX} bytes may`),
       )
       return
     }
-    this.later++
+    later.count++
+    later.bytes += bytes
     // Promise reactions keep their order.
     void taken.then(() => {
-      this.later--
+      later.count--
+      later.bytes -= bytes
       this.proposeNow(entry, completion)
     })
   }
