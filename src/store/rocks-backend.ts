@@ -38,6 +38,8 @@ export const STORE_FORMATS = { first: 1, digests: 2 } as const
 const SLICE_BYTES = 128 * 1024
 const SLICE_ROWS = 1024
 const CHUNK_BYTES_MAX = 1024 * 1024
+/** All that the thread makes is garbage with the slice that it came for: as much room as the process gives itself is waste. */
+const WORKER_YOUNG_MIB = 6
 
 export class RocksBackend implements StoreBackend {
   private readonly rocks: RocksModule
@@ -64,7 +66,12 @@ export class RocksBackend implements StoreBackend {
       mark: encoded(String(STORE_FORMATS.digests)),
       endOfKeys: END_OF_KEYS,
     }
-    this.worker = new Worker(rocksWorkerSource(), { eval: true, workerData, execArgv: [] })
+    this.worker = new Worker(rocksWorkerSource(), {
+      eval: true,
+      workerData,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MIB },
+    })
     this.worker.unref()
     this.worker.on('message', (message: RocksAnswer) => this.answered(message))
     this.worker.on('error', (error) => this.workerEnded(error))
