@@ -12,7 +12,7 @@ import { TABLE_STACK } from './stacks.ts'
 
 export interface TableOptions {
   readonly limits?: Partial<TableLimits>
-  /** Decoded rows in memory: at most about so many, and so many bytes. Default 400 000 and 128 MiB. */
+  /** Decoded rows in memory: at most about so many, and so many bytes. Default 200 000 and 64 MiB. */
   readonly cachedRowsMax?: number
   readonly cachedBytesMax?: number
 }

@@ -33,7 +33,7 @@ export interface TableListener {
 }
 
 /** Decoded rows in memory: at most about this many, and about this many bytes. */
-export const DEFAULT_CACHE: RowCacheLimits = { rowsMax: 400_000, bytesMax: 128 << 20 }
+export const DEFAULT_CACHE: RowCacheLimits = { rowsMax: 200_000, bytesMax: 64 << 20 }
 
 export class TableApplicator implements Applicator<TableResult> {
   readonly state: TableState
