@@ -18,6 +18,8 @@ const CLIENT_WORDS: Readonly<Record<ClientLimitName, readonly [limit: string, pa
   unsentBytesMax: ['unsent bytes of a connection', 'the connection is closed'],
   allUnsentBytesMax: ['unsent bytes of all connections', 'the connection that asks for more is closed'],
   replyBytesMax: ['bytes of the names in a getChildren reply', 'system error'],
+  multiReadsMax: ['reads of a multiRead', 'system error'],
+  multiReadNamesMax: ['bytes of the names that it lists', 'system error'],
   identitiesMax: ['identities of a connection', 'authentication failed'],
   handshakeMs: ['time to open a session', 'the connection is closed'],
 }

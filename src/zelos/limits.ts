@@ -5,7 +5,7 @@ import type { UpdateOperation } from './requests.ts'
 import { timedNodesMax } from './tree/timer-room.ts'
 
 export interface ZelosLimits {
-  /** Operations of one multi. Rejects with LIMIT_EXCEEDED. */
+  /** Operations of one multi, which is applied in one piece: some 8 µs each. Rejects with LIMIT_EXCEEDED. */
   readonly multiOperationsMax: number
   /** Bytes of one update as it goes into the log, a multi with all its operations. Rejects with LIMIT_EXCEEDED. */
   readonly updateBytesMax: number
@@ -47,7 +47,7 @@ export type ZelosLimitName = keyof ZelosLimits
 const TIMERS = 1_000_000
 
 export const DEFAULT_ZELOS_LIMITS: ZelosLimits = {
-  multiOperationsMax: 10_000,
+  multiOperationsMax: 5_000,
   updateBytesMax: 4 << 20,
   aclCharsMax: 64 << 10,
   timedNodesMax: timedNodesMax(TIMERS),

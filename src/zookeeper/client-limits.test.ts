@@ -37,6 +37,8 @@ describe('limits of a protocol server', () => {
       unsentBytesMax: 64 << 20,
       allUnsentBytesMax: 1 << 30,
       replyBytesMax: 4 << 20,
+      multiReadsMax: 5_000,
+      multiReadNamesMax: 512 << 10,
       identitiesMax: 100,
       handshakeMs: 10_000,
     })
@@ -190,6 +192,21 @@ describe('limits of a protocol server', () => {
     expect([client.ask(list).err, met(harness, 'replyBytesMax')]).toEqual([ERR.systemError, 1])
     expect(client.ask({ ...list, op: OP.getChildren2 }).err).toBe(ERR.systemError)
     expect(client.ask({ op: OP.exists, path: '/p', watch: false }).body.stat?.numChildren).toBe(5)
+  })
+
+  it('multiReadsMax and multiReadNamesMax: one read, or one byte of names, more is answered with systemError', async () => {
+    const harness = await withLimits({ multiReadsMax: 3, multiReadNamesMax: 20 })
+    const client = harness.client()
+    for (const path of ['/p', '/p/123456', '/p/223456', '/q', '/q/1']) client.create(path)
+    const list = (...paths: string[]) => ({
+      op: OP.multiRead,
+      reads: paths.map((path) => ({ op: OP.getChildren, path }) as const),
+    })
+    expect(client.ask(list('/p', '/none', '/none')).err).toBe(0)
+    expect(client.ask(list('/p', '/q')).err).toBe(ERR.systemError)
+    expect([met(harness, 'multiReadNamesMax'), met(harness, 'multiReadsMax')]).toEqual([1, 0])
+    expect(client.ask(list('/q', '/q', '/q', '/q')).err).toBe(ERR.systemError)
+    expect([met(harness, 'multiReadsMax'), met(harness, 'replyBytesMax')]).toEqual([1, 0])
   })
 
   it('identitiesMax: one more is refused and closed; one that is known is none more', async () => {

@@ -35,7 +35,7 @@ import type {
 } from './codec/wire-requests.ts'
 import type { DeferredParts, Walked } from './deferred-read.ts'
 import { statView } from './reply-writer.ts'
-import type { ClientLimits } from './server-options.ts'
+import type { ClientLimitName, ClientLimits } from './server-options.ts'
 import { statOf } from './stat-view.ts'
 
 /** Who reads, where the reply goes, and who is told when a watch fires: one connection. */
@@ -111,7 +111,9 @@ export class ReadAnswers {
   /** What is thrown by `write`, if it is a limit. */
   refused(thrown: unknown): RefusedRead | undefined {
     if (!(thrown instanceof DelosError) || thrown.code !== 'LIMIT_EXCEEDED') return undefined
-    return { error: thrown, limit: limitNamedBy(thrown) === undefined ? 'replyBytesMax' : undefined }
+    if (limitNamedBy(thrown) !== undefined) return { error: thrown, limit: undefined }
+    const named = thrown.message.split(' ', 1)[0] as ClientLimitName
+    return { error: thrown, limit: named in this.limits ? named : 'replyBytesMax' }
   }
 
   private header(xid: number, zxid: Zxid, err: number): number {
@@ -192,12 +194,16 @@ export class ReadAnswers {
 
   private multiRead({ reads }: MultiReadRequest, xid: number, zxid: Zxid, state: ReadState): number {
     const results: MultiReadResult[] = []
-    let bytesLeft = this.limits.replyBytesMax
+    const { multiReadNamesMax, multiReadsMax, replyBytesMax } = this.limits
+    if (reads.length > multiReadsMax) throw tooMany('multiReadsMax', multiReadsMax)
+    let bytesLeft = replyBytesMax
+    let namesLeft = multiReadNamesMax
     for (const one of reads) {
-      const result = this.subRead(one, state, bytesLeft)
-      bytesLeft -= bytesOf(result)
-      if (bytesLeft < 0)
-        throw new DelosError('LIMIT_EXCEEDED', `a multiRead of more than ${this.limits.replyBytesMax} bytes`)
+      const result = this.subRead(one, state, Math.min(bytesLeft, namesLeft))
+      const bytes = bytesOf(result)
+      bytesLeft -= bytes
+      if (bytesLeft < 0) throw tooMany('replyBytesMax', replyBytesMax)
+      if (result.op === OP.getChildren) namesLeft -= bytes
       results.push(result)
     }
     writeMultiReadReply(this.reader.replies, xid, zxid, results)
@@ -205,13 +211,21 @@ export class ReadAnswers {
   }
 
   private subRead({ op, path }: SubRead, state: ReadState, maxBytes: number): MultiReadResult {
-    const { requester } = this.reader
     if (op === OP.getChildren) {
-      const found = state.getChildren(requester, path, maxBytes)
+      const found = this.subChildren(path, state, maxBytes)
       return typeof found === 'number' ? { op: OP.error, err: found } : { op, children: found.children }
     }
-    const found = state.getData(requester, path)
+    const found = state.getData(this.reader.requester, path)
     return typeof found === 'number' ? { op: OP.error, err: found } : { op, data: found.data, stat: statOf(found) }
+  }
+
+  private subChildren(path: string, state: ReadState, maxBytes: number): ChildrenResult | ZCode {
+    try {
+      return state.getChildren(this.reader.requester, path, maxBytes)
+    } catch (error) {
+      if (!(error instanceof DelosError) || error.code !== 'LIMIT_EXCEEDED') throw error
+      throw tooMany('multiReadNamesMax', this.limits.multiReadNamesMax)
+    }
   }
 
   /** Starts such a request as looks at many nodes; undefined for all others. */
@@ -272,6 +286,10 @@ export class ReadAnswers {
       op === OP.checkWatches ? zelos.hasWatch(reader, path, selector) : zelos.removeWatches(reader, path, selector)
     return this.header(xid, zxid, found ? ERR.ok : ERR.noWatcher)
   }
+}
+
+function tooMany(name: ClientLimitName, limit: number): DelosError {
+  return new DelosError('LIMIT_EXCEEDED', `${name} is ${limit}, this multiRead asks for more`)
 }
 
 function watchSetOf(request: SetWatchesRequest): WatchSet {

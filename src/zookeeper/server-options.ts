@@ -27,6 +27,10 @@ export interface ClientLimits {
   readonly allUnsentBytesMax: number
   /** Bytes of the names in one getChildren reply; past it the request fails with systemError. */
   readonly replyBytesMax: number
+  /** Reads of one multiRead, which are answered in one piece; past it the request fails with systemError. */
+  readonly multiReadsMax: number
+  /** Bytes of the names of all children that one multiRead lists; past it the request fails with systemError. */
+  readonly multiReadNamesMax: number
   /** Identities that one connection may add by `auth` requests; past it the request fails with authFailed. */
   readonly identitiesMax: number
   /** A connection without session is closed after this long. */
@@ -42,6 +46,8 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   unsentBytesMax: 64 * 1024 * 1024,
   allUnsentBytesMax: 1024 * 1024 * 1024,
   replyBytesMax: 4 * 1024 * 1024,
+  multiReadsMax: 5_000,
+  multiReadNamesMax: 512 * 1024,
   identitiesMax: 100,
   handshakeMs: 10_000,
 }
