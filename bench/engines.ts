@@ -109,8 +109,8 @@ function parsed(args: readonly string[]): Options {
   return {
     parts: PARTS.filter((part) => words.includes(part)),
     rounds: values.quick ? 1 : 3,
-    starts: values.quick ? 1 : 3,
-    pairs: values.quick ? 20 : 40,
+    starts: values.quick ? 1 : 6,
+    pairs: 20,
     seconds: values.quick ? 2 : 3,
     warmSeconds: values.quick ? 3 : 6,
     check: values.check,

@@ -25,7 +25,7 @@ import {
   isFlagHeader,
   readFlags,
 } from './engine-flags.ts'
-import { controlEntry, type Entry, type Header } from './entry.ts'
+import { controlEntry, type Entry, type Header, HeaderList } from './entry.ts'
 import type { LeasedReads } from './leased-reads.ts'
 import type { EngineLevels, Membership } from './membership.ts'
 import { PassThrough } from './pass-through.ts'
@@ -235,8 +235,8 @@ export abstract class EngineLayer extends PassThrough {
 
 /** Refuses an entry (a part of a batch) that carries a header which this stack lacks and must understand. */
 export function refuseUnknownHeaders(entry: Entry, known: EngineLevels): void {
-  for (const [name, header] of entry.headers) {
-    if (header.mustUnderstand && !known.has(name)) throw unknownHeader(name)
+  for (let at = HeaderList.of(entry.headers); at.lesser !== undefined; at = at.lesser) {
+    if (at.header.mustUnderstand && !known.has(at.name)) throw unknownHeader(at.name)
   }
 }
 

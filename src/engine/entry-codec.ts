@@ -10,7 +10,7 @@ import { assert } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
-import { type Entry, type Header, type Headers, NO_HEADERS } from './entry.ts'
+import { type Entry, type Header, HeaderList, NO_HEADERS } from './entry.ts'
 
 const VERSION = 0xd1
 const HAS_PAYLOAD = 1
@@ -26,7 +26,7 @@ export function encodeEntry(entry: Entry): Buffer {
   return encodeStamped(entry, undefined, undefined)
 }
 
-/** As `encodeEntry`, with one more header, without building a map for it. The entry must not have a header of that name. */
+/** As `encodeEntry`, with one more header, The entry must not have a header of that name. */
 export function encodeStamped(entry: Entry, stampName: string | undefined, stampBytes: Uint8Array | undefined): Buffer {
   const stampSize = stampName === undefined ? 0 : stampName.length + (stampBytes as Uint8Array).length + 12
   const bound = 2 + stampSize + bodySizeBound(entry)
@@ -58,20 +58,15 @@ export function bodySizeBound(entry: Entry): number {
   let size = 1 + (entry.payload === undefined ? 0 : entry.payload.length)
   if (entry.headers.size === 0) return size
   size += 4
-  for (const [name, header] of entry.headers) size += name.length + header.bytes.length + 12
+  for (let at = HeaderList.of(entry.headers); at.lesser !== undefined; at = at.lesser) {
+    size += at.name.length + at.header.bytes.length + 12
+  }
   return size
 }
 
 /** Writes the body of an entry: what an entry is inside a container that has a version of its own. */
 export function writeEntryBody(writer: ByteWriter, entry: Entry): void {
-  if (entry.headers.size === 0) {
-    writer.u8(entry.payload === undefined ? 0 : HAS_PAYLOAD)
-  } else {
-    writer.u8(entry.payload === undefined ? HAS_HEADERS : HAS_HEADERS | HAS_PAYLOAD)
-    writer.varint(entry.headers.size)
-    for (const name of sortedNames(entry.headers)) writeHeader(writer, name, entry.headers.get(name) as Header)
-  }
-  if (entry.payload !== undefined) writer.raw(entry.payload)
+  writeBody(writer, HeaderList.of(entry.headers), entry.payload)
 }
 
 /** Reads a body that ends at byte `end` of the reader's bytes. `index` is the entry's place in its container. */
@@ -92,50 +87,46 @@ function writeStamped(
   stampName: string | undefined,
   stampBytes: Uint8Array | undefined,
 ): void {
+  const headers = HeaderList.of(entry.headers)
   writer.u8(VERSION)
   if (stampName === undefined) {
-    writeEntryBody(writer, entry)
+    writeBody(writer, headers, entry.payload)
     return
   }
-  assert(!entry.headers.has(stampName), `header ${stampName} is stamped twice`)
-  writer.u8(entry.payload === undefined ? HAS_HEADERS : HAS_HEADERS | HAS_PAYLOAD)
-  writer.varint(entry.headers.size + 1)
+  assert(!headers.has(stampName), `header ${stampName} is stamped twice`)
   const stamp: Header = { bytes: stampBytes as Uint8Array, mustUnderstand: false }
-  let written = false
-  for (const name of sortedNames(entry.headers)) {
-    if (!written && stampName < name) {
-      writeHeader(writer, stampName, stamp)
-      written = true
-    }
-    writeHeader(writer, name, entry.headers.get(name) as Header)
-  }
-  if (!written) writeHeader(writer, stampName, stamp)
-  if (entry.payload !== undefined) writer.raw(entry.payload)
+  writeBody(writer, headers.with(stampName, stamp), entry.payload)
 }
 
-function writeHeader(writer: ByteWriter, name: string, header: Header): void {
+function writeBody(writer: ByteWriter, headers: HeaderList, payload: Uint8Array | undefined): void {
+  const { size } = headers
+  writer.u8((payload === undefined ? 0 : HAS_PAYLOAD) | (size === 0 ? 0 : HAS_HEADERS))
+  if (size > 0) {
+    writer.varint(size)
+    writeHeaders(writer, headers)
+  }
+  if (payload !== undefined) writer.raw(payload)
+}
+
+function writeHeaders(writer: ByteWriter, { header, lesser, name }: HeaderList): void {
+  if (lesser === undefined) return
+  writeHeaders(writer, lesser)
   writer.string(name)
   writer.u8(header.mustUnderstand ? MUST_UNDERSTAND : 0)
   writer.bytes(header.bytes)
 }
 
-function readHeaders(reader: ByteReader): Headers {
+function readHeaders(reader: ByteReader): HeaderList {
   const count = reader.varint()
   if (count === 0) throw new DelosError('CORRUPT', 'entry announces headers and has none')
-  const headers = new Map<string, Header>()
-  let last = ''
+  let headers = NO_HEADERS
   for (let i = 0; i < count; i++) {
     const name = reader.name()
     // One order, so that one entry has one encoding; and no name twice.
-    if (name <= last) throw new DelosError('CORRUPT', `header ${JSON.stringify(name)} is out of order`)
-    last = name
+    if (name <= headers.name) throw new DelosError('CORRUPT', `header ${JSON.stringify(name)} is out of order`)
     const flags = reader.u8()
     if (flags > MUST_UNDERSTAND) throw new DelosError('CORRUPT', `header ${name} has unknown flags ${flags}`)
-    headers.set(name, { bytes: reader.bytes(), mustUnderstand: flags === MUST_UNDERSTAND })
+    headers = headers.with(name, { bytes: reader.bytes(), mustUnderstand: flags === MUST_UNDERSTAND })
   }
   return headers
-}
-
-function sortedNames(headers: Headers): Iterable<string> {
-  return headers.size < 2 ? headers.keys() : [...headers.keys()].sort()
 }

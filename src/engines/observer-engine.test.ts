@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { DelosError } from '../base/delos-error.ts'
 import { histogramSince, LATENCY_BOUNDS_MS, LatencyHistogram, quantileMs } from '../base/latency-histogram.ts'
 import type { Applicator, Completion, Engine } from '../engine/engine.ts'
@@ -209,6 +209,26 @@ describe('an observer', () => {
     expect((below?.applyMs ?? 0) - (above?.applyMs ?? 0)).toBe(240 * 4)
   })
 
+  it('takes utilisation from entries that nobody else times, so that it does not contain what timing them costs', () => {
+    const clock = new FakeClock()
+    const set = new ObserverSet({ clock, sampleEvery: 4 })
+    const lower = set.wrapJoint(new Below(), { below: 'base', above: 'middle' }) as ObserverEngine
+    const middle = new (class extends PassThrough {})(lower)
+    const upper = set.wrapJoint(middle, { below: 'middle', above: 'db' })
+    upper.registerUpcall({ apply: () => undefined, postApply: () => undefined })
+    // What stands in for the readings of the clock.
+    const { record } = LatencyHistogram.prototype
+    vi.spyOn(LatencyHistogram.prototype, 'record').mockImplementation(function (this: LatencyHistogram, ms) {
+      clock.nowMs += 1
+      record.call(this, ms)
+    })
+    for (let pos = 0; pos < 80; pos++) lower.apply(TX, entryOf(Buffer.alloc(0)), pos as LogPos)
+    vi.restoreAllMocks()
+    const [below] = set.snapshot()
+    expect(below?.apply.sumMs).toBe(20)
+    expect(below?.applyUtilisation).toBe(0)
+  })
+
   it('lets entries that its set does not time pass it by', () => {
     class Middle extends PassThrough {
       get next(): Applicator<unknown> {
@@ -245,7 +265,7 @@ describe('an observer', () => {
     ] as const) {
       set.wrapJoint(new Below(), { below, above })
     }
-    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([8, 8, 16, 16])
+    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([16, 16, 32, 32])
   })
 })
 

@@ -16,7 +16,8 @@ import { UtilisationWindow } from './utilisation-window.ts'
 export const OBSERVER = 'observer'
 
 /** Not every one: where requests come one at a time, all code is cold, and readings of the clock are what an Observer costs. */
-const OFTEN = 8
+const OFTEN = 16
+const SELDOM = 32
 
 /** Trace ids: for following single proposals through layers and servers. */
 export interface TraceOptions {
@@ -29,7 +30,7 @@ export interface TraceOptions {
 
 export interface ObserverOptions {
   readonly clock: Clock
-  /** One of so many is timed; all are counted. Default 16. */
+  /** One of so many is timed; all are counted. Default 32. */
   readonly sampleEvery?: number
   /** Joints below the engine of this name time one of OFTEN: for one that makes many entries one, such as Batching. */
   readonly oftenBelow?: string | undefined
@@ -69,12 +70,18 @@ export interface ObserverSnapshot extends Joint {
  * Observers that time the same entries: the lowest decides, and while it times one, so do those above it. Then a stall that hits a
  * timed entry is in all of them, and their differences, which are what an engine itself takes, hold without it. All other
  * entries pass the others by: where requests come one at a time, each call that finds nothing to do still costs half a
- * microsecond of cold code.
+ * microsecond of cold code. So do readings of the clock: hence the lowest times as many entries again
+ * alone, and takes utilisation from these, which no work of the others is in.
  */
 class SampleGroup {
   timing = false
   private readonly others: ObserverEngine[] = []
   private isLed = false
+
+  /** Is there anybody but the lowest? */
+  get shared(): boolean {
+    return this.others.length > 0
+  }
 
   /** True for the first. */
   join(observer: ObserverEngine): boolean {
@@ -137,6 +144,8 @@ export class ObserverEngine extends PassThrough {
   private untilApply = 1
   private untilPostApply = 1
   private untilTrace = 1
+  /** Of the one that decides: whether the whole group timed the last one that it timed, in each call. */
+  private readonly timedByAll = { apply: false, postApply: false }
   private readonly joint: Joint
   private readonly clock: Clock
   private readonly sampleEvery: number
@@ -154,7 +163,7 @@ export class ObserverEngine extends PassThrough {
     this.group = group
     this.decides = group.join(this)
     this.clock = options.clock
-    this.sampleEvery = options.sampleEvery ?? 16
+    this.sampleEvery = options.sampleEvery ?? SELDOM
     this.trace = options.trace
     this.window = new UtilisationWindow(this.clock.monotonicMs())
   }
@@ -211,10 +220,10 @@ export class ObserverEngine extends PassThrough {
     if (this.decides) this.applies++
     if (this.trace !== undefined && entry.headers.size > 0) noteTraceId(this.trace, entry, this.joint, pos)
     if (this.decides ? --this.untilApply > 0 : !this.group.timing) return this.above.apply(tx, entry, pos)
-    const startMs = this.begin()
+    const startMs = this.begin('apply')
     const result = this.above.apply(tx, entry, pos)
-    this.spent(this.applyTimes, startMs)
-    if (this.decides) this.untilApply = this.sampleEvery
+    this.spent('apply', startMs)
+    if (this.decides) this.untilApply = this.untilNext
     return result
   }
 
@@ -224,23 +233,40 @@ export class ObserverEngine extends PassThrough {
       this.above.postApply(entry, pos, result)
       return
     }
-    const startMs = this.begin()
+    const startMs = this.begin('postApply')
     this.above.postApply(entry, pos, result)
-    this.spent(this.postApplyTimes, startMs)
-    if (this.decides) this.untilPostApply = this.sampleEvery
+    this.spent('postApply', startMs)
+    if (this.decides) this.untilPostApply = this.untilNext
   }
 
-  private begin(): number {
-    if (this.decides) this.group.begin()
+  private begin(call: 'apply' | 'postApply'): number {
+    const { timedByAll } = this
+    if (this.decides) {
+      timedByAll[call] = !this.alternates || !timedByAll[call]
+      if (timedByAll[call]) this.group.begin()
+    }
     return this.clock.monotonicMs()
   }
 
-  private spent(times: LatencyHistogram, startMs: number): void {
+  private spent(call: 'apply' | 'postApply', startMs: number): void {
     const nowMs = this.clock.monotonicMs()
-    times.record(nowMs - startMs)
-    if (this.decides) this.group.end()
+    const byAll = !this.decides || this.timedByAll[call]
+    if (byAll) {
+      const times = call === 'apply' ? this.applyTimes : this.postApplyTimes
+      times.record(nowMs - startMs)
+    }
+    if (this.decides && byAll) this.group.end()
     // It stands for all that were not timed.
-    this.window.add(nowMs, (nowMs - startMs) * this.sampleEvery)
+    if (!byAll || !this.alternates) this.window.add(nowMs, (nowMs - startMs) * this.sampleEvery)
+  }
+
+  /** Times one alone between any two that the whole group times. */
+  private get alternates(): boolean {
+    return this.decides && this.group.shared && this.sampleEvery > 1
+  }
+
+  private get untilNext(): number {
+    return this.alternates ? this.sampleEvery >> 1 : this.sampleEvery
   }
 
   snapshot(): ObserverSnapshot {

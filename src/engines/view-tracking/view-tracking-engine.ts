@@ -7,7 +7,7 @@ import { DIGEST_HEADER } from '../../engine/digest.ts'
 import type { Completion } from '../../engine/engine.ts'
 import type { EngineFlags } from '../../engine/engine-flags.ts'
 import { type EngineContext, EngineLayer } from '../../engine/engine-layer.ts'
-import { controlEntry, type Entry, type Header, type Headers, withHeader } from '../../engine/entry.ts'
+import { controlEntry, type Entry, type Header, type Headers, NO_HEADERS, withHeader } from '../../engine/entry.ts'
 import { type Membership, SoloMembership } from '../../engine/membership.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
 import { LOG_START, type LogPos } from '../../log/position.ts'
@@ -67,7 +67,7 @@ export class ViewTrackingEngine extends EngineLayer {
   /** The header of proposals, encoded anew only when the durable cursor has moved. */
   private headerDurable = -1
   private header: Header = { bytes: new Uint8Array(0), mustUnderstand: false }
-  private onlyHeader: Headers = new Map()
+  private onlyHeader: Headers = NO_HEADERS
 
   constructor(context: EngineContext, limits: ViewTrackingOptions) {
     super(VIEW_TRACKING, context)
@@ -261,7 +261,7 @@ export class ViewTrackingEngine extends EngineLayer {
     const bytes = encodeViewMessage({ kind: 'report', serverId, durable, digest: undefined })
     this.headerDurable = durable
     this.header = { bytes, mustUnderstand: false }
-    this.onlyHeader = new Map([[this.name, this.header]])
+    this.onlyHeader = NO_HEADERS.with(this.name, this.header)
   }
 
   // What is passed down can't be taken back. So while the switch is off, or not yet loaded, that is only what was applied
