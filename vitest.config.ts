@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 // `fast` is what a developer runs on every change: unit tests, conformance suites, short simulations. `full` adds whatever
 // starts real processes, real peers or many seeds. `alone` bounds latency or memory: it runs last, with nothing beside it.
 
-const ALONE = ['test/bad-frames.test.ts', 'test/connections.test.ts']
+const ALONE = ['test/bad-frames.test.ts', 'test/connections.test.ts', 'test/long-requests.test.ts']
 const NOT_OURS = ['**/node_modules/**']
 const SLOW = { testTimeout: 300_000, hookTimeout: 120_000 }
 

@@ -1,0 +1,106 @@
+// The largest requests that a client may send hold nobody else up: what others ask meanwhile is answered soon.
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { FrameConnection } from './support/frame-connection.ts'
+import { JuteWriter } from './support/jute.ts'
+import { Neighbour } from './support/neighbour.ts'
+import { TestServer } from './support/server.ts'
+import { delay } from './support/wait.ts'
+import type { MultiOp } from './support/zk-bodies.ts'
+import { encodeConnectRequest, succeeded, ZkClient } from './support/zk-client.ts'
+import { Op } from './support/zk-protocol.ts'
+
+/** A piece takes some 50 ms at most; the rest is what a machine with two processors adds. */
+const NEIGHBOUR_MS_MAX = 100
+const SESSION_MS = 30_000
+const MULTI_OPERATIONS = 5_000
+const CHILDREN = 150_000
+const EPHEMERALS = 30_000
+/** Servers see within a second that there are so many ephemeral nodes that sessions must end in pieces. */
+const SEEN_MS = 1_500
+const XID_SET_WATCHES = -8
+const EPHEMERAL = 1
+
+let server: TestServer
+let client: ZkClient
+beforeAll(async () => {
+  server = await TestServer.start()
+  client = await ZkClient.connect(server.port, { timeoutMs: SESSION_MS })
+  succeeded(await client.create('/neighbour', 'here'))
+  await fill(client, '/many', CHILDREN, 0)
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+async function fill(owner: ZkClient, parent: string, count: number, flags: number): Promise<void> {
+  succeeded(await owner.create(parent))
+  for (let from = 0; from < count; from += 2_500) {
+    succeeded(await owner.multi(creates(parent, from, Math.min(from + 2_500, count), flags)))
+  }
+}
+
+function creates(parent: string, from: number, to: number, flags = 0): MultiOp[] {
+  return Array.from({ length: to - from }, (_, at) => ({
+    op: 'create',
+    path: `${parent}/${from + at}`,
+    data: '',
+    flags,
+  }))
+}
+
+async function besideNeighbour<R>(act: () => Promise<R>): Promise<R> {
+  const neighbour = new Neighbour(server.port, '/neighbour')
+  await delay(200)
+  const started = performance.now()
+  const result = await act()
+  const ms = performance.now() - started
+  const report = await neighbour.end()
+  console.log(`${expect.getState().currentTestName}: ${ms.toFixed(0)} ms, ${JSON.stringify(report)}`)
+  expect(report).toMatchObject({ failures: 0, unanswered: 0 })
+  expect(report.worstMs).toBeLessThan(NEIGHBOUR_MS_MAX)
+  return result
+}
+
+it('a multi of as many operations as it may have', async () => {
+  succeeded(await client.create('/multi'))
+  const operations = creates('/multi', 0, MULTI_OPERATIONS)
+  const results = succeeded(await besideNeighbour(() => client.multi(operations)))
+  expect(results).toHaveLength(MULTI_OPERATIONS)
+})
+
+it('a list of very many children', async () => {
+  const names = succeeded(await besideNeighbour(() => client.getChildren('/many')))
+  expect(names).toHaveLength(CHILDREN)
+})
+
+it('watches that are set again, as many as a frame holds', async () => {
+  const paths = Array.from({ length: 90_000 }, (_, at) => `/${at}`)
+  const connection = await FrameConnection.open(server.port)
+  connection.writeFrame(encodeConnectRequest({ timeoutMs: SESSION_MS }))
+  await connection.nextFrame()
+  const frame = new JuteWriter()
+    .int(XID_SET_WATCHES)
+    .int(Op.setWatches)
+    .long(0n)
+    .strings([])
+    .strings(paths)
+    .strings([])
+    .done()
+  const err = await besideNeighbour(async () => {
+    connection.writeFrame(frame)
+    const reply = await connection.nextFrame()
+    return reply?.readInt32BE(12)
+  })
+  expect(err).toBe(0)
+  await besideNeighbour(async () => {
+    connection.destroy()
+    await delay(200)
+  })
+})
+
+it('the end of a session with very many ephemeral nodes, which is answered when all are gone', async () => {
+  const owner = await ZkClient.connect(server.port, { timeoutMs: SESSION_MS })
+  await fill(owner, '/short', EPHEMERALS, EPHEMERAL)
+  await delay(SEEN_MS)
+  await besideNeighbour(() => owner.close())
+  expect(succeeded(await client.getChildren2('/short')).children).toEqual([])
+})
