@@ -74,6 +74,13 @@ export class ByteWriter {
     this.length += value.length
   }
 
+  /** As `bytes`, of what another writer holds. */
+  bytesOf(other: ByteWriter): void {
+    this.varint(other.length)
+    this.reserve(other.length)
+    this.length += other.buffer.copy(this.buffer, this.length, 0, other.length)
+  }
+
   /** UTF-8 with its byte length as varint. */
   string(value: string): void {
     const chars = value.length
@@ -105,8 +112,11 @@ export class ByteWriter {
   /** A copy of what was written; the writer can be reset and reused. */
   toBytes(): Buffer {
     const { buffer, length } = this
-    if (length > COPIED_BYTES_MAX) return Buffer.from(buffer.subarray(0, length))
     const bytes = Buffer.allocUnsafe(length)
+    if (length > COPIED_BYTES_MAX) {
+      buffer.copy(bytes, 0, 0, length)
+      return bytes
+    }
     for (let i = 0; i < length; i++) bytes[i] = buffer[i] as number
     return bytes
   }

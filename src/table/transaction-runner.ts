@@ -78,7 +78,13 @@ export async function runTransaction<R>(
       conflict = error instanceof Error ? error.message : String(error)
       continue
     }
-    const answer = await send(database, tx.request(token), attempts)
+    const request = tx.request(token)
+    let answer: TransactionAnswer
+    try {
+      answer = await database.transact(request)
+    } catch (error) {
+      answer = await sendAgain(database, request, attempts - 1, error)
+    }
     if (answer.kind === 'committed') return { ok: true, position: answer.position, value, repeated: false }
     if (answer.kind === 'repeated') return { ok: true, position: answer.position, value, repeated: true }
     if (answer.kind === 'rejected') return rejectedResult(answer)
@@ -124,18 +130,26 @@ async function isStillSo(
 }
 
 /** The same entry again as long as nobody knows what became of it: its token lets it be applied once. */
-async function send(database: TableDatabase, request: TransactionRequest, tries: number): Promise<TransactionAnswer> {
-  let lost: DelosError | undefined
-  for (let left = tries; ; left--) {
+async function sendAgain(
+  database: TableDatabase,
+  request: TransactionRequest,
+  tries: number,
+  lost: unknown,
+): Promise<TransactionAnswer> {
+  if (!isLost(lost)) throw lost
+  for (let left = tries; left > 0; left--) {
     try {
       return await database.transact(request)
     } catch (error) {
       // That the next one is refused says nothing of the one before.
-      if (!(error instanceof DelosError && error.code === 'INDETERMINATE')) throw lost ?? error
-      lost ??= error
-      if (left <= 1) throw lost
+      if (!isLost(error)) break
     }
   }
+  throw lost
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof DelosError && error.code === 'INDETERMINATE'
 }
 
 function pauseMs(attempt: number, random: Random): number {

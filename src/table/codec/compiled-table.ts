@@ -22,6 +22,12 @@ import { entryPrefix, rowPrefix } from './table-keys.ts'
 
 const FILTERS_KEPT = 256
 
+export interface CompiledColumn extends ColumnDescriptor {
+  readonly inKey: boolean
+  /** How errors name it. */
+  readonly where: string
+}
+
 export class CompiledTable {
   readonly descriptor: TableDescriptor
   readonly id: number
@@ -30,13 +36,14 @@ export class CompiledTable {
   /** Of all tables that there ever are, and all their versions, the only one with this text. */
   readonly mark: string
   /** The columns that it has now. */
-  readonly columns: readonly ColumnDescriptor[]
+  readonly columns: readonly CompiledColumn[]
   readonly rows: RowCodec
   /** Stored keys of its rows begin with it. */
   readonly prefix: Key
   readonly primary: readonly KeyColumn[]
   readonly indexes: readonly CompiledIndex[]
-  private readonly byName: ReadonlyMap<string, ColumnDescriptor>
+  private readonly byName: ReadonlyMap<string, CompiledColumn>
+  private readonly byId: ReadonlyMap<number, CompiledColumn>
   private readonly filters = new Map<string, RowPredicate>()
 
   constructor(descriptor: TableDescriptor) {
@@ -45,8 +52,13 @@ export class CompiledTable {
     this.name = descriptor.name
     this.version = descriptor.version
     this.mark = `${descriptor.id}.${descriptor.version}`
-    this.columns = currentColumns(descriptor)
+    this.columns = currentColumns(descriptor).map((column) => ({
+      ...column,
+      inKey: descriptor.key.some((part) => part.column === column.id),
+      where: `column ${column.name} of table ${descriptor.name}`,
+    }))
     this.byName = new Map(this.columns.map((column) => [column.name, column]))
+    this.byId = new Map(this.columns.map((column) => [column.id, column]))
     this.rows = new RowCodec(descriptor)
     this.prefix = rowPrefix(descriptor.id)
     const keyColumns = (parts: readonly PartDescriptor[]): KeyColumn[] =>
@@ -66,10 +78,15 @@ export class CompiledTable {
   }
 
   /** The column of that name. Throws UNKNOWN_COLUMN. */
-  column(name: string): ColumnDescriptor {
+  column(name: string): CompiledColumn {
     const column = this.byName.get(name)
     if (column !== undefined) return column
     throw this.unknown('column', name, [...this.byName.keys()])
+  }
+
+  /** Undefined: it has no such column now. */
+  columnOfId(id: number): CompiledColumn | undefined {
+    return this.byId.get(id)
   }
 
   /** The index of that name, whatever its state. Throws UNKNOWN_COLUMN. */
@@ -128,11 +145,12 @@ export class CompiledTable {
     let key = ''
     for (let i = 0; i < primary.length; i++) {
       const { codec, name } = primary[i] as KeyColumn
-      key += codec.encode(checkValue(this.spec(name), given[name], `key column ${name} of table ${this.name}`))
+      const { spec, where } = this.byName.get(name) as CompiledColumn
+      key += codec.encode(checkValue(spec, given[name], where))
     }
     this.requireKeySize(key)
     for (const name in given) {
-      if (primary.some((part) => part.name === name)) continue
+      if (this.byName.get(name)?.inKey === true) continue
       const names = primary.map((part) => part.name)
       throw this.unknown('key column', name, names)
     }

@@ -34,7 +34,7 @@ export function patched(table: CompiledTable, before: RowData, reader: ByteReade
 }
 
 function columnById(table: CompiledTable, id: number): string {
-  const column = table.columns.find((candidate) => candidate.id === id)
+  const column = table.columnOfId(id)
   if (column === undefined) throw new DelosError('CORRUPT', `a patch of column ${id}, which table ${table.name} lacks`)
   return column.name
 }

@@ -41,12 +41,14 @@ export class RowCodec {
   private readonly table: TableDescriptor
   private readonly current: Layout
   private readonly layouts = new Map<number, Layout>()
+  private readonly byName: ReadonlyMap<string, Field>
   /** Columns whose values a caller could change: read rows get copies of them. */
   private readonly mutable: readonly string[]
 
   constructor(table: TableDescriptor) {
     this.table = table
     this.current = this.layoutAt(table.version)
+    this.byName = new Map(this.current.fields.map((field) => [field.name as string, field]))
     this.mutable = currentColumns(table).flatMap(({ name, spec }) => (isMutable(spec) ? [name] : []))
   }
 
@@ -112,7 +114,7 @@ export class RowCodec {
   }
 
   private field(name: string): Field {
-    const field = this.current.fields.find((candidate) => candidate.name === name)
+    const field = this.byName.get(name)
     assert(field, `no column ${name}`)
     return field
   }

@@ -11,7 +11,7 @@ import type { FilterData } from '../schema/descriptor.ts'
 import { limitExceeded, REPLICATED_LIMITS, type TableLimits } from '../table-limits.ts'
 import { requireKnown, requireRecord } from './check-request.ts'
 import { checkValue, requireText } from './check-value.ts'
-import type { CompiledTable } from './compiled-table.ts'
+import type { CompiledColumn, CompiledTable } from './compiled-table.ts'
 import type { RowData } from './row-codec.ts'
 import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 
@@ -157,7 +157,7 @@ export class TransactionEncoder {
     if (bytes.size > rowBytesMax) {
       throw limitExceeded('rowBytesMax', rowBytesMax, bytes.size, `keep less in a row of table ${table.name}`)
     }
-    writer.bytes(bytes.peek())
+    writer.bytesOf(bytes)
   }
 
   /** Every column has a checked value, given, generated or by default. */
@@ -165,17 +165,16 @@ export class TransactionEncoder {
     requireRecord(given, 'a row')
     const row: RowData = {}
     const { columns } = table
-    let left = 0
-    for (const name in given) if (given[name] !== undefined) left++
+    let left = membersOf(given)
     for (let i = 0; i < columns.length; i++) {
-      const { name, spec } = columns[i] as CompiledTable['columns'][number]
+      const { name, spec, where } = columns[i] as CompiledColumn
       const value = given[name]
       if (value !== undefined) {
         left--
-        row[name] = checkValue(spec, value, `column ${name} of table ${table.name}`)
+        row[name] = checkValue(spec, value, where)
       } else if (spec.generated !== undefined) row[name] = this.generated(spec.generated, spec.micros === true)
       else if (spec.fallback !== undefined) row[name] = spec.fallback
-      else row[name] = checkValue(spec, undefined, `column ${name} of table ${table.name}`)
+      else row[name] = checkValue(spec, undefined, where)
     }
     if (left > 0) for (const name in given) if (given[name] !== undefined) table.column(name)
     return row
@@ -221,44 +220,57 @@ export class TransactionEncoder {
     const { writer } = this
     requireRecord(patch, 'a patch')
     requireKnown(patch, PATCH_MEMBERS, 'a patch')
-    const { append = {}, increment = {}, merge = {}, set = {} } = patch as PatchData
-    for (const group of [append, increment, merge, set]) requireRecord(group, 'each part of a patch')
-    const groups = [set, increment, append] as const
-    groups.forEach((group, i) => {
-      const given = Object.entries(group).filter(([, value]) => value !== undefined)
-      writer.varint(given.length)
-      for (const [name, value] of given) {
-        const { id, spec } = table.column(name)
-        const where = `column ${name} of table ${table.name}`
-        this.requireSettable(table, name)
-        if (i === 1 && spec.kind !== 'int64' && spec.kind !== 'double') throw cannot('incremented', spec.kind, where)
-        if (i === 2 && !APPENDABLE.has(spec.kind)) throw cannot('appended to', spec.kind, where)
-        const checked = checkValue(i === 0 ? spec : { ...spec, nullable: false }, value, where)
-        writer.varint(id)
-        writer.u8(checked === null ? 0 : 1)
-        if (checked !== null) table.rows.writeValue(writer, name, checked)
-      }
-    })
-    const merged = Object.entries(merge).filter(([, value]) => value !== undefined)
-    writer.varint(merged.length)
-    for (const [name, value] of merged) {
-      const { id, spec } = table.column(name)
-      const where = `column ${name} of table ${table.name}`
-      this.requireSettable(table, name)
+    const { append = NOTHING, increment = NOTHING, merge = NOTHING, set = NOTHING } = patch as PatchData
+    for (const part of [append, increment, merge, set]) requireRecord(part, 'each part of a patch')
+    this.writeChanges(table, set, 'set')
+    this.writeChanges(table, increment, 'increment')
+    this.writeChanges(table, append, 'append')
+    writer.varint(membersOf(merge))
+    for (const name in merge) {
+      const value = merge[name]
+      if (value === undefined) continue
+      const { id, spec, where } = settable(table, name)
       if (spec.kind !== 'json') throw cannot('merged', spec.kind, where)
       writer.varint(id)
       writer.string(JSON.stringify(checkValue(spec, value, where)))
     }
   }
 
-  private requireSettable(table: CompiledTable, name: string): void {
-    if (table.primary.some((part) => part.name === name)) {
-      throw new DelosError(
-        'INVALID_ARGUMENT',
-        `column ${name} is in the primary key of table ${table.name}: delete the row and insert another`,
-      )
+  private writeChanges(table: CompiledTable, changes: GivenValues, how: 'set' | 'increment' | 'append'): void {
+    const { writer } = this
+    writer.varint(membersOf(changes))
+    for (const name in changes) {
+      const value = changes[name]
+      if (value === undefined) continue
+      const { id, spec, where } = settable(table, name)
+      if (how === 'increment' && spec.kind !== 'int64' && spec.kind !== 'double') {
+        throw cannot('incremented', spec.kind, where)
+      }
+      if (how === 'append' && !APPENDABLE.has(spec.kind)) throw cannot('appended to', spec.kind, where)
+      const checked = checkValue(how === 'set' ? spec : { ...spec, nullable: false }, value, where)
+      writer.varint(id)
+      writer.u8(checked === null ? 0 : 1)
+      if (checked !== null) table.rows.writeValue(writer, name, checked)
     }
   }
+}
+
+type GivenValues = Readonly<Record<string, unknown>>
+
+const NOTHING: GivenValues = {}
+
+/** Members that are undefined count as left out. */
+function membersOf(given: GivenValues): number {
+  let count = 0
+  for (const name in given) if (given[name] !== undefined) count++
+  return count
+}
+
+function settable(table: CompiledTable, name: string): CompiledColumn {
+  const column = table.column(name)
+  if (!column.inKey) return column
+  const why = `column ${name} is in the primary key of table ${table.name}: delete the row and insert another`
+  throw new DelosError('INVALID_ARGUMENT', why)
 }
 
 const CONDITION_MEMBERS: ReadonlySet<string> = new Set(['version', 'exists', 'where'])
