@@ -28,6 +28,8 @@ import type { Acl, Zxid } from './znode.ts'
 /** A block ends with so many changes, or bytes. One that a long path makes larger counts as several. */
 export const BLOCK_CHANGES_MAX = 50
 export const BLOCK_BYTES = 4096
+/** A new one; it grows by doubling. */
+const BLOCK_BYTES_MIN = 1024
 /** So many are kept: 100 000 changes if paths have less than 70 characters, 8 MB if they have more. */
 export const BLOCKS_KEPT = 2000
 /** What a change takes at most besides path and lists. */
@@ -82,7 +84,7 @@ export class KeptChanges {
     if (this.begun) return
     this.isBegun = true
     this.number = 1
-    this.open({ zxid: zxid - 1, age: 0, clock: wallMs, isGap: true }, 0)
+    this.open({ zxid: zxid - 1, age: 0, clock: wallMs, isGap: true })
   }
 
   /** What an update has changed. */
@@ -93,16 +95,17 @@ export class KeptChanges {
 
   /** What clients have seen up to `zxid` may have been another history. */
   breakOff(zxid: Zxid): void {
-    if (this.begun) this.roll({ zxid, age: this.age, clock: this.clock, isGap: true }, 0)
+    if (this.begun) this.roll({ zxid, age: this.age, clock: this.clock, isGap: true })
   }
 
   private add(change: TreeChange, zxid: Zxid, wallMs: number): void {
     const { path } = change
     const isOpen = hasOpenLists(change)
     const room = CHANGE_BYTES + roomForPath(path) + (isOpen ? 0 : this.roomForLists(change))
-    if (this.count >= BLOCK_CHANGES_MAX || this.used + room > this.block.length || this.used >= BLOCK_BYTES) {
-      this.roll({ zxid: this.zxid, age: this.age, clock: this.clock, isGap: false }, room)
-    } else if (this.isStored) this.own()
+    if (this.count >= BLOCK_CHANGES_MAX || (this.used + room > BLOCK_BYTES && this.count > 0)) {
+      this.roll({ zxid: this.zxid, age: this.age, clock: this.clock, isGap: false })
+    }
+    if (this.isStored || this.used + room > this.block.length) this.replaceBlock(this.used + room)
     const { block } = this
     let at = this.used
     const kind = KIND[change.type] | (isOpen ? 0 : LISTS_FOLLOW)
@@ -122,7 +125,7 @@ export class KeptChanges {
   }
 
   /** Ends the block, and drops what the next one takes the place of. */
-  private roll(start: BlockStart, room: number): void {
+  private roll(start: BlockStart): void {
     const { tx } = this.state
     const { used } = this
     if (used < this.block.length) tx.put(this.key, this.block.subarray(0, used))
@@ -131,14 +134,14 @@ export class KeptChanges {
       if (passed > BLOCKS_KEPT) tx.delete(changeBlockKey(passed - BLOCKS_KEPT))
     }
     this.number = next
-    this.open(start, room)
+    this.open(start)
   }
 
-  private open(start: BlockStart, room: number): void {
+  private open(start: BlockStart): void {
     this.zxid = start.zxid
     this.age = start.age
     this.clock = start.clock
-    this.block = this.zeros(Math.max(BLOCK_BYTES, BLOCK_HEADER_BYTES + room))
+    this.block = this.zeros(BLOCK_BYTES_MIN)
     writeBlockStart(this.block, start)
     this.isStored = false
     this.used = BLOCK_HEADER_BYTES
@@ -148,12 +151,16 @@ export class KeptChanges {
     this.state.tx.put(this.key, this.block)
   }
 
-  private own(): void {
-    const { block, used } = this
-    this.block = this.zeros(block.length)
-    this.block.set(block.subarray(0, used))
+  /** One that may be changed, with at least `bytes`: how many that are depends on what is in it alone. */
+  private replaceBlock(bytes: number): void {
+    const { block } = this
+    let capacity = block.length
+    while (capacity < bytes) capacity *= 2
+    const next = this.zeros(capacity)
+    next.set(block)
+    this.block = next
     this.isStored = false
-    this.state.tx.put(this.key, this.block)
+    this.state.tx.put(this.key, next)
   }
 
   private load(): void {
