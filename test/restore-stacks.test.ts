@@ -59,6 +59,50 @@ it('a backup of a server that holds a lease is restored, and the new history is 
   await again.close()
 }, 60_000)
 
+it('what a lease held back at the restored point happens in the new history, also where nobody has Lease', async () => {
+  const backup = { location: `dir:${tempDir('held-back-backup')}`, tickMs: 20, intervalMs: 3_600_000 }
+  const server = await openServer({
+    dataDir: join(tempDir('held-back'), 'data'),
+    zookeeper: { port: 0, tickMs: 100 },
+    lease: true,
+    backup,
+  })
+  const stack = server.database('zelos')
+  const details = (name: string) => stack.status().engines.find((engine) => engine.name === name)?.details
+  await eventually(() => details('lease')?.held === true || undefined, 10_000, 'the lease is held')
+  await eventually(() => Number(details('log-backup')?.snapshots) > 0 || undefined, 10_000, 'the first snapshot')
+  const client = await ZkClient.connect(Number(server.addresses.zookeeper?.split(':')[1]), { timeoutMs: 300 })
+  await client.create('/before', 'it')
+  client.drop()
+  await eventually(() => Number(details('time')?.fired) > 0 || undefined, 10_000, 'the session runs out')
+  const last = stack.status().cursor - 1
+  await server.close()
+
+  const heldBack = (tx: Parameters<typeof contentOf>[0]): number =>
+    [...tx.scan({ from: 'lease\x00f', to: 'lease\x00g' })].length
+  // A timer that fires waits for the next entry of the holder: in front of that one a restore has to find it.
+  for (let position = last; ; position--) {
+    const dataDir = join(tempDir('held-back-restored'), 'data')
+    let waiting = 0
+    const inspect = (tx: Parameters<typeof contentOf>[0]): void => {
+      waiting = heldBack(tx)
+    }
+    const to = { kind: 'position', position: position as never } as const
+    const parts = { from: backup, to, dataDir, inspect, database: 'zelos', logger: SILENT_LOGGER }
+    await restore({ ...parts, definition: RESTORABLE_ZELOS })
+    expect(position, 'a firing was held back somewhere').toBeGreaterThan(last - 15)
+    if (waiting === 0) continue
+    const again = await openServer({ dataDir, zookeeper: { port: 0 } })
+    expect(again.status().databases.zelos?.state).toBe('serving')
+    expect(heldBack(again.database('zelos').read())).toBe(0)
+    const other = await ZkClient.connect(Number(again.addresses.zookeeper?.split(':')[1]))
+    expect((await other.create('/after', 'the restore')).err).toBe(0)
+    await other.close()
+    await again.close()
+    return
+  }
+}, 60_000)
+
 it('tables are restored by their own rules, from a snapshot and what an orderly end has uploaded', async () => {
   const counters = defineTable({ name: 'counters', columns: { id: string(), n: int64() }, key: ['id'] })
   const backup = { location: `dir:${tempDir('tables-backup')}`, tickMs: 20, intervalMs: 3_600_000 }

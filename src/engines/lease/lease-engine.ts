@@ -232,6 +232,11 @@ export class LeaseEngine extends EngineLayer implements LeasedReads {
     })
   }
 
+  /** Something that an engine below raised waits for whoever may let it through. */
+  get isHoldingBack(): boolean {
+    return this.record.heldBackCount > 0
+  }
+
   /** Ends the lease, also that of another server once it is silent for its whole duration. Not taken again before `serving`. */
   async end(): Promise<void> {
     if (this.record.state.held && this.keeper.epoch === 0) await this.keeper.take()

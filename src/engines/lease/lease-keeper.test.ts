@@ -29,7 +29,7 @@ function withKeeper(address: string | (() => string) = 'a') {
     record,
     propose: (header, completion) => void sent.push({ header, completion }),
     applied: () => position as LogPos,
-    heldBack: () => [],
+    heldBack: (limit) => record.heldBack(tx, limit).slice(0, limit),
   })
   /** Applies the oldest entry that was sent and not applied, and says which. */
   const applyNext = async (): Promise<LeaseHeader['kind'] | undefined> => {
@@ -40,10 +40,12 @@ function withKeeper(address: string | (() => string) = 'a') {
     if (header.kind === 'take') completion.resolve(record.take(tx, header, pos) ? pos : false)
     else if (header.kind === 'renew') completion.resolve(record.renew(tx, header.epoch, header.applied, pos))
     else if (header.kind === 'release') completion.resolve(record.release(tx, header.epoch))
+    else if (header.kind === 'fire') completion.resolve(record.takeHeldBack(tx, header.epoch, header))
     await turn()
     return header.kind
   }
-  return { applyNext, keeper, record, time }
+  const holdBack = (index: number): void => record.holdBack(tx, 5 as LogPos, index, Buffer.from('fired'))
+  return { applyNext, holdBack, keeper, record, time }
 }
 
 describe('the keeper of a lease', () => {
@@ -76,6 +78,16 @@ describe('the keeper of a lease', () => {
     expect(keeper.isUsable).toBe(true)
     time.advance(DURATION_MS / 12)
     expect(await applyNext()).toBeUndefined()
+  })
+
+  it('lets through what was held back, one handful after the other, without waiting for the clock', async () => {
+    const { applyNext, holdBack, keeper, record } = withKeeper()
+    for (let i = 0; i < 100; i++) holdBack(i)
+    keeper.start()
+    let fires = 0
+    for (let kind = await applyNext(); kind !== undefined; kind = await applyNext()) fires += Number(kind === 'fire')
+    expect(record.heldBackCount).toBe(0)
+    expect(fires).toBe(100)
   })
 
   it('gives up what it is about to take', async () => {

@@ -54,6 +54,8 @@ export class LeaseKeeper {
   private timer: Timer | undefined
   private running = false
   private asking = false
+  /** Let through, and not applied yet. */
+  private firing = 0
   /** Set while it is being taken. */
   taking: Promise<boolean> | undefined
   /** Given up on purpose: not taken again before it is asked to. */
@@ -139,6 +141,7 @@ export class LeaseKeeper {
     // The first reaction: whoever waits for it comes behind, in order.
     void taking.then(() => {
       this.taking = undefined
+      if (this.running) this.letThrough()
     })
     return taking
   }
@@ -170,13 +173,13 @@ export class LeaseKeeper {
     const { held, serverId: holder } = record.state
     if (!this.asking && !this.yielding) {
       const { epoch } = this
-      const isSound = epoch !== 0 && epoch !== this.spoiltEpoch && record.state.address === this.address
-      if (isSound) this.renewInTime()
-      else if (wants) void this.take()
+      const isSound = epoch !== 0 && epoch !== this.spoiltEpoch
+      if (isSound && record.state.address === this.address) this.renewInTime()
+      else if (isSound || wants) void this.take()
       // Spoilt, or of a former life: nobody else may write until it is given up.
       else if (held && holder === serverId) void this.ask({ kind: 'release', epoch: record.state.epoch })
     }
-    if (record.heldBackCount > 0 && (!held || holder === serverId)) this.letThrough()
+    this.letThrough()
   }
 
   private renewInTime(): void {
@@ -202,14 +205,27 @@ export class LeaseKeeper {
     if (!this.yielding) this.grant = new Grant(epoch, begin, this.parts.usableMs, this.parts.marginMs)
   }
 
+  /** So many at a time, and the next when those have been applied. */
   private letThrough(): void {
+    const { heldBack, propose, record, serverId } = this.parts
+    const { held, serverId: holder } = record.state
+    if (this.firing > 0 || this.taking !== undefined || record.heldBackCount === 0) return
+    if (held && holder !== serverId) return
     const { epoch } = this
-    for (const { index, position } of this.parts.heldBack(FIRES_MAX)) {
-      // What is refused waits for the next tick; a second one for the same finds nothing.
-      this.parts.propose(
-        { kind: 'fire', epoch, position, index },
-        { resolve: () => undefined, reject: () => undefined },
-      )
+    const waiting = heldBack(FIRES_MAX)
+    this.firing = waiting.length
+    let refused = false
+    const over = (): void => {
+      this.firing--
+      if (this.firing === 0 && !refused && this.running) this.letThrough()
+    }
+    const rejected = (): void => {
+      // It waits for the next tick; a second one for the same finds nothing.
+      refused = true
+      over()
+    }
+    for (const { index, position } of waiting) {
+      propose({ kind: 'fire', epoch, position, index }, { resolve: over, reject: rejected })
     }
   }
 

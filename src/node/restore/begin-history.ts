@@ -57,15 +57,19 @@ export async function beginHistory(history: NewHistory): Promise<void> {
   }
 }
 
-/** Whoever held one in the old history would hold back everybody in the new one. */
+/**
+ * Whoever held one in the old history would hold back everybody in the new one. And what was held back for that one (timers that had
+ * fired) goes up here: the servers of the new history may have no Lease.
+ */
 async function endLease({ stack }: Database, { clock, timers }: Runtime): Promise<void> {
   const lease = stack.layer(LEASE)
   if (!(lease instanceof LeaseEngine)) return
   const endMs = clock.monotonicMs() + READY_MS
   for (;;) {
-    await lease.end()
-    if (lease.holder === undefined) return
-    if (clock.monotonicMs() > endMs) throw new DelosError('TIMEOUT', 'the lease of the old history is still held')
+    if (lease.holder !== undefined) await lease.end()
+    if (lease.holder === undefined && !lease.isHoldingBack) return
+    if (clock.monotonicMs() > endMs)
+      throw new DelosError('TIMEOUT', 'the lease of the old history is still held, or holds back')
     await new Promise<void>((resolve) => timers.after(LOOK_MS, resolve))
   }
 }
