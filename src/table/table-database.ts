@@ -40,7 +40,7 @@ import { PendingWrite, type PendingWriteOwner } from './pending-write.ts'
 import { readFeed } from './read/change-feed.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
-import { countRange, readPage, readRow, readRows } from './read/table-reads.ts'
+import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './read/table-reads.ts'
 import { RowDefaultsMaker } from './row-defaults.ts'
 import type { TableDescriptor } from './schema/descriptor.ts'
 import { shapeOfDescriptor } from './schema/table-shape.ts'
@@ -93,6 +93,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     const { clock, random, timers } = runtime
     this.levels = new ReadLevels({
       clock,
+      timers,
       state: applicator.state,
       limits,
       store,
@@ -161,13 +162,29 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   count(request: CountRequest): Promise<number> {
     const { filter, index, level = 'linearizable', prefix, table: name } = request
     const isWhole = filter === undefined && index === undefined && prefix === undefined
-    const isPast = typeof level === 'object' && 'snapshot' in level
+    if (typeof level === 'object' && 'snapshot' in level) return this.countPast(request, level)
     return this.read(level, (source) => {
       requireKnown(request, COUNT_MEMBERS, 'a count')
       const table = this.table(name)
-      if (isWhole && !isPast) return this.applicator.state.rowCount(this.options.store.read(), table)
+      if (isWhole) return this.applicator.state.rowCount(this.options.store.read(), table)
       return countRange(table, request, source, this.limits)
     })
+  }
+
+  /** Page by page: each needs a part of the past of its own. */
+  private async countPast(request: CountRequest, level: ReadLevel): Promise<number> {
+    requireKnown(request, COUNT_MEMBERS, 'a count')
+    const { limits } = this
+    let count = 0
+    let page: string | undefined
+    while (count <= limits.countedMax) {
+      const look = (source: RowSource) => countPage(this.table(request.table), request, page, source, limits)
+      const counted = await this.read(level, look)
+      count += counted.count
+      page = counted.page
+      if (page === undefined) return count
+    }
+    throw tooManyCounted(limits)
   }
 
   /** One read at a level, as `look` does it in one synchronous section. */
@@ -175,9 +192,9 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     const { leasedReads } = this.options
     if (level === 'lease' && leasedReads !== undefined) return byLease(leasedReads, () => look(this.levels.now()))
     const ready = this.levels.before(level)
-    if (ready !== undefined) return ready.then(() => look(this.levels.source(level)))
+    if (ready !== undefined) return ready.then(() => this.levels.look(level, look))
     try {
-      return Promise.resolve(look(this.levels.source(level)))
+      return Promise.resolve(this.levels.look(level, look))
     } catch (error) {
       return Promise.reject(error)
     }

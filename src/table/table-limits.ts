@@ -21,7 +21,7 @@ export interface TableLimits {
   /** Transactions of this server that are in the log's hands, by count and bytes. OVERLOADED. */
   readonly pendingMax: number
   readonly pendingBytesMax: number
-  /** Changes since a snapshot's position that a read there takes back. SNAPSHOT_GONE past it. */
+  /** Rows that a read of the past holds at a time of those that have changed since, in the range that it looks at. */
   readonly snapshotChangesMax: number
 }
 
@@ -36,7 +36,7 @@ export const DEFAULT_TABLE_LIMITS: TableLimits = {
   countedMax: 200_000,
   pendingMax: 50_000,
   pendingBytesMax: 64 << 20,
-  snapshotChangesMax: 200_000,
+  snapshotChangesMax: 20_000,
 }
 
 /** Those that apply goes by: equal on all servers, part of the build. Changed only behind a replicated level. */
@@ -51,9 +51,9 @@ export const REPLICATED_LIMITS = {
   /** Tokens of transactions that are remembered: the newest. */
   tokensKept: 500_000,
   tokenCharsMax: 64,
-  /** Transactions in the change feed, and their bytes: the newest. */
-  changesKept: 1_000_000,
-  changeBytesKept: 256 << 20,
+  /** Transactions in the change log, and their bytes: the newest. A minute of 60,000 small ones a second. */
+  changesKept: 4_000_000,
+  changeBytesKept: 1 << 30,
   /** Rows or entries that one step of background work looks at. */
   stepRows: 500,
   /** Rows that one tick of the clock of TTLs removes. */

@@ -5,10 +5,11 @@
 
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
+import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
-import { changeKey, changeRange, positionOfChange, segmentKey } from '../codec/table-keys.ts'
+import { changeKey, changeRange, positionOfChange, rowPrefix, segmentKey } from '../codec/table-keys.ts'
 import { REPLICATED_LIMITS } from '../table-limits.ts'
 import type { TableCounters } from './table-counters.ts'
 
@@ -119,4 +120,13 @@ function decodeChanges(bytes: Uint8Array): readonly RowChange[] {
     })
   }
   return changes
+}
+
+/** What the row with this stored key was before the transaction at that position, which must be there and have changed it. */
+export function rowBefore(reader: ReadTx, position: number, row: Key): Uint8Array | undefined {
+  const bytes = reader.get(changeKey(position))
+  if (bytes === undefined) throw new DelosError('CORRUPT', `the change log lacks position ${position}`)
+  // Of several changes in one transaction the first one: what the others replaced nobody has seen.
+  const change = decodeChanges(bytes).find(({ key, table }) => rowPrefix(table) + key === row)
+  return change?.before
 }

@@ -1,17 +1,22 @@
 // What a read level means at this server: what must have been applied before the read, and where it finds its rows.
 
 import { DelosError } from '../../base/delos-error.ts'
-import type { Clock } from '../../runtime/runtime.ts'
+import type { Clock, Timers } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { ReadLevel } from '../messages.ts'
 import type { TableLimits } from '../table-limits.ts'
-import { CommittedRows, PastRows, type RowSource } from './row-source.ts'
+import { PastMissing, PastRanges } from './past-ranges.ts'
+import { CommittedRows, type RowSource } from './row-source.ts'
+import { SnapshotRows } from './snapshot-rows.ts'
 
+/** How often a read begins again when the past that it needs was walked through. */
+const WALKS_MAX = 1000
 const LEVELS: ReadonlySet<string> = new Set(['session', 'staleMs', 'snapshot'])
 
 export interface ReadLevelParts {
   readonly clock: Clock
+  readonly timers: Timers
   readonly state: TableState
   readonly limits: TableLimits
   readonly store: { read(): ReadTx }
@@ -22,11 +27,12 @@ export class ReadLevels {
   private readonly parts: ReadLevelParts
   /** Everything that was acknowledged before this moment has been applied here. */
   private freshMs = Number.NEGATIVE_INFINITY
-  /** The newest snapshot that was read: the next page wants it again. */
-  private past: PastRows | undefined
+  private readonly ranges: PastRanges
 
   constructor(parts: ReadLevelParts) {
     this.parts = parts
+    const { limits, state, store, timers } = parts
+    this.ranges = new PastRanges({ state, store, timers, entriesMax: limits.snapshotChangesMax })
   }
 
   /** What this server has now; for the current synchronous section. */
@@ -64,30 +70,32 @@ export class ReadLevels {
     })
   }
 
-  /** Where the read finds its rows, once `before` is over. Throws SNAPSHOT_GONE. */
-  source(level: ReadLevel): RowSource {
+  /** Does the read, once `before` is over. Throws, or rejects with, SNAPSHOT_GONE and what `look` throws. */
+  look<A>(level: ReadLevel, look: (source: RowSource) => A): A | Promise<A> {
     const now = this.now()
-    return typeof level === 'object' && 'snapshot' in level ? this.at(level.snapshot, now) : now
+    if (typeof level !== 'object' || !('snapshot' in level) || level.snapshot === now.position) return look(now)
+    return this.lookBack(level.snapshot, look)
   }
 
-  private at(position: number, now: RowSource): RowSource {
-    const { limits, state, store } = this.parts
-    if (position === now.position) return now
-    const { oldestChange } = state.counters
-    if (position < oldestChange - 1) {
-      throw new DelosError('SNAPSHOT_GONE', `position ${position} is gone: what is kept begins at ${oldestChange - 1}`)
+  private async lookBack<A>(position: number, look: (source: RowSource) => A): Promise<A> {
+    const { ranges } = this
+    const { state, store } = this.parts
+    for (let left = WALKS_MAX; left > 0; left--) {
+      const reader = store.read()
+      state.load(reader)
+      const { oldestChange } = state.counters
+      if (position < oldestChange - 1) {
+        const kept = `what is kept begins at ${oldestChange - 1}`
+        throw new DelosError('SNAPSHOT_GONE', `position ${position} is gone: ${kept}`)
+      }
+      try {
+        return look(new SnapshotRows(position, { state, reader, ranges }))
+      } catch (error) {
+        if (!(error instanceof PastMissing)) throw error
+        await error.walk()
+      }
     }
-    const past = this.past?.position === position ? this.past : new PastRows(position)
-    if (!past.catchUp(state, store.read(), limits.snapshotChangesMax)) {
-      this.past = undefined
-      const { snapshotChangesMax } = limits
-      throw new DelosError(
-        'SNAPSHOT_GONE',
-        `more than ${snapshotChangesMax} rows have changed since position ${position}`,
-      )
-    }
-    this.past = past
-    return past.source(now)
+    throw new DelosError('OVERLOADED', `position ${position}: more changes than can be followed back`)
   }
 }
 

@@ -25,6 +25,7 @@ export function runScan(plan: ScanPlan, source: RowSource, limits: TableLimits, 
   if (index === undefined) page.takeRows(rows)
   else if (plan.covered !== undefined) page.takeCovered(rows, index, plan.covered)
   else page.takeEntries(rows, index, source)
+  if (source.isCut) page.endsHere()
   return page.answer()
 }
 
@@ -38,6 +39,7 @@ class Page {
   private examined = 0
   /** Undefined: everything was looked at. */
   private last: Key | undefined
+  private latest: Key | undefined
   private full = false
 
   constructor(plan: ScanPlan, position: number, examinedMax: number, evidence: boolean) {
@@ -79,6 +81,11 @@ class Page {
     this.takeBatch(batch, index, source)
   }
 
+  /** There may be more behind what was looked at. */
+  endsHere(): void {
+    this.last ??= this.latest
+  }
+
   answer(): ScanAnswer {
     const { digest, found: rows, last, plan, position } = this
     const { index, prefix, reverse, table } = plan
@@ -107,6 +114,7 @@ class Page {
 
   private isFull(key: Key): boolean {
     this.examined++
+    this.latest = key
     if (this.found.length < this.plan.limit && this.examined < this.examinedMax) return false
     this.full = true
     this.last = key

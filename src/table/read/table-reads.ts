@@ -1,6 +1,7 @@
 // Reads of tables at a source of rows: one row, some, a page, a count. Synchronous; which source a read level means is
 // read-levels.ts's.
 
+import type { DelosError } from '../../base/delos-error.ts'
 import { requireArray } from '../codec/check-request.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { filterColumns } from '../codec/filter.ts'
@@ -44,36 +45,47 @@ export function readPage(
   return runScan(planScan(table, request, limits), source, limits, request.evidence === true)
 }
 
-/** Of a range, looking at each key. Throws LIMIT_EXCEEDED if those are too many for one section. */
+/** Of a range of the committed state, looking at each key. Throws LIMIT_EXCEEDED if those are too many for one section. */
 export function countRange(
   table: CompiledTable,
-  { filter, index, prefix }: CountRequest,
+  request: CountRequest,
   source: RowSource,
   limits: TableLimits,
 ): number {
   const { countedMax } = limits
-  const plan = planScan(table, { table: table.name, index, prefix }, limits)
-  const tooMany = (): Error => {
-    return limitExceeded('countedMax', countedMax, countedMax + 1, 'count a narrower range, or scan page by page')
-  }
   let count = 0
-  if (filter === undefined) {
-    const keysOnly = index === undefined || plan.index?.descriptor.unique === false
+  if (request.filter === undefined) {
+    const plan = planScan(table, { table: table.name, index: request.index, prefix: request.prefix }, limits)
+    const keysOnly = plan.index?.descriptor.unique !== true
     for (const _ of source.scan(table, plan.index, plan.range, { keysOnly, limit: countedMax + 1 })) count++
-    if (count > countedMax) throw tooMany()
+    if (count > countedMax) throw tooManyCounted(limits)
     return count
   }
-  const select = [...new Set(filterColumns(filter))]
-  // Whatever the filter lets through, a page ends at the same number of keys.
-  const { pageRowsMax } = limits
-  const perPage = { ...limits, pageExaminedMax: pageRowsMax }
   let page: string | undefined
-  for (let examined = 0; ; examined += pageRowsMax) {
-    if (examined > countedMax) throw tooMany()
-    const request = { table: table.name, index, prefix, filter, select, page, limit: pageRowsMax }
-    const answer = readPage(table, request, source, perPage)
-    count += answer.rows.length
-    page = answer.page
+  for (let examined = 0; ; examined += limits.pageRowsMax) {
+    if (examined > countedMax) throw tooManyCounted(limits)
+    const counted = countPage(table, request, page, source, limits)
+    count += counted.count
+    page = counted.page
     if (page === undefined) return count
   }
+}
+
+/** Of one page. Whatever the filter lets through, it ends at the same number of keys: `pageRowsMax`. */
+export function countPage(
+  table: CompiledTable,
+  { filter, index, prefix }: CountRequest,
+  page: string | undefined,
+  source: RowSource,
+  limits: TableLimits,
+): { readonly count: number; readonly page: string | undefined } {
+  const { pageRowsMax: limit } = limits
+  const select = filter === undefined ? table.primary.map(({ name }) => name) : [...new Set(filterColumns(filter))]
+  const request = { table: table.name, index, prefix, filter, select, page, limit }
+  const answer = readPage(table, request, source, { ...limits, pageExaminedMax: limit })
+  return { count: answer.rows.length, page: answer.page }
+}
+
+export function tooManyCounted({ countedMax }: TableLimits): DelosError {
+  return limitExceeded('countedMax', countedMax, countedMax + 1, 'count a narrower range, or scan page by page')
 }

@@ -32,6 +32,9 @@ import type { ModelState, TablesModel } from './tables-model.ts'
 /** Rows of one step of background work: so few that a build takes several. */
 export const STEP_ROWS = 3
 
+/** So few that what a read of the past holds does not reach to the end of a table. */
+const LIMITS = { snapshotChangesMax: 3 }
+
 const BASE_LIMITS = {
   proposalDeadlineMs: 3_000,
   indeterminateMs: 300,
@@ -129,7 +132,7 @@ export class TablesServer {
     stack.attach(applicator, { keepsLog: true })
     await Promise.race([stack.start(), ended])
     const runtime = { clock: clock as Clock, random, timers }
-    const database = new TableDatabase({ runtime, applicator, log: planted.log(stack), store: stack })
+    const database = new TableDatabase({ runtime, applicator, log: planted.log(stack), store: stack, limits: LIMITS })
     life.onEnd(() => database.stopServing())
     const tables = new Tables(database, runtime)
     this.life = { stack, store, log, database, tables, pause, ended }
