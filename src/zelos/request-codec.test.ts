@@ -71,6 +71,7 @@ const SAMPLES: Readonly<Record<string, Update>> = {
   'move-session': { kind: 'moveSession', session: 9, password, timeoutMs: 4000, address: '10.0.0.1' },
   'close-session': { kind: 'closeSession', requester: anonymous },
   'expire-session': { kind: 'expireSession', session: 9, heardAt: 2 ** 33 },
+  'arm-timers': { kind: 'armTimers' },
   'end-session': { kind: 'endSession', session: 2 ** 40 },
   'count-quota': { kind: 'countQuota', quota: '/zookeeper/quota/a' },
   'begin-quota': {

@@ -13,7 +13,7 @@
 //   closeSession   requester               expireSession   varint session, varint heardAt
 //   renewSessions  varint count, (varint session, varint owner epoch)*
 //   newHistory     varint zxid             countQuota      string path of the quota
-//   endSession     varint session
+//   endSession     varint session          armTimers       nothing
 //   announceMember string server, string address, varint count, (string server)*
 //   terms      bytes password, varint timeout in ms, string address
 //   requester  varint session, varint owner epoch, bytes { string address, varint count, (string scheme, string id)* }
@@ -59,6 +59,7 @@ const KIND = {
   announceMember: 15,
   countQuota: 16,
   endSession: 17,
+  armTimers: 18,
 } as const
 
 const LIFETIME = { ttl: 1, container: 2 } as const
@@ -128,6 +129,8 @@ export class UpdateEncoder {
         break
       case 'endSession':
         writer.varint(update.session)
+        break
+      case 'armTimers':
         break
       case 'announceMember':
         writer.string(update.server)
@@ -286,6 +289,8 @@ function readUpdate(reader: ByteReader, kind: number, payload: Uint8Array): Upda
       return { kind: 'newHistory', zxidAbove: reader.varint() }
     case KIND.countQuota:
       return { kind: 'countQuota', quota: reader.string() }
+    case KIND.armTimers:
+      return { kind: 'armTimers' }
     case KIND.endSession:
       return { kind: 'endSession', session: reader.varint() }
     case KIND.announceMember:

@@ -68,11 +68,10 @@ export type Update =
    * from may have given out.
    */
   | { readonly kind: 'newHistory'; readonly zxidAbove: Zxid }
-  /**
-   * Goes on with the end of a session that goes in pieces; void if that is over. Of session 0: from here on sessions end so, at all
-   * servers.
-   */
+  /** Goes on with the end of a session that goes in pieces; void if that is over. */
   | { readonly kind: 'endSession'; readonly session: SessionId }
+  /** Goes on arming timers after they were switched on; void if all are. */
+  | { readonly kind: 'armTimers' }
   /** Goes on counting what a quota is about; void if that is at its end. */
   | { readonly kind: 'countQuota'; readonly quota: string }
   /**

@@ -14,6 +14,7 @@ import type { OperationResult, Requester, SessionRecord, Update, UpdateOperation
 import { DividedEnds } from './sessions/divided-ends.ts'
 import type { StoredSession } from './sessions/session-codec.ts'
 import { isEnding, SessionRecords } from './sessions/session-records.ts'
+import { TimersAnew } from './timers-anew.ts'
 import { AclStore } from './tree/acl-store.ts'
 import { ApplyState } from './tree/apply-state.ts'
 import { type Announcement, ConfigNode } from './tree/config-node.ts'
@@ -83,6 +84,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   private readonly lifetimes: NodeLifetimes
   private readonly quotas: Quotas
   private readonly ends: DividedEnds
+  private readonly anew: TimersAnew
   private hasTimers = false
   private listener: AppliedListener | undefined
   /** Applied in the open transaction, not yet told to the listener. */
@@ -96,7 +98,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.kept = new KeptChanges(this.state)
     this.lifetimes = new NodeLifetimes(this.state, this.tree, () => this.kept.begun)
     this.quotas = new Quotas(this.state, this.tree)
-    this.ends = new DividedEnds(this.state, this.tree)
+    this.ends = new DividedEnds(this.state, this.tree, () => this.kept.begun)
+    this.anew = new TimersAnew(this.sessions, this.lifetimes)
     this.config = new ConfigNode(this.state, this.tree)
     this.updates = new TreeUpdates(this.state, this.tree, this.acls, this.lifetimes, this.quotas)
   }
@@ -111,9 +114,7 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
     this.sessions.useTimers(timers)
     this.lifetimes.useTimers(timers)
     timers.onSwitched((tx, enabled) => {
-      if (!enabled) return
-      this.sessions.switchedOn(tx)
-      this.lifetimes.switchedOn(tx)
+      this.anew.switched(tx, enabled)
     })
   }
 
@@ -131,8 +132,8 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
   /** What a server should propose next, by what is stored; `member`: what it would announce of itself. */
   chore(reader: ReadTx, member: Announcement | undefined): Update | undefined {
     if (member !== undefined && !this.config.isKnown(reader, member)) return { kind: 'announceMember', ...member }
-    const end = this.ends.chore(reader, this.counters(reader).ephemerals)
-    if (end !== undefined) return end
+    const begun = this.ends.chore(reader) ?? this.anew.chore(reader)
+    if (begun !== undefined) return begun
     const quota = unfinishedCounting(reader)
     return quota === undefined ? undefined : { kind: 'countQuota', quota }
   }
@@ -227,6 +228,9 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
         return this.expire(update.session, update.heardAt, moment)
       case 'endSession':
         return this.endOn(update.session, moment)
+      case 'armTimers':
+        this.anew.goOn(this.state.tx)
+        return quiet({ zxid, err: ZCODE.OK })
       case 'countQuota':
         this.quotas.countOn(update.quota)
         return quiet({ zxid, err: ZCODE.OK })
@@ -301,7 +305,6 @@ export class ZelosApplicator implements Applicator<UpdateResult> {
 
   private endOn(id: SessionId, moment: Moment): Applied {
     const result = { zxid: moment.zxid, err: ZCODE.OK }
-    if (id === 0) this.ends.enable()
     if (!this.isEnding(id)) return quiet(result)
     const context = contextOf(NOBODY, moment)
     const { paths, isLast } = this.ends.nextPiece(id)

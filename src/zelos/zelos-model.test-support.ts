@@ -137,6 +137,7 @@ export class ZelosModel {
       case 'announceMember':
       case 'countQuota':
       case 'endSession':
+      case 'armTimers':
       case 'newHistory':
         throw new Error('the model has one history, and one server')
       case 'renewSessions':

@@ -1,8 +1,7 @@
 // How a session ends that has more ephemeral nodes than one update may remove: no longer its client's from the first piece on, and over
 // with the last. Only which pieces there are; what is removed with a node is tree-updates.ts', who may still write session-records.ts'.
 //
-// Record of `g session`, while it goes on: u8 format = 1. Of `g 0` the same, from when sessions end in pieces: before, and at servers
-// of older builds, every end removes all at once.
+// Record of `g session`, while it goes on: u8 format = 1.
 
 import type { ReadTx } from '../../store/local-store.ts'
 import type { Update } from '../requests.ts'
@@ -12,7 +11,6 @@ import type { NodeTree } from '../tree/node-tree.ts'
 import type { SessionId } from '../znode.ts'
 
 const FORMAT = 1
-const NO_SESSION: SessionId = 0
 
 /** Nodes of one piece: some 15 to 30 ms. Replicated behaviour. */
 export const PIECE_NODES = 2_000
@@ -26,15 +24,13 @@ export interface EndPiece {
 export class DividedEnds {
   private readonly state: ApplyState
   private readonly tree: NodeTree
+  private readonly isDivided: () => boolean
 
-  constructor(state: ApplyState, tree: NodeTree) {
+  /** `isDivided`: all servers know of pieces, as of the update that is applied; before, every end removes all at once. */
+  constructor(state: ApplyState, tree: NodeTree, isDivided: () => boolean) {
     this.state = state
     this.tree = tree
-  }
-
-  /** From here on, no update removes more than a piece. */
-  enable(): void {
-    this.state.tx.put(endingKey(NO_SESSION), Buffer.of(FORMAT))
+    this.isDivided = isDivided
   }
 
   /** The first of the nodes that a session still has. In apply. */
@@ -43,7 +39,7 @@ export class DividedEnds {
     const { tx } = state
     const paths = tree.ephemerals(tx, id, PIECE_NODES + 1)
     if (paths.length <= PIECE_NODES) return { paths, isLast: true }
-    if (tx.get(endingKey(NO_SESSION)) === undefined) return { paths: tree.ephemerals(tx, id), isLast: true }
+    if (!this.isDivided()) return { paths: tree.ephemerals(tx, id), isLast: true }
     return { paths: paths.slice(0, PIECE_NODES), isLast: false }
   }
 
@@ -56,12 +52,11 @@ export class DividedEnds {
     this.state.tx.delete(endingKey(id))
   }
 
-  /** What a server should propose. `ephemerals`: how many there are of all sessions. */
-  chore(reader: ReadTx, ephemerals: number): Update | undefined {
+  /** What a server should propose. */
+  chore(reader: ReadTx): Update | undefined {
     for (const [key] of reader.scan(endingRange(), { limit: 1, keysOnly: true })) {
       return { kind: 'endSession', session: endingOfKey(key) }
     }
-    const isNeeded = ephemerals > PIECE_NODES && reader.get(endingKey(NO_SESSION)) === undefined
-    return isNeeded ? { kind: 'endSession', session: NO_SESSION } : undefined
+    return undefined
   }
 }

@@ -1,8 +1,9 @@
 // Sessions as replicated state: created, moved, renewed and ended by updates, checked by every write, and their timers. Decided
 // from records alone, never from what this server knows of connections.
 
+import type { Key } from '../../base/key.ts'
 import type { TimerId, TimerService } from '../../engine/timer-service.ts'
-import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import type { KeyRange, ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { UpdateEncoder } from '../request-codec.ts'
 import type { Requester, SessionRecord, SessionRenewal, Update } from '../requests.ts'
 import type { ApplyState } from '../tree/apply-state.ts'
@@ -36,9 +37,15 @@ export class SessionRecords {
     this.timers = timers
   }
 
-  /** Timers are enabled from here on: every session has its full timeout again. */
-  switchedOn(tx: ReadWriteTx): void {
-    for (const session of this.all(tx)) if (!isEnding(session)) this.arm(tx, session)
+  /** Records of what may need a timer. */
+  allToArm(): KeyRange {
+    return sessionRange()
+  }
+
+  /** A session from there, as it is stored, has its full timeout again: timers were switched on. */
+  armAnew(tx: ReadWriteTx, key: Key, record: Uint8Array): void {
+    const session = decodeSession(sessionOfKey(key), record)
+    if (!isEnding(session)) this.arm(tx, session)
   }
 
   /** A session as `reader` sees it. */

@@ -52,7 +52,8 @@ function start() {
   const operations = Array.from({ length: CHILDREN }, (_, at): UpdateOperation => {
     return { op: 'create', path: `/p/n${at}`, data: null, acl: OPEN, flags: 0 }
   })
-  bob.multi(...operations)
+  bob.multi(...operations.slice(CHILDREN / 2))
+  bob.multi(...operations.slice(0, CHILDREN / 2))
   const turn = (): void => {
     for (const callback of turns.splice(0)) callback()
   }

@@ -8,7 +8,8 @@
 //   m server                   a member that has announced itself (config-node.ts)
 //   q path                     a quota that is being counted (quota-counting.ts)
 //   s session                  session record (session-codec.ts)
-//   g session                  a session that is ending in pieces; of 0: sessions do so (session-records.ts)
+//   g session                  a session that is ending in pieces (divided-ends.ts)
+//   r                          how far timers are armed after they were switched on (timers-anew.ts)
 //   a acl                      interned access control list with its reference count (acl-store.ts)
 //   h list                     the id of an interned list, by its content
 //   c block                    a block of the newest changes of the tree (change-block.ts)
@@ -41,6 +42,7 @@ const CHANGES = `${ZELOS_PREFIX}c`
 const POSITION = `${ZELOS_PREFIX}z`
 
 export const TIMED_COUNT_KEY: Key = `${ZELOS_PREFIX}u`
+export const ANEW_KEY: Key = `${ZELOS_PREFIX}r`
 export const COUNTERS_KEY: Key = `${ZELOS_PREFIX}x`
 
 /** Ready prefixes, so that the key of a node is one concatenation. */
@@ -154,9 +156,8 @@ export function endingKey(session: SessionId): Key {
   return ENDING + keyUint(session)
 }
 
-/** Of sessions, which are all above 0. */
 export function endingRange(): KeyRange {
-  return { ...rangeOfPrefix(ENDING), from: endingKey(1) }
+  return rangeOfPrefix(ENDING)
 }
 
 export function endingOfKey(key: Key): SessionId {

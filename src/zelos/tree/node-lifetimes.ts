@@ -8,7 +8,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { TimerId, TimerService } from '../../engine/timer-service.ts'
-import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
+import type { KeyRange, ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import { UpdateEncoder } from '../request-codec.ts'
 import type { Update } from '../requests.ts'
 import type { Lifetime, ZNode, Zxid } from '../znode.ts'
@@ -59,15 +59,18 @@ export class NodeLifetimes {
     this.timers = timers
   }
 
-  /** Timers are enabled from here on: every lifetime starts anew. */
-  switchedOn(tx: ReadWriteTx): void {
-    for (const [key, record] of [...tx.scan(timedRange())]) {
-      const path = timedPath(key)
-      // Not from memory, which may know more than this transaction.
-      const node = this.tree.stored(tx, path)
-      if (node?.lifetime === undefined) throw new DelosError('CORRUPT', `no node with a lifetime at ${path}`)
-      this.armAnew(tx, path, node, node.lifetime, isOver(record))
-    }
+  /** Records of what may need a timer. */
+  allToArm(): KeyRange {
+    return timedRange()
+  }
+
+  /** The lifetime of a node from there starts anew: timers were switched on. */
+  armAnew(tx: ReadWriteTx, key: Key, record: Uint8Array): void {
+    const path = timedPath(key)
+    // Not from memory, which may know more than this transaction.
+    const node = this.tree.stored(tx, path)
+    if (node?.lifetime === undefined) throw new DelosError('CORRUPT', `no node with a lifetime at ${path}`)
+    this.armWhole(tx, path, node, node.lifetime, isOver(record))
   }
 
   /** Can one more node have a lifetime? */
@@ -124,7 +127,7 @@ export class NodeLifetimes {
     return 'stays'
   }
 
-  private armAnew(tx: ReadWriteTx, path: string, node: ZNode, { kind, ms }: Lifetime, over: boolean): void {
+  private armWhole(tx: ReadWriteTx, path: string, node: ZNode, { kind, ms }: Lifetime, over: boolean): void {
     const { mzxid, pzxid, numChildren, createdChildren } = node
     if (kind === 'ttl' && !over) this.arm(tx, path, mzxid, ms)
     else if (numChildren > 0) return

@@ -96,6 +96,7 @@ export class TreeModel {
       case 'announceMember':
       case 'countQuota':
       case 'endSession':
+      case 'armTimers':
       case 'newHistory':
         throw new Error('no workload restores, or announces servers')
       case 'renewSessions':
