@@ -1,18 +1,11 @@
-// What the oracle does not meet, each with its reason; a full run must have met everything else often enough (coverage.ts).
+// Errors that the oracle does not meet, each with its reason; a full run must have met everything else often enough (coverage.ts).
 
 import type { ErrName } from '../../src/zookeeper/codec/error-codes.ts'
-import type { OpName } from './steps.ts'
 
 interface LeftOut<Name> {
   readonly name: Name
   readonly reason: string
 }
-
-/** Operations that are never sent. */
-export const OPS_LEFT_OUT: readonly LeftOut<OpName>[] = [
-  { name: 'sasl', reason: 'an exchange differs by its nonces; tests of its own compare it' },
-  { name: 'createSession', reason: 'ZooKeeper answers it with a second handshake, which is no reply' },
-]
 
 /** Errors that no step can bring about on a standalone 3.8 without restricting it. */
 export const ERRORS_LEFT_OUT: readonly LeftOut<ErrName>[] = [
@@ -31,16 +24,10 @@ export const ERRORS_LEFT_OUT: readonly LeftOut<ErrName>[] = [
   { name: 'reconfigInProgress', reason: 'of ensembles' },
   { name: 'notReadOnly', reason: 'of a server that has lost its ensemble' },
   { name: 'ephemeralOnLocalSession', reason: 'needs local sessions, which are off and which Zelos does not have' },
-  { name: 'sessionClosedRequireSaslAuth', reason: 'needs enforced authentication; test/access compares it' },
   { name: 'throttledOp', reason: 'needs a throttle and a server that is late' },
 ]
 
-const NOT_SENT: ReadonlySet<string> = new Set(OPS_LEFT_OUT.map(({ name }) => name))
 const NOT_MET: ReadonlySet<string> = new Set(ERRORS_LEFT_OUT.map(({ name }) => name))
-
-export function isSent(op: string): boolean {
-  return !NOT_SENT.has(op)
-}
 
 export function isMet(error: string): boolean {
   return !NOT_MET.has(error)

@@ -9,12 +9,14 @@ import { type OracleServer, startOurs, startReference } from './servers.ts'
 const OPERATIONS = Number(process.env.DELOS_ORACLE_OPERATIONS ?? 100_000)
 /** One that is known to reach every kind often enough; DELOS_TEST_SEED asks for others. */
 const SEED = 12
+/** Sessions at servers that enforce authentication: most of them are closed. */
+const UNPROVEN = 120
 const FOUND_MAX = Number(process.env.DELOS_ORACLE_FOUND ?? 1)
 
 describeWith(peers.zookeeper, 'the oracle', () => {
   let servers: readonly OracleServer[] = []
   beforeAll(async () => {
-    servers = await Promise.all([startReference(), startOurs()])
+    servers = await Promise.all([startReference(), startOurs(), startReference(true), startOurs(true)])
   })
   afterAll(async () => {
     for (const server of servers) await server[Symbol.asyncDispose]()
@@ -22,9 +24,13 @@ describeWith(peers.zookeeper, 'the oracle', () => {
 
   it('hears from Zelos what it hears from ZooKeeper', async () => {
     const { seed } = SeededRandom.announced('oracle', SEED)
-    const [reference, ours] = servers as readonly [OracleServer, OracleServer]
+    const [reference, ours, ...enforcing] = servers as readonly [OracleServer, OracleServer, OracleServer, OracleServer]
     const oracle = new Oracle({ reference: reference.port, ours: ours.port })
+    const unproven = new Oracle({ reference: enforcing[0].port, ours: enforcing[1].port }, oracle.coverage)
     const started = performance.now()
+    const refused = await unproven.runUnproven(seed, UNPROVEN)
+    if (refused !== undefined) console.log(explain(refused))
+    expect(refused).toBeUndefined()
     const found = await oracle.run(seed, OPERATIONS, FOUND_MAX)
     const seconds = (performance.now() - started) / 1000
     console.log(`${oracle.coverage.table()}\n${seconds.toFixed(1)} s`)

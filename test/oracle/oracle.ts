@@ -8,6 +8,7 @@ import { Coverage } from './coverage.ts'
 import { Generator } from './generator.ts'
 import { Side } from './side.ts'
 import { type Request, roundPath, type Step } from './steps.ts'
+import { unprovenSteps } from './unproven.ts'
 
 export interface Found {
   readonly round: number
@@ -27,13 +28,29 @@ const SHRINK_MS_MAX = 30_000
 const FIRST_ROUND = Number(process.env.DELOS_ORACLE_ROUND ?? 0)
 
 export class Oracle {
-  readonly coverage = new Coverage()
+  readonly coverage: Coverage
   readonly allowed = new Map<AllowedDifference, number>()
   private readonly ports: { readonly reference: number; readonly ours: number }
   private rounds = 0
 
-  constructor(ports: { readonly reference: number; readonly ours: number }) {
+  constructor(ports: { readonly reference: number; readonly ours: number }, coverage = new Coverage()) {
     this.ports = ports
+    this.coverage = coverage
+  }
+
+  /** Of servers that enforce authentication, so many sessions; as far as the first that shows a difference. */
+  async runUnproven(seed: number, sessions: number): Promise<Found | undefined> {
+    const random = new SeededRandom(seed)
+    await using pair = new Pair(this.ports, this.rounds++, this.allowed)
+    pair.hasBarriers = false
+    for (let slot = 0; slot < sessions; slot++) {
+      const steps = unprovenSteps(random, slot)
+      for (const [index, step] of steps.entries()) {
+        const differences = await pair.run(step, (seen) => this.coverage.add(seen))
+        if (differences.length > 0) return { round: slot, steps: steps.slice(0, index + 1), differences }
+      }
+    }
+    return undefined
   }
 
   /** Rounds until so many operations were compared; a round ends where it finds a difference. */
@@ -173,6 +190,11 @@ class Pair implements AsyncDisposable {
     this.ours = new Side('Zelos', ports.ours)
     for (const side of [this.reference, this.ours]) side.root = this.root
     this.comparer = new Comparer(allowed)
+  }
+
+  /** Whether connections are pinged after each step. */
+  set hasBarriers(has: boolean) {
+    for (const side of [this.reference, this.ours]) side.hasBarriers = has
   }
 
   get hasDiverged(): boolean {

@@ -38,7 +38,8 @@ process.once('exit', killAll)
 // The test runner may end this process without letting it exit.
 process.once('disconnect', killAll)
 
-export async function startReference(): Promise<OracleServer> {
+/** `enforced`: every request needs an identity by digest. */
+export async function startReference(enforced = false): Promise<OracleServer> {
   const [dir, port] = [tempDir('oracle-zookeeper'), await freePort()]
   mkdirSync(dir, { recursive: true })
   const settings = [
@@ -51,7 +52,10 @@ export async function startReference(): Promise<OracleServer> {
     '4lw.commands.whitelist=srvr, mntr',
   ]
   writeFileSync(join(dir, 'zoo.cfg'), `${settings.join('\n')}\n`)
-  const properties = Object.entries(PROPERTIES).map(([name, value]) => `-D${name}=${value}`)
+  const enforcing = { 'zookeeper.enforce.auth.enabled': 'true', 'zookeeper.enforce.auth.schemes': 'digest' }
+  const properties = Object.entries({ ...PROPERTIES, ...(enforced && enforcing) }).map(
+    ([name, value]) => `-D${name}=${value}`,
+  )
   const main = ['-cp', ZOOKEEPER_JAR, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', join(dir, 'zoo.cfg')]
   const child = spawn('/usr/bin/java', ['-Xmx512m', '-Dfile.encoding=UTF-8', ...properties, ...main], {
     stdio: 'ignore',
@@ -71,7 +75,8 @@ export async function startReference(): Promise<OracleServer> {
   }
 }
 
-export function startOurs(): Promise<OracleServer> {
+export function startOurs(enforced = false): Promise<OracleServer> {
   const flags = ['--super-digest', SUPER_DIGEST, '--enforce-quota', 'true', '--container-check-ms', '86400000']
+  if (enforced) flags.push('--enforce-auth-schemes', 'digest')
   return TestServer.start({ tickMs: TICK_MS, sessionTimeoutMaxMs: SESSION_MS_MAX, flags })
 }
