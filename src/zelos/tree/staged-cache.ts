@@ -65,6 +65,8 @@ export class StagedCache<K, V extends object, S extends CacheSlot<K, V> = ValueS
   private old = new Map<K, S>()
   private youngBytes = 0
   private oldBytes = 0
+  /** The slot that was asked for last, while it is in the young generation. */
+  private last: S | undefined
   /** What is staged in the open transaction: slots, some more than once, and what has no slot. A key is never in both. */
   private readonly touched: S[] = []
   private readonly unslotted = new Map<K, V | null>()
@@ -91,7 +93,12 @@ export class StagedCache<K, V extends object, S extends CacheSlot<K, V> = ValueS
 
   /** What is known of a committed value. */
   slot(key: K): S | undefined {
-    return this.young.get(key) ?? (this.old.size > 0 ? this.promote(key) : undefined)
+    const { last } = this
+    // Who changes a value has just asked for it.
+    if (last !== undefined && last.key === key && last.generation === this.generation) return last
+    const slot = this.young.get(key) ?? (this.old.size > 0 ? this.promote(key) : undefined)
+    this.last = slot
+    return slot
   }
 
   /** Adds a committed value that was read from the store. */
@@ -162,6 +169,7 @@ export class StagedCache<K, V extends object, S extends CacheSlot<K, V> = ValueS
   /** Forgets everything that is committed: the store was changed behind the cache. */
   clear(): void {
     this.discard()
+    this.last = undefined
     this.young.clear()
     this.old.clear()
     this.youngBytes = 0
