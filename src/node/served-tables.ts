@@ -1,9 +1,11 @@
 // DelosTable as one of a server's databases: opened with its applicator and its timers, served while it is up. What it does is
 // table/'s.
 
+import type { Key } from '../base/key.ts'
 import type { Applicator } from '../engine/engine.ts'
 import type { EngineFactory, Stack } from '../engine/stack.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { LocalStore } from '../store/local-store.ts'
 import { DEFAULT_CACHE, TableApplicator, type TableResult } from '../table/table-applicator.ts'
 import { TableDatabase } from '../table/table-database.ts'
 import type { TableLimits } from '../table/table-limits.ts'
@@ -23,7 +25,7 @@ export type OpenDatabase = (
   applicator: Applicator<TableResult>,
   engines: readonly EngineFactory[],
   opened: (stack: Stack<unknown>) => void,
-) => Promise<{ readonly stack: Stack<TableResult> }>
+) => Promise<{ readonly stack: Stack<TableResult>; readonly store: Pick<LocalStore, 'prefetch'> }>
 
 export class ServedTables {
   readonly tables: Tables
@@ -38,10 +40,11 @@ export class ServedTables {
     const { bytesMax, rowsMax } = DEFAULT_CACHE
     const { cachedBytesMax = bytesMax, cachedRowsMax = rowsMax, limits } = options
     const applicator = new TableApplicator({ bytesMax: cachedBytesMax, rowsMax: cachedRowsMax })
-    const { stack } = await open('table', applicator, TABLE_STACK, ({ timerService }) => {
+    const { stack, store } = await open('table', applicator, TABLE_STACK, ({ timerService }) => {
       if (timerService !== undefined) applicator.useTimers(timerService)
     })
-    const parts = { runtime, applicator, log: stack, store: stack, leasedReads: stack.leasedReads }
+    const prefetch = (keys: readonly Key[]): Promise<void> => store.prefetch(keys)
+    const parts = { runtime, applicator, log: stack, store: stack, prefetch, leasedReads: stack.leasedReads }
     const database = new TableDatabase(limits === undefined ? parts : { ...parts, limits })
     if (stack.status().state === 'serving') database.startServing()
     void stack.failed.then(() => database.stopServing())

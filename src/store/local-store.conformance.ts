@@ -224,6 +224,21 @@ export function localStoreConformance(
       }, 60_000)
     })
 
+    describe('a prefetch', () => {
+      test('changes nothing that is read, and the store that is closed meanwhile ends after it', async (store) => {
+        for (let i = 0; i < 100; i++) put(store, { [`k${i}`]: `v${i}` })
+        await store.flush()
+        const before = content(store.read())
+        const under = store.prefetch(['k1', 'k50', 'unknown', '\xff\x80'])
+        expect(content(store.read())).toEqual(before)
+        await under
+        expect(content(store.read())).toEqual(before)
+        const last = store.prefetch(['k2'])
+        await Promise.all([store.close(), last])
+        expect(await rejectionOf(store.prefetch(['k3']))).toBe('CLOSED')
+      })
+    })
+
     describe('the write-back layer', () => {
       it('is bounded: a store says when it is full and when it is writable again', async () => {
         const harness = await make()

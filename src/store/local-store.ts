@@ -98,6 +98,11 @@ export interface LocalStore {
   /** Reads of the committed state, valid until the current synchronous section ends. Free. */
   read(): ReadTx
   /**
+   * Brings what the disk has under these keys closer, beside the event loop, so that reading it soon costs little; at most some
+   * thousands. A hint: resolves when that is done, or at once if too much is under way. Rejects with IO_ERROR, CLOSED.
+   */
+  prefetch(keys: readonly Key[]): Promise<void>
+  /**
    * Resolves when everything committed before the call is durable. Concurrent calls share work. Rejects with IO_ERROR
    * once and for all: the store then refuses commits.
    */

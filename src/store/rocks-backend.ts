@@ -38,6 +38,9 @@ export const STORE_FORMATS = { first: 1, digests: 2 } as const
 const SLICE_BYTES = 128 * 1024
 const SLICE_ROWS = 1024
 const CHUNK_BYTES_MAX = 1024 * 1024
+/** Each may hold a thread of the pool, where files are read and synced as well. */
+const PREFETCHES_MAX = 2
+const PREFETCH_OPTIONS = {}
 /** All that the thread makes is garbage with the slice that it came for: as much room as the process gives itself is waste. */
 const WORKER_YOUNG_MIB = 6
 
@@ -49,6 +52,7 @@ export class RocksBackend implements StoreBackend {
   private readonly one: Buffer[] = [Buffer.alloc(0)]
   private answer: Deferred<void> | undefined
   private readonly digests: Deferred<StoreDigest>[] = []
+  private readonly prefetches = new Set<Promise<void>>()
   private dead: DelosError | undefined
   private closed = false
 
@@ -87,6 +91,20 @@ export class RocksBackend implements StoreBackend {
   getMany(keys: readonly Key[]): (Uint8Array | undefined)[] {
     this.check()
     return this.rocks.db_get_many_sync(this.db, keys.map(encoded), undefined)
+  }
+
+  prefetch(keys: readonly Key[]): Promise<void> {
+    this.check()
+    if (this.prefetches.size >= PREFETCHES_MAX) return Promise.resolve()
+    const done = new Deferred<void>()
+    this.prefetches.add(done.promise)
+    // The values are thrown away: their blocks stay in the cache.
+    this.rocks.db_get_many(this.db, keys, PREFETCH_OPTIONS, (error) => {
+      this.prefetches.delete(done.promise)
+      if (error) done.reject(rocksError(error, 'RocksDB could not read'))
+      else done.resolve()
+    })
+    return done.promise
   }
 
   readRange(from: Key, to: Key | undefined, reverse: boolean, rowsMax: number, keysOnly = false): RangeChunk {
@@ -161,6 +179,7 @@ export class RocksBackend implements StoreBackend {
     this.closed = true
     this.dead ??= new DelosError('CLOSED', 'the store is closed')
     await this.worker.terminate()
+    await Promise.allSettled(this.prefetches)
     const closed = new Deferred<void>()
     this.rocks.db_close(this.db, (error) => {
       if (error) closed.reject(rocksError(error, 'RocksDB did not close'))

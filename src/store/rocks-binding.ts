@@ -48,6 +48,8 @@ export interface RocksModule {
   db_close(db: RocksDb, callback: (error: unknown) => void): void
   /** Each value is a buffer with memory of its own; null past 2 GiB in one call. The options stay undefined: reading them costs more than the get. */
   db_get_many_sync(db: RocksDb, keys: readonly Buffer[], options: undefined): (Buffer | undefined)[]
+  /** On a thread of the pool. Keys that are strings are copied before it returns. */
+  db_get_many(db: RocksDb, keys: readonly string[], options: object, callback: (error: unknown) => void): void
   db_get_property(db: RocksDb, name: string): string
   /** Pins the current state. */
   iterator_init(db: RocksDb, options: RocksIteratorOptions): RocksIterator

@@ -47,6 +47,8 @@ export interface WriteBatch {
 export interface StoreBackend extends BackendReads {
   /** Writes the batch atomically, even an empty one; with `sync`, it and all before it are durable when this resolves. */
   write(batch: WriteBatch, sync: boolean): Promise<void>
+  /** See LocalStore.prefetch. Without it: nothing to bring closer. */
+  prefetch?(keys: readonly Key[]): Promise<void>
   getLocal(key: Key): Uint8Array | undefined
   /**
    * The digests of the content as it is now (see LocalStore.digest); may resolve behind later writes. Only called while no write

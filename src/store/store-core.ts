@@ -115,6 +115,11 @@ export class StoreCore implements LocalStore, TransactionOwner {
     return this
   }
 
+  prefetch(keys: readonly Key[]): Promise<void> {
+    if (this.closing) return Promise.reject(closedError())
+    return this.backend.prefetch?.(keys) ?? Promise.resolve()
+  }
+
   // Transactions.
 
   begin(): Transaction {

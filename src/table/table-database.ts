@@ -3,7 +3,7 @@
 
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
-import { keyOfBytes } from '../base/key.ts'
+import { type Key, keyOfBytes } from '../base/key.ts'
 import type { Completion } from '../engine/engine.ts'
 import { type Entry, entryOf } from '../engine/entry.ts'
 import type { LeasedReads } from '../engine/leased-reads.ts'
@@ -38,9 +38,21 @@ import type {
 } from './messages.ts'
 import { PendingWrite, type PendingWriteOwner } from './pending-write.ts'
 import { readFeed } from './read/change-feed.ts'
+import { coldRows } from './read/cold-rows.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
+
+<<<<<<< ours
+
 import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './read/table-reads.ts'
+
+=======
+
+import { planScan } from './read/scan-plan.ts'
+import { countRange, readPage, readRow, readRows } from './read/table-reads.ts'
+
+>>>>>>> theirs
+
 import { RowDefaultsMaker } from './row-defaults.ts'
 import type { TableDescriptor } from './schema/descriptor.ts'
 import { shapeOfDescriptor } from './schema/table-shape.ts'
@@ -59,6 +71,8 @@ export interface TableDatabaseOptions {
   readonly applicator: TableApplicator
   readonly log: TableLog
   readonly store: { read(): ReadTx }
+  /** LocalStore.prefetch, if scans shall fetch rows ahead. */
+  readonly prefetch?: (keys: readonly Key[]) => Promise<void>
   readonly limits?: Partial<TableLimits>
   /** Of the engine Lease, if the stack has it: for reads at the level `lease`. */
   readonly leasedReads?: LeasedReads | undefined
@@ -156,7 +170,22 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   scan(request: ScanRequest): Promise<ScanAnswer> {
     const { level = 'linearizable', table } = request
-    return this.read(level, (source) => readPage(this.table(table), request, source, this.limits))
+    const read = (): Promise<ScanAnswer> =>
+      this.read(level, (source) => readPage(this.table(table), request, source, this.limits))
+    // If that fails the read itself says why.
+    return this.prefetch(request)?.then(read, read) ?? read()
+  }
+
+  private prefetch(request: ScanRequest): Promise<void> | undefined {
+    const { prefetch, store } = this.options
+    if (prefetch === undefined || request.index === undefined) return undefined
+    try {
+      const plan = planScan(this.table(request.table), request, this.limits)
+      const cold = coldRows(plan, store.read(), this.applicator.state.rows)
+      return cold.length === 0 ? undefined : prefetch(cold)
+    } catch {
+      return undefined // What is wrong with the request, or not known here yet, the read tells.
+    }
   }
 
   count(request: CountRequest): Promise<number> {

@@ -226,6 +226,30 @@ describe('scans', () => {
     await expect(db.scan(machines, { page: 'x' })).rejects.toThrow('not a page token')
   })
 
+  it('fetch what is not in memory ahead, and are the same if that fails', async () => {
+    const asked: number[] = []
+    const prefetch = (keys: readonly string[]): Promise<void> => {
+      asked.push(keys.length)
+      return asked.length > 1 ? Promise.reject(new Error('the disk failed')) : Promise.resolve()
+    }
+    const cold = await openTableServer({ prefetch })
+    await cold.db.migrate(machines)
+    await cold.db.batch((batch) => {
+      for (let slot = 0n; slot < 40n; slot++) batch.insert(machines, { rack: 'a', slot, owner: 'ann' })
+    })
+    const scan = { index: 'byOwner', prefix: { owner: 'ann' } } as const
+    const warm = await cold.db.scan(machines, scan)
+    expect(asked).toEqual([])
+    for (let i = 0; i < 2; i++) {
+      cold.applicator.state.rows.clear()
+      expect((await cold.db.scan(machines, scan)).rows).toEqual(warm.rows)
+    }
+    await cold.db.scan(machines, { ...scan, select: ['state'] })
+    await cold.db.scan(machines, { ...scan, limit: 5 })
+    expect(asked).toEqual([40, 40])
+    await cold.close()
+  })
+
   it('count ranges, and a whole table at no cost', async () => {
     expect(await db.count(machines)).toBe(15)
     expect(await db.count(machines, { prefix: { rack: 'a' } })).toBe(5)

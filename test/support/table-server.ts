@@ -1,5 +1,6 @@
 // Servers with tables over one shared log in memory, on the real engines, for tests.
 
+import type { Key } from '../../src/base/key.ts'
 import { Stack } from '../../src/engine/stack.ts'
 import { BaseEngine } from '../../src/engines/base-engine/base-engine.ts'
 import { batchingEngine } from '../../src/engines/batching-engine.ts'
@@ -12,7 +13,7 @@ import { MemoryBackend, openMemoryStore } from '../../src/store/memory-store.ts'
 import { rangeOfPrefix } from '../../src/store/sub-store.ts'
 import { TABLE_PREFIX } from '../../src/table/codec/table-keys.ts'
 import { TableApplicator, type TableResult } from '../../src/table/table-applicator.ts'
-import { TableDatabase } from '../../src/table/table-database.ts'
+import { TableDatabase, type TableDatabaseOptions } from '../../src/table/table-database.ts'
 import type { TableLimits } from '../../src/table/table-limits.ts'
 import { Tables } from '../../src/table/tables.ts'
 
@@ -37,6 +38,7 @@ export interface TableServerOptions {
   readonly serverId?: string
   readonly backend?: MemoryBackend
   readonly limits?: Partial<TableLimits>
+  readonly prefetch?: TableDatabaseOptions['prefetch']
 }
 
 export async function openTableServer(options: TableServerOptions = {}) {
@@ -57,7 +59,15 @@ export async function openTableServer(options: TableServerOptions = {}) {
   stack.attach(applicator, { keepsLog: true })
   await stack.start()
   await stack.whenServing()
-  const database = new TableDatabase({ runtime, applicator, log: stack, store: stack, ...(limits && { limits }) })
+  const prefetch = options.prefetch ?? ((keys: readonly Key[]) => store.prefetch(keys))
+  const database = new TableDatabase({
+    runtime,
+    applicator,
+    log: stack,
+    store: stack,
+    prefetch,
+    ...(limits && { limits }),
+  })
   database.startServing()
   return {
     db: new Tables(database, runtime),
