@@ -38,6 +38,17 @@ class ClusterServer {
     this.backend = new MemoryBackend(world, { delayMs: () => 0.3 })
   }
 
+  /** As a server that joins: what the other one has stored, and the log from there on. */
+  async copy(other: ClusterServer): Promise<void> {
+    const server = this.world.server(this.name)
+    const store = openMemoryStore({ runtime: server.boot(), backend: this.backend })
+    const tx = store.begin()
+    for (const [key, value] of other.store.read().scan({ from: '' })) tx.put(key, Uint8Array.from(value))
+    tx.commit()
+    await store.close()
+    server.kill()
+  }
+
   async start(engines: readonly EngineFactory[] = ZELOS_STACK): Promise<void> {
     const runtime = this.world.server(this.name).boot()
     const { clock, random, timers } = runtime
@@ -133,7 +144,7 @@ class ClusterLog {
 
 type Cluster = [ClusterServer, ClusterServer, ClusterServer]
 
-function during(body: (servers: Cluster, world: Simulation) => Promise<void>): Promise<void> {
+function during(body: (servers: Cluster, world: Simulation, log: ClusterLog) => Promise<void>): Promise<void> {
   return simulate({ seed: 3 }, async (world) => {
     const log = new ClusterLog()
     const servers = NAMES.map((name) => new ClusterServer(world, name, log)) as Cluster
@@ -142,7 +153,7 @@ function during(body: (servers: Cluster, world: Simulation) => Promise<void>): P
     await world.sleep(6000)
     const { membership } = servers[0].stack
     expect(membership.members(servers[0].stack.read())).toEqual(NAMES)
-    await body(servers, world)
+    await body(servers, world, log)
   })
 }
 
@@ -200,6 +211,51 @@ describe('sessions on three servers', () => {
       expect(again.ended).toBe('expired')
       expect(c.expired).toEqual(b.expired)
       expect(c.has(again, '/e')).toBe(false)
+    }))
+})
+
+describe('watches', () => {
+  it('hear all that their client missed also at a server that was started anew, and at one that has joined', () =>
+    during(async ([a, b, c], world, log) => {
+      const writer = await b.open()
+      await b.timed(writer, '/a', { kind: 'container', ms: 60_000 })
+      const watches = {
+        relativeZxid: b.zelos.lastZxid,
+        data: [],
+        exist: [],
+        child: [],
+        persistent: ['/a'],
+        recursive: ['/'],
+      }
+      const staying = new TestClient(b.zelos)
+      b.zelos.setWatches(staying, watches)
+      const play = async () => {
+        for (const name of ['x', 'y', 'x']) {
+          await b.ephemeral(writer, `/a/${name}`)
+          await b.delete(writer, `/a/${name}`)
+        }
+      }
+      await play()
+      a.kill()
+      c.kill()
+      await play()
+      await c.start()
+      const d = new ClusterServer(world, 'd', log)
+      await d.copy(b)
+      await play()
+      await d.start()
+      await play()
+      await pass(world, 2000, [writer], b)
+      expect(staying.events).toHaveLength(4 * 3 * 2 * 2)
+      for (const server of [c, d]) {
+        const back = new TestClient(server.zelos)
+        server.zelos.setWatches(back, watches)
+        expect(back.events).toEqual(staying.events)
+        expect(server.zelos.stats).toMatchObject({ missedReplayed: 1, missedCompared: 0 })
+        expect(server.content().filter((row) => row.includes('zelos'))).toEqual(
+          b.content().filter((row) => row.includes('zelos')),
+        )
+      }
     }))
 })
 
