@@ -41,18 +41,8 @@ import { readFeed } from './read/change-feed.ts'
 import { coldRows } from './read/cold-rows.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
-
-<<<<<<< ours
-
-import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './read/table-reads.ts'
-
-=======
-
 import { planScan } from './read/scan-plan.ts'
-import { countRange, readPage, readRow, readRows } from './read/table-reads.ts'
-
->>>>>>> theirs
-
+import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './read/table-reads.ts'
 import { RowDefaultsMaker } from './row-defaults.ts'
 import type { TableDescriptor } from './schema/descriptor.ts'
 import { shapeOfDescriptor } from './schema/table-shape.ts'
