@@ -12,6 +12,7 @@ import { type Simulation, simulate } from '../sim/simulation.ts'
 import { MemoryBackend, type MemoryStore, openMemoryStore } from '../store/memory-store.ts'
 import { rangeOfPrefix, subStorePrefix } from '../store/sub-store.ts'
 import type { SessionRecord, UpdateResult } from './requests.ts'
+import { PIECE_NODES } from './sessions/divided-ends.ts'
 import { type SessionChange, ZelosApplicator } from './zelos-applicator.ts'
 import { ZelosDatabase } from './zelos-database.ts'
 import { type Lifetime, ZCODE } from './znode.ts'
@@ -107,6 +108,12 @@ class ClusterServer {
     return new Promise((resolve, reject) =>
       this.zelos.write(client.requester, { op: 'create', path, data: null, acl: OPEN, flags: 1 }, { resolve, reject }),
     )
+  }
+
+  ephemerals(client: TestClient, parent: string, count: number): Promise<UpdateResult> {
+    const paths = Array.from({ length: count }, (_, at) => `${parent}/${String(at).padStart(5, '0')}`)
+    const operations = paths.map((path) => ({ op: 'create', path, data: null, acl: OPEN, flags: 1 }) as const)
+    return new Promise((resolve, reject) => this.zelos.multi(client.requester, operations, { resolve, reject }))
   }
 
   timed(client: TestClient, path: string, lifetime: Lifetime): Promise<UpdateResult> {
@@ -211,6 +218,26 @@ describe('sessions on three servers', () => {
       expect(again.ended).toBe('expired')
       expect(c.expired).toEqual(b.expired)
       expect(c.has(again, '/e')).toBe(false)
+    }))
+
+  it('with very many ephemeral nodes end in pieces, everywhere alike, also if the server that began with it dies', () =>
+    during(async ([a, b, c], world) => {
+      const [silent, watching] = [await a.open(), await b.open()]
+      await b.timed(watching, '/many', { kind: 'ttl', ms: 1_000_000 })
+      await a.ephemerals(silent, '/many', 2 * PIECE_NODES)
+      await a.ephemeral(silent, '/many/last')
+      b.zelos.addWatch(watching, '/many', 'recursive')
+      a.zelos.closeSession(silent.requester, { resolve: () => undefined, reject: () => undefined })
+      const left = (server: ClusterServer): number => server.zelos.stats.ephemeralCount
+      while (left(b) > PIECE_NODES + 1) await world.sleep(0.5)
+      a.kill()
+      expect(left(b)).toBe(PIECE_NODES + 1)
+      await pass(world, 3000, [watching], b)
+      expect([left(b), left(c), b.zelos.sessions.count]).toEqual([0, 0, 1])
+      const events = watching.takeEvents()
+      expect(events).toHaveLength(2 * PIECE_NODES + 1)
+      expect(events).toEqual([...events].sort())
+      expect(c.content()).toEqual(b.content())
     }))
 })
 
