@@ -37,7 +37,7 @@ export const DEFAULT_CACHE: RowCacheLimits = { rowsMax: 200_000, bytesMax: 64 <<
 
 export class TableApplicator implements Applicator<TableResult> {
   readonly state: TableState
-  private readonly changes = new ChangeLog()
+  private readonly changes: ChangeLog
   private readonly expiry = new Expiry()
   private readonly writer: RowWriter
   private readonly transactions: TransactionApply
@@ -47,6 +47,7 @@ export class TableApplicator implements Applicator<TableResult> {
   /** `steps`: of a simulation; else what is part of the build. */
   constructor(cache: RowCacheLimits = DEFAULT_CACHE, steps?: StepLimits) {
     this.state = new TableState(cache, steps)
+    this.changes = new ChangeLog(this.state.histories)
     this.writer = new RowWriter(this.state, this.changes, this.expiry)
     this.transactions = new TransactionApply(this.state, this.writer, this.changes)
     this.schemas = new SchemaApply(this.state)
@@ -105,9 +106,21 @@ export class TableApplicator implements Applicator<TableResult> {
       case ENTRY_KINDS.tick:
         this.tick()
         return undefined
+      case ENTRY_KINDS.history:
+        this.beginHistory(reader.varint())
+        return undefined
       default:
         throw new DelosError('FORMAT', `an entry of tables has the unknown kind ${kind}`)
     }
+  }
+
+  /** Twice, as by a restore that was cut off, it does nothing. */
+  private beginHistory(behind: number): void {
+    const { counters, histories, tx } = this.state
+    if (behind <= counters.position) return
+    this.changes.interrupt(tx, counters)
+    histories.begin(tx, counters.position, behind)
+    counters.position = behind
   }
 
   private tick(): void {

@@ -39,6 +39,7 @@ import type {
 import { PendingWrite, type PendingWriteOwner } from './pending-write.ts'
 import { readFeed } from './read/change-feed.ts'
 import { coldRows } from './read/cold-rows.ts'
+import { decodePageToken } from './read/page-token.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
 import { planScan } from './read/scan-plan.ts'
@@ -161,7 +162,10 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   scan(request: ScanRequest): Promise<ScanAnswer> {
     const { level = 'linearizable', table } = request
     const read = (): Promise<ScanAnswer> =>
-      this.read(level, (source) => readPage(this.table(table), request, source, this.limits))
+      this.read(level, (source) => {
+        if (request.page !== undefined) this.applicator.state.histories.require(decodePageToken(request.page).position)
+        return readPage(this.table(table), request, source, this.limits)
+      })
     // If that fails the read itself says why.
     return this.prefetch(request)?.then(read, read) ?? read()
   }

@@ -4,6 +4,7 @@ import type { Applicator } from '../../engine/engine.ts'
 import type { EngineFactory, Stack } from '../../engine/stack.ts'
 import { LEASE } from '../../engines/lease/lease-engine.ts'
 import type { LocalStore } from '../../store/local-store.ts'
+import { encodeNewHistory } from '../../table/codec/transaction-codec.ts'
 import { TableApplicator } from '../../table/table-applicator.ts'
 import { UpdateEncoder } from '../../zelos/request-codec.ts'
 import { ZelosApplicator } from '../../zelos/zelos-applicator.ts'
@@ -22,8 +23,8 @@ export interface RestorableDatabase {
   newHistory?(store: LocalStore, lostBytes: number): Uint8Array
 }
 
-/** How far zxids of the new history are at least above those of the old one. */
-const ZXID_STEP = 2 ** 32
+/** How far zxids, and positions of tables, of the new history are at least above those of the old one. */
+const POSITION_STEP = 2 ** 32
 /** Past it they would run out. */
 const LOST_BYTES_MAX = 2 ** 50
 
@@ -41,7 +42,7 @@ export const RESTORABLE_ZELOS: RestorableDatabase = {
     // Every update that was in the lost part of the log took one, and no update is shorter than a byte.
     const { zxid } = new ZelosApplicator().counters(store.read())
     return new UpdateEncoder().encode(
-      { kind: 'newHistory', zxidAbove: zxid + Math.min(lostBytes, LOST_BYTES_MAX) + ZXID_STEP },
+      { kind: 'newHistory', zxidAbove: zxid + Math.min(lostBytes, LOST_BYTES_MAX) + POSITION_STEP },
       0,
     )
   },
@@ -55,6 +56,11 @@ export const RESTORABLE_TABLE: RestorableDatabase = {
       if (timerService !== undefined) applicator.useTimers(timerService)
     }
     return { applicator: applicator as Applicator<unknown>, opened }
+  },
+  newHistory: (store, lostBytes) => {
+    const applicator = new TableApplicator()
+    applicator.load(store.read())
+    return encodeNewHistory(applicator.state.position + Math.min(lostBytes, LOST_BYTES_MAX) + POSITION_STEP)
   },
 }
 

@@ -11,6 +11,7 @@ import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
 import { changeKey, changeRange, positionOfChange, rowPrefix, segmentKey } from '../codec/table-keys.ts'
 import { REPLICATED_LIMITS } from '../table-limits.ts'
+import type { Histories } from './histories.ts'
 import type { TableCounters } from './table-counters.ts'
 
 /** Positions whose bytes are counted together. */
@@ -32,6 +33,11 @@ const NOTHING = new Uint8Array(0)
 
 export class ChangeLog {
   private readonly pending: RowChange[] = []
+  private readonly histories: Histories
+
+  constructor(histories: Histories) {
+    this.histories = histories
+  }
 
   /** In the order of the operations. */
   add(table: number, key: Key, before: StoredRow | undefined, after: StoredRow | undefined): void {
@@ -62,7 +68,12 @@ export class ChangeLog {
     counters.segmentBytes += writer.size
     counters.changeBytes += writer.size
     if (counters.position % SEGMENT === SEGMENT - 1) endSegment(tx, counters)
-    trim(tx, counters)
+    trim(tx, counters, this.histories)
+  }
+
+  /** The positions that follow are not those behind the present one. */
+  interrupt(tx: ReadWriteTx, counters: TableCounters): void {
+    if (counters.position % SEGMENT !== SEGMENT - 1) endSegment(tx, counters)
   }
 }
 
@@ -73,17 +84,19 @@ function endSegment(tx: ReadWriteTx, counters: TableCounters): void {
   counters.segmentBytes = 0
 }
 
-function trim(tx: ReadWriteTx, counters: TableCounters): void {
+function trim(tx: ReadWriteTx, counters: TableCounters, histories: Histories): void {
   const { changeBytesKept, changesKept } = REPLICATED_LIMITS
   for (let step = 0; step < TRIM_STEP; step++) {
-    const tooMany = counters.position - counters.oldestChange >= changesKept
+    const kept = histories.count(counters.oldestChange, counters.position)
+    const tooMany = kept >= changesKept
     // The newest segments stay, however large: their bytes are not known one by one.
-    const tooLarge = counters.changeBytes > changeBytesKept && counters.position - counters.oldestChange > 2 * SEGMENT
+    const tooLarge = counters.changeBytes > changeBytesKept && kept > 2 * SEGMENT
     if (!tooMany && !tooLarge) return
     tx.delete(changeKey(counters.oldestChange))
-    counters.oldestChange++
-    if (counters.oldestChange % SEGMENT !== 0) continue
-    const ended = segmentKey(counters.oldestChange / SEGMENT - 1)
+    const next = counters.oldestChange + 1
+    counters.oldestChange = histories.from(next)
+    if (counters.oldestChange === next && next % SEGMENT !== 0) continue
+    const ended = segmentKey(Math.floor((next - 1) / SEGMENT))
     const bytes = tx.get(ended)
     if (bytes === undefined) continue
     counters.changeBytes -= new ByteReader(bytes).varint()

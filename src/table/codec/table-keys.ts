@@ -14,8 +14,9 @@
 //   b table index             progress of an index that is being built (index-builder.ts)
 //   v table index number      duplicates that it found
 //   g table index             a range that is being removed; index 0: the rows
+//   h position           a restore began a new history behind it (histories.ts)
 
-import { type Key, keyUint } from '../../base/key.ts'
+import { type Key, keyUint, uintOfKey } from '../../base/key.ts'
 import type { KeyRange } from '../../store/local-store.ts'
 import { rangeOfPrefix, subStorePrefix } from '../../store/sub-store.ts'
 
@@ -34,6 +35,7 @@ const EXPIRY = `${TABLE_PREFIX}e`
 const BUILD = `${TABLE_PREFIX}b`
 const VIOLATION = `${TABLE_PREFIX}v`
 const GARBAGE = `${TABLE_PREFIX}g`
+const HISTORY = `${TABLE_PREFIX}h`
 
 export const COUNTERS_RECORD: Key = `${TABLE_PREFIX}m`
 export const TTL_CLOCK: Key = `${TABLE_PREFIX}x`
@@ -81,6 +83,18 @@ export function positionOfChange(key: Key): number {
   let position = 0
   for (let i = CHANGE.length; i < CHANGE.length + POSITION_BYTES; i++) position = position * 256 + key.charCodeAt(i)
   return position
+}
+
+export function historyKey(position: number): Key {
+  return HISTORY + keyUint(position)
+}
+
+export function historyRange(): KeyRange {
+  return rangeOfPrefix(HISTORY)
+}
+
+export function positionOfHistory(key: Key): number {
+  return uintOfKey(key, HISTORY.length)
 }
 
 /** Changes at the positions [from, to). */

@@ -18,7 +18,16 @@ import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 export const ENTRY_FORMAT = 1
 
 /** What an entry is. */
-export const ENTRY_KINDS = { transaction: 1, schema: 2, step: 3, tick: 4 } as const
+export const ENTRY_KINDS = { transaction: 1, schema: 2, step: 3, tick: 4, history: 5 } as const
+
+/** After a restore: the entry that takes positions behind all that the lost history may have given out. */
+export function encodeNewHistory(behind: number): Uint8Array {
+  const writer = new ByteWriter(16)
+  writer.u8(ENTRY_FORMAT)
+  writer.u8(ENTRY_KINDS.history)
+  writer.varint(behind)
+  return writer.toBytes()
+}
 
 export const OPERATIONS = { insert: 1, upsert: 2, update: 3, delete: 4, check: 5 } as const
 export const OPERATION_MASK = 0x0f

@@ -19,6 +19,7 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
   const { oldestChange } = state.counters
   if (!Number.isSafeInteger(after) || after < 0)
     throw new DelosError('INVALID_ARGUMENT', `after: ${after} is no position`)
+  state.histories.require(after)
   if (after < oldestChange - 1) {
     const advice = `the oldest position to go on from is ${oldestChange - 1}: read the table, and go on from there`
     throw new DelosError('TRIMMED', `changes after position ${after} are gone; ${advice}`)

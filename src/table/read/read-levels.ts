@@ -63,8 +63,10 @@ export class ReadLevels {
     }
     state.load(store.read())
     const wanted = 'session' in level ? level.session : level.snapshot
+    state.histories.require(wanted)
     if (state.position >= wanted) return undefined
     return this.parts.sync().then(() => {
+      state.histories.require(wanted)
       if (state.position >= wanted) return
       throw new DelosError('MISMATCH', `position ${wanted} is not of this history, which ends at ${state.position}`)
     })
@@ -83,9 +85,10 @@ export class ReadLevels {
     for (let left = WALKS_MAX; left > 0; left--) {
       const reader = store.read()
       state.load(reader)
-      const { oldestChange } = state.counters
-      if (position < oldestChange - 1) {
-        const kept = `what is kept begins at ${oldestChange - 1}`
+      // What was before a restore is not walked back to: between the two lie all positions that were skipped.
+      const keptFrom = Math.max(state.counters.oldestChange - 1, state.histories.begins)
+      if (position < keptFrom) {
+        const kept = `what is kept begins at ${keptFrom}`
         throw new DelosError('SNAPSHOT_GONE', `position ${position} is gone: ${kept}`)
       }
       try {

@@ -89,7 +89,7 @@ class Page {
   answer(): ScanAnswer {
     const { digest, found: rows, last, plan, position } = this
     const { index, prefix, reverse, table } = plan
-    const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse }
+    const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse, position }
     const page = last === undefined ? undefined : encodePageToken({ ...token, last: last.slice(prefix.length) })
     if (digest === undefined) return { rows, page, position }
     return { rows, page, position, range: this.rangeRead(digest) }
