@@ -55,7 +55,7 @@ export class ChangeHistory {
 
   /**
    * The changes after `zxid` that connections were not told of by `ms`; undefined if not all of them are kept. `last`: of the newest
-   * update. Costs 3 µs for each 50 changes that are passed over, and 0.1 µs for each that is not.
+   * update. Costs 0.1 ms, 7 µs for each 50 changes since then, and 0.1 µs for each that is visited.
    */
   since(zxid: Zxid, ms: number, last: Zxid): MissedChanges | undefined {
     const toldBy = this.times.toldBy(ms)

@@ -122,7 +122,14 @@ describe('the update codec', () => {
     })
     const enforcing = new UpdateEncoder(true).encode(SAMPLES.delete as Update, WALL_MS)
     lines.push(`delete-enforcing-quotas ${enforcing.toString('hex')}\n`)
-    expect(decodeUpdate(enforcing)).toMatchObject({ enforceQuotas: true, update: { kind: 'write' } })
+    const keeping = new UpdateEncoder(true, true).encode(SAMPLES.delete as Update, WALL_MS)
+    lines.push(`delete-keeping-changes ${keeping.toString('hex')}\n`)
+    expect(decodeUpdate(keeping)).toMatchObject({ enforceQuotas: true, countInPieces: false, keepChanges: true })
+    expect(decodeUpdate(enforcing)).toMatchObject({
+      enforceQuotas: true,
+      keepChanges: false,
+      update: { kind: 'write' },
+    })
     await expect(lines.join('')).toMatchFileSnapshot('../../testdata/zelos/updates.hex')
   })
 

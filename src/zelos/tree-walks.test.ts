@@ -56,7 +56,7 @@ function start() {
     walks.getEphemerals(client.requester, prefix, maxBytes, found)
     return found
   }
-  return { client, turn, count, ephemerals }
+  return { client, turn, count, ephemerals, walks }
 }
 
 function grow(client: TestClient, top: string, children: number, flags = 0): void {
@@ -135,6 +135,20 @@ describe('a list of ephemeral nodes', () => {
     expect(all.result).toHaveLength(7_000)
     expect(ephemerals('/b/12').result).toHaveLength(111)
     expect(ephemerals('/c').result).toEqual([])
+  })
+
+  it('goes on when whoever asked for another one throws at its answer', () => {
+    const { client, turn, ephemerals, walks } = start()
+    client.create('/a')
+    grow(client, '/a', 500, 1)
+    const resolve = () => {
+      throw new Error('of a client')
+    }
+    const faulty = { isWanted: true, resolve, reject: resolve }
+    expect(() => walks.getEphemerals(client.requester, '/b', 1_000, faulty)).toThrow('of a client')
+    const found = ephemerals('/a')
+    while (found.result === undefined && turn());
+    expect(found.result).toHaveLength(500)
   })
 
   it('ends where it is too long for a reply', () => {
