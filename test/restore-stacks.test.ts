@@ -112,7 +112,7 @@ it('tables are restored by their own rules, from a snapshot and what an orderly 
   const details = () => stack.status().engines.find((engine) => engine.name === 'log-backup')?.details
   await eventually(() => Number(details()?.snapshots) > 0 || undefined, 10_000, 'the first snapshot')
   await server.tables.migrate(counters)
-  await server.tables.insert(counters, { id: 'a', n: 1n })
+  const { position: last } = await server.tables.insert(counters, { id: 'a', n: 1n })
   const position = stack.status().cursor - 1
   expect(Number(details()?.end)).toBeLessThanOrEqual(position)
   await server.close()
@@ -123,7 +123,9 @@ it('tables are restored by their own rules, from a snapshot and what an orderly 
   await restore({ ...parts, definition: RESTORABLE.table })
   const again = await openServer({ dataDir: into, databases: ['table'] })
   expect(await again.tables.get(counters, { id: 'a' })).toEqual({ id: 'a', n: 1n })
-  expect(await again.tables.insert(counters, { id: 'b', n: 2n })).toMatchObject({ ok: true })
+  const lost = again.tables.get(counters, { id: 'a' }, { level: { session: last + 1 } })
+  await expect(lost).rejects.toMatchObject({ code: 'MISMATCH' })
+  expect((await again.tables.insert(counters, { id: 'b', n: 2n })).position).toBeGreaterThan(last + 2 ** 32)
   await again.close()
 }, 60_000)
 
