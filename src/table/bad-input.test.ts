@@ -4,8 +4,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import type { ErrorCode } from '../base/delos-error.ts'
-import { enumOf, int64, json, list, string, timestamp } from './schema/columns.ts'
+import { bytes, double, enumOf, int64, json, list, string, timestamp } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
+import { type TableLimits, tableLimits } from './table-limits.ts'
 import type { Tables } from './tables.ts'
 import type { WriteBatch } from './write-batch.ts'
 
@@ -212,6 +213,17 @@ describe('bad input', () => {
         'the default of column m',
       ],
       [() => bare.migrate({ ...things, indexes: { byAny: { columns: ['any'] } } }), 'INVALID_ARGUMENT', 'has no order'],
+      [
+        () => bare.migrate({ ...things, indexes: { byS: { columns: ['s'], uniqe: true } as never } }),
+        'INVALID_ARGUMENT',
+        'index byS has no uniqe; there are columns, include, unique, where',
+      ],
+      [
+        () => bare.migrate({ ...things, indexes: { byS: { columns: [{ column: 's', ordr: 'desc' } as never] } } }),
+        'INVALID_ARGUMENT',
+        'has no ordr',
+      ],
+      [() => db.migrate(things, { drops: ['s'] } as never), 'INVALID_ARGUMENT', 'a migration has no drops'],
       [() => db.schema.rebuildIndex(things, 'byS'), 'SCHEMA_FORBIDDEN', 'has not failed'],
       [() => db.schema.drop('thinks'), 'UNKNOWN_TABLE', 'there are things'],
     ])
@@ -242,4 +254,72 @@ describe('bad input', () => {
     const row = await db.get(things, key)
     expect(JSON.stringify(row?.any)).toBe('{"__proto__":{"x":1,"y":3},"constructor":2}')
   })
+})
+
+describe('limits', () => {
+  it('are not raised beyond what apply goes by and what an entry may be', () => {
+    const cases: [Partial<TableLimits>, string][] = [
+      [{ rowBytesMax: (1 << 20) + 1 }, 'rowBytesMax of tables is at most 1048576'],
+      [{ scannedRowsMax: 10_001 }, 'scannedRowsMax of tables is at most 10000'],
+      [{ transactionBytesMax: 17 << 20 }, 'transactionBytesMax of tables is at most 16777216'],
+      [{ pendingMax: 0 }, 'whole number from 1 on'],
+      [{ keysMax: 1.5 }, 'whole number from 1 on'],
+      [{ rowsMax: 1 } as never, 'no limit rowsMax'],
+    ]
+    for (const [limits, message] of cases) expect(() => tableLimits(limits), message).toThrow(message)
+    expect(tableLimits({ pageRowsMax: 50_000, rowBytesMax: 100 })).toMatchObject({
+      pageRowsMax: 50_000,
+      rowBytesMax: 100,
+    })
+  })
+
+  it('hold for all ranges of a transaction together', async () => {
+    const few = await openTableServer({ limits: { scannedRowsMax: 5 } })
+    const rows = defineTable({ name: 'rows', columns: { id: int64() }, key: ['id'] })
+    await few.db.migrate(rows)
+    await few.db.batch((batch) => [1n, 2n, 3n].map((id) => batch.insert(rows, { id })))
+    const twice = few.db.transaction(async (tx) => {
+      await tx.scan(rows)
+      await tx.scan(rows, { reverse: true })
+      tx.insert(rows, { id: 4n })
+    })
+    await expect(twice).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      message: expect.stringContaining('scannedRowsMax is 5, this would be 6'),
+    })
+    await few.close()
+  })
+
+  it('hold for what one answer of the feed has: bytes, whatever the number of transactions', async () => {
+    const large = await openTableServer()
+    const rows = defineTable({ name: 'rows', columns: { id: int64(), text: string() }, key: ['id'] })
+    await large.db.migrate(rows)
+    for (let id = 0n; id < 6n; id++) await large.db.insert(rows, { id, text: 'x'.repeat(400_000) })
+    const first = large.database.changes({ after: 0 })
+    expect([first.changes.length, first.position, first.caughtUp]).toEqual([3, 3, false])
+    expect(large.database.changes({ after: 3 })).toMatchObject({ position: 6, caughtUp: true })
+    await large.close()
+  })
+})
+
+it('a definition with bytes, times and endless numbers in it is the same when it is asked for again', async () => {
+  const server = await openTableServer()
+  const odd = () =>
+    defineTable({
+      name: 'odd',
+      columns: {
+        id: int64(),
+        raw: bytes().default(Buffer.from('abc')),
+        limit: double().default(Number.POSITIVE_INFINITY),
+        since: timestamp().default(new Date(0)),
+      },
+      key: ['id'],
+      indexes: { far: { columns: ['id'], where: { limit: Number.POSITIVE_INFINITY } } },
+    })
+  await server.db.migrate(odd())
+  expect((await server.db.migrate(odd())).version).toBe(1)
+  const other = odd()
+  const changed = { ...other, columns: { ...other.columns, limit: double().default(Number.NEGATIVE_INFINITY) } }
+  expect((await server.db.migrate(changed)).version).toBe(2)
+  await server.close()
 })

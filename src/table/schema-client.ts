@@ -1,6 +1,7 @@
 // Schemas as a program changes them: from definitions to steps through the log, and what there is.
 
 import { DelosError } from '../base/delos-error.ts'
+import { requireKnown } from './codec/check-request.ts'
 import type { SchemaAnswer, TableDescription } from './messages.ts'
 import type { AnyTable } from './schema/define-table.ts'
 import type { SchemaChange } from './schema/evolution.ts'
@@ -8,6 +9,7 @@ import { type MigrationHints, planMigration } from './schema/migration-plan.ts'
 import { shapeOf } from './schema/table-shape.ts'
 import type { TableDatabase } from './table-database.ts'
 
+const HINT_MEMBERS: ReadonlySet<string> = new Set(['rename', 'renamedFrom', 'drop'])
 const TRIES = 5
 
 export class SchemaClient {
@@ -31,6 +33,7 @@ export class SchemaClient {
 
   /** See Tables.migrate. */
   async migrate(table: AnyTable, hints: MigrationHints = {}): Promise<TableDescription> {
+    requireKnown(hints, HINT_MEMBERS, 'a migration')
     const shape = shapeOf(table)
     for (let left = TRIES; left > 0; left--) {
       await this.synced()

@@ -9,7 +9,7 @@ export interface TableLimits {
   readonly operationsMax: number
   /** Bytes of one transaction as it goes into the log. */
   readonly transactionBytesMax: number
-  /** Rows in one range that a transaction scans: apply looks at each of them again. */
+  /** Rows in all ranges that a transaction scans, and in a page of one: apply looks at each of them again. */
   readonly scannedRowsMax: number
   /** Keys of one multi-get. */
   readonly keysMax: number
@@ -70,4 +70,33 @@ export const TTL_TICK_MS = 1000
 
 export function limitExceeded(name: string, limit: number, value: number, advice: string): DelosError {
   return new DelosError('LIMIT_EXCEEDED', `${name} is ${limit}, this would be ${value}: ${advice}`)
+}
+
+/** By which apply goes too, on all servers: so they can be made smaller for one server, and not larger. */
+const NOT_RAISED: readonly (keyof TableLimits)[] = ['rowBytesMax', 'scannedRowsMax']
+/** What fits into an entry of the log, and into memory while it is in the log's hands. */
+const BYTES_RAISED_TO: Partial<Record<keyof TableLimits, number>> = {
+  transactionBytesMax: 16 << 20,
+  operationsMax: 100_000,
+}
+
+/** The limits of one server. Throws INVALID_ARGUMENT for those that it can't have. */
+export function tableLimits(given: Partial<TableLimits> = {}): TableLimits {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(DEFAULT_TABLE_LIMITS, name)) {
+      const names = Object.keys(DEFAULT_TABLE_LIMITS).join(', ')
+      throw new DelosError('INVALID_ARGUMENT', `there is no limit ${name} of tables; there are ${names}`)
+    }
+    const limit = name as keyof TableLimits
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new DelosError('INVALID_ARGUMENT', `the limit ${name} of tables is a whole number from 1 on, not ${value}`)
+    }
+    const max = NOT_RAISED.includes(limit) ? DEFAULT_TABLE_LIMITS[limit] : BYTES_RAISED_TO[limit]
+    if (max !== undefined && value > max) {
+      throw new DelosError('INVALID_ARGUMENT', `the limit ${name} of tables is at most ${max}, not ${value}`)
+    }
+  }
+  const defined = Object.entries(given).filter(([, value]) => value !== undefined)
+  return { ...DEFAULT_TABLE_LIMITS, ...Object.fromEntries(defined) }
 }

@@ -72,6 +72,10 @@ export class TransactionEncoder {
     requireCount('operations', operations.length, limits)
     requireCount('reads', reads.length, limits)
     requireCount('ranges', ranges.length, limits)
+    const scanned = ranges.reduce((sum, { rows }) => sum + rows, 0)
+    if (scanned > limits.scannedRowsMax) {
+      throw limitExceeded('scannedRowsMax', limits.scannedRowsMax, scanned, 'scan fewer rows in one transaction')
+    }
     requireToken(request.token)
     const { writer } = this
     this.begin(token)

@@ -12,6 +12,8 @@ import type { Change, ChangesAnswer, ChangesRequest } from '../messages.ts'
 import { rangeOf } from './scan-plan.ts'
 
 const TRANSACTIONS_MAX = 256
+/** Bytes of rows, as they are stored, after which an answer ends: with the transaction at hand. */
+const ANSWER_BYTES_MAX = 1 << 20
 
 /** What comes after a position, at most so many transactions. Throws TRIMMED, UNKNOWN_TABLE and what a wrong prefix is. */
 export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequest): ChangesAnswer {
@@ -29,9 +31,12 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
   const end = state.position
   const changes: Change[] = []
   let position = after
+  let bytes = 0
   for (const read of readChanges(reader, after + 1, end + 1, Math.min(limit, TRANSACTIONS_MAX))) {
+    if (bytes > ANSWER_BYTES_MAX) break
     position = read.position
     for (const change of read.changes) {
+      bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
       if (wanted !== undefined && (change.table !== wanted.id || !change.key.startsWith(prefix))) continue
       const table = state.catalog.byIdOf(change.table)
       // Of a table that was dropped since nothing can be told.

@@ -2,10 +2,12 @@
 // needs what.
 
 import { DelosError } from '../../base/delos-error.ts'
+import { requireKnown, requireRecord } from '../codec/check-request.ts'
 import { checkValue } from '../codec/check-value.ts'
 import { compileFilter } from '../codec/filter.ts'
+import { toTaggedJson } from '../codec/tagged-json.ts'
 import { limitExceeded, REPLICATED_LIMITS } from '../table-limits.ts'
-import type { ColumnSpec, Value } from './columns.ts'
+import type { ColumnSpec } from './columns.ts'
 import type { AnyTable, IndexDefinition, Part } from './define-table.ts'
 import {
   columnName,
@@ -20,6 +22,8 @@ import {
 } from './descriptor.ts'
 import type { AnyColumn, Columns } from './filter-types.ts'
 
+const INDEX_MEMBERS: ReadonlySet<string> = new Set(['columns', 'include', 'unique', 'where'])
+const PART_MEMBERS: ReadonlySet<string> = new Set(['column', 'order'])
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/
 
 /** Throws INVALID_ARGUMENT, LIMIT_EXCEEDED, UNKNOWN_COLUMN and what a wrong default is. */
@@ -144,15 +148,19 @@ function specOf(specs: ReadonlyMap<string, ColumnSpec>, column: string, what: st
   throw new DelosError('UNKNOWN_COLUMN', `${what} names ${column}; there are ${[...specs.keys()].join(', ')}`)
 }
 
-function indexShape(
-  name: string,
-  { columns, include = [], unique = false, where }: IndexDefinition<Columns>,
-): IndexShape {
+function indexShape(name: string, definition: IndexDefinition<Columns>): IndexShape {
+  requireRecord(definition, `index ${name}`)
+  requireKnown(definition, INDEX_MEMBERS, `index ${name}`)
+  const { columns, include = [], unique = false, where } = definition as IndexDefinition<Columns>
   const filter = where as FilterData | undefined
   return { name, parts: columns.map(partShape), unique, include, ...(filter !== undefined && { where: filter }) }
 }
 
 function partShape(part: Part): PartShape {
+  if (typeof part !== 'string') {
+    requireRecord(part, 'a column of a key or an index')
+    requireKnown(part, PART_MEMBERS, 'a column of a key or an index')
+  }
   return typeof part === 'string'
     ? { column: part, descending: false }
     : { column: part.column, descending: part.order === 'desc' }
@@ -163,13 +171,16 @@ export function sameSpec(a: ColumnSpec, b: ColumnSpec): boolean {
   return canonical(a) === canonical(b)
 }
 
+/** Equal values have equal texts, whatever the order of members. */
 export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, member: Value) => {
-    if (typeof member === 'bigint') return `${member}n`
-    if (member instanceof Uint8Array) return Buffer.from(member).toString('hex')
-    if (typeof member !== 'object' || member === null || Array.isArray(member)) return member
-    return Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-  })
+  return toTaggedJson(inOrder(value))
+}
+
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder)
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(members.map(([name, member]) => [name, inOrder(member)]))
 }
 
 function invalid(message: string): DelosError {
