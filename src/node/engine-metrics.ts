@@ -102,7 +102,7 @@ const BOUNDS_MS: readonly number[] = Array.from({ length: 13 }, (_, i) => 4 ** i
 type Values = Awaited<ReturnType<Histogram['get']>>['values']
 
 /** A histogram whose buckets were filled elsewhere. */
-class SnapshotHistogram extends Histogram {
+export class SnapshotHistogram extends Histogram {
   private readonly metric: { readonly name: string; readonly help: string }
   private readonly read: () => (readonly [Labels, HistogramSnapshot])[]
 

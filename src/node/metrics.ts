@@ -3,11 +3,13 @@
 // knows of Prometheus, and nothing is counted twice.
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { TableStats } from '../table/table-stats.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { ZooKeeperServer } from '../zookeeper/zookeeper-server.ts'
 import { registerEngineMetrics } from './engine-metrics.ts'
 import type { Routes } from './http-listener.ts'
 import type { Database } from './open-database.ts'
+import { registerTableMetrics } from './table-metrics.ts'
 import { productVersion } from './version.ts'
 import { registerZooKeeperMetrics } from './zookeeper-metrics.ts'
 
@@ -16,6 +18,8 @@ export interface MetricSources {
   readonly databases: ReadonlyMap<string, Database>
   readonly zelos: () => Zelos | undefined
   readonly zookeeper: () => ZooKeeperServer | undefined
+  /** Of DelosTable, where it is served. */
+  readonly tables?: () => TableStats | undefined
 }
 
 /** `/metrics` for these sources. */
@@ -25,6 +29,7 @@ export function metricsRoutes(sources: MetricSources): Routes {
   for (const register of families(sources)) register(registry)
   registerEngineMetrics(registry, sources.databases)
   registerZooKeeperMetrics(registry, sources.zookeeper)
+  registerTableMetrics(registry, sources.tables ?? (() => undefined))
   return (app) => {
     app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   }

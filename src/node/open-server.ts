@@ -306,12 +306,12 @@ class RunningServer implements Server {
     const { admin, api, metrics } = this.options
     await this.listenHttp('metrics', metrics, async () => {
       const { metricsRoutes } = await import('./metrics.ts')
-      return metricsRoutes({ databases: this.databases, zelos: () => this.zelos, zookeeper: () => this.zookeeper })
+      const [zelos, zookeeper, tables] = [() => this.zelos, () => this.zookeeper, () => this.served?.stats()]
+      return metricsRoutes({ databases: this.databases, zelos, zookeeper, tables })
     })
     await this.listenHttp('api', api, async () => {
       const { apiRoutes } = await import('./http-api.ts')
-      const { clock } = this.runtime
-      return apiRoutes(() => this.status(), { databases: this.databases, token, clock })
+      return apiRoutes(() => this.status(), { databases: this.databases, token, clock: this.runtime.clock })
     })
     await this.listenAdmin(admin)
   }

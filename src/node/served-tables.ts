@@ -9,6 +9,7 @@ import type { LocalStore } from '../store/local-store.ts'
 import { DEFAULT_CACHE, TableApplicator, type TableResult } from '../table/table-applicator.ts'
 import { TableDatabase } from '../table/table-database.ts'
 import type { TableLimits } from '../table/table-limits.ts'
+import type { TableStats } from '../table/table-stats.ts'
 import { Tables } from '../table/tables.ts'
 import { TABLE_STACK } from './stacks.ts'
 
@@ -49,6 +50,11 @@ export class ServedTables {
     if (stack.status().state === 'serving') database.startServing()
     void stack.failed.then(() => database.stopServing())
     return new ServedTables(database, runtime)
+  }
+
+  /** For metrics; undefined once its store is closed. */
+  stats(): TableStats | undefined {
+    return this.database.stopped ? undefined : this.database.stats()
   }
 
   stop(): void {

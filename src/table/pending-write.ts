@@ -8,9 +8,13 @@ import type { RowData } from './codec/row-codec.ts'
 import type { RowAnswer, TransactionAnswer, TransactionRequest } from './messages.ts'
 import type { TableResult } from './table-applicator.ts'
 
+/** What became of it; `schema`: it is asked for anew. */
+export type WriteOutcome = TransactionOutcome['kind'] | 'refused' | 'indeterminate'
+
 /** The database that counts what is in flight. */
 export interface PendingWriteOwner {
-  settled(bytes: number): void
+  /** `startMs`: as it was given. */
+  settled(bytes: number, outcome: WriteOutcome, startMs: number): void
   /** A table had another schema: the request is encoded anew. */
   again(request: TransactionRequest, tries: number, completion: Completion<TransactionAnswer>): void
 }
@@ -18,6 +22,7 @@ export interface PendingWriteOwner {
 export class PendingWrite implements Completion<TableResult> {
   private readonly owner: PendingWriteOwner
   private readonly bytes: number
+  private readonly startMs: number
   private readonly request: TransactionRequest
   private readonly tries: number
   private readonly completion: Completion<TransactionAnswer>
@@ -25,26 +30,28 @@ export class PendingWrite implements Completion<TableResult> {
   constructor(
     owner: PendingWriteOwner,
     bytes: number,
+    startMs: number,
     request: TransactionRequest,
     tries: number,
     completion: Completion<TransactionAnswer>,
   ) {
     this.owner = owner
     this.bytes = bytes
+    this.startMs = startMs
     this.request = request
     this.tries = tries
     this.completion = completion
   }
 
   resolve(result: TableResult): void {
-    this.owner.settled(this.bytes)
     const outcome = result as TransactionOutcome
+    this.owner.settled(this.bytes, outcome.kind, this.startMs)
     if (outcome.kind === 'schema') this.owner.again(this.request, this.tries + 1, this.completion)
     else this.completion.resolve(answerOf(outcome))
   }
 
   reject(error: DelosError): void {
-    this.owner.settled(this.bytes)
+    this.owner.settled(this.bytes, error.code === 'INDETERMINATE' ? 'indeterminate' : 'refused', this.startMs)
     this.completion.reject(error)
   }
 }

@@ -37,6 +37,8 @@ export const DEFAULT_CACHE: RowCacheLimits = { rowsMax: 200_000, bytesMax: 64 <<
 
 export class TableApplicator implements Applicator<TableResult> {
   readonly state: TableState
+  /** In apply here, also when entries are played again: for metrics. */
+  expiredRows = 0
   private readonly changes: ChangeLog
   private readonly expiry = new Expiry()
   private readonly writer: RowWriter
@@ -132,6 +134,7 @@ export class TableApplicator implements Applicator<TableResult> {
       if (table === undefined || row === undefined || table.descriptor.ttl === undefined) return 0
       this.writer.delete({ table, key: key.slice(table.prefix.length), storedKey: key, old: row }, row)
       this.state.addToCount(table.id, -1)
+      this.expiredRows++
       return row.bytes.length
     })
     if (this.changes.isEmpty) return

@@ -1,19 +1,15 @@
-// The wrapper half of DelosTable at one server: turns requests into entries for the log and answers reads from the committed
-// state. What it takes and gives is plain data (messages.ts); the typed face is tables.ts.
+// The wrapper half of DelosTable at one server, put together: reads (read/table-reading.ts), transactions on their way into the log
+// (transaction-submitter.ts), schema changes, the feed, background work. What it takes and gives is plain data (messages.ts); the typed face is tables.ts.
 
 import { ByteWriter } from '../base/byte-writer.ts'
-import { DelosError } from '../base/delos-error.ts'
-import { type Key, keyOfBytes } from '../base/key.ts'
+import type { Key } from '../base/key.ts'
 import type { Completion } from '../engine/engine.ts'
-import { type Entry, entryOf } from '../engine/entry.ts'
+import { entryOf } from '../engine/entry.ts'
 import type { LeasedReads } from '../engine/leased-reads.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
-import { readProgress } from './apply/index-builder.ts'
-import { requireKnown } from './codec/check-request.ts'
 import type { CompiledTable } from './codec/compiled-table.ts'
 import type { RowData } from './codec/row-codec.ts'
-import { violationRange } from './codec/table-keys.ts'
 import { toTaggedJson } from './codec/tagged-json.ts'
 import { ENTRY_FORMAT, ENTRY_KINDS, TransactionEncoder } from './codec/transaction-codec.ts'
 import { Maintenance } from './maintenance.ts'
@@ -23,7 +19,6 @@ import type {
   CountRequest,
   GetManyRequest,
   GetRequest,
-  IndexProgress,
   KeyData,
   Position,
   ReadLevel,
@@ -36,25 +31,19 @@ import type {
   TransactionAnswer,
   TransactionRequest,
 } from './messages.ts'
-import { PendingWrite, type PendingWriteOwner } from './pending-write.ts'
 import { readFeed } from './read/change-feed.ts'
-import { coldRows } from './read/cold-rows.ts'
-import { decodePageToken } from './read/page-token.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
-import { planScan } from './read/scan-plan.ts'
-import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './read/table-reads.ts'
+import { TableReading } from './read/table-reading.ts'
 import { RowDefaultsMaker } from './row-defaults.ts'
 import type { TableDescriptor } from './schema/descriptor.ts'
-import { shapeOfDescriptor } from './schema/table-shape.ts'
-import type { TableApplicator, TableListener, TableResult } from './table-applicator.ts'
-import { DEFAULT_TABLE_LIMITS, type TableLimits } from './table-limits.ts'
+import type { TableApplicator, TableListener } from './table-applicator.ts'
+import { describeTable, tableFigures } from './table-description.ts'
+import { type TableLimits, tableLimits } from './table-limits.ts'
+import { TableRequestStats, type TableStats } from './table-stats.ts'
+import { type TableLog, TransactionSubmitter } from './transaction-submitter.ts'
 
-/** The top of a stack of engines, as a database sees it. */
-export interface TableLog {
-  submit(entry: Entry, completion: Completion<TableResult>): void
-  sync(): Promise<unknown>
-}
+export type { TableLog }
 
 export interface TableDatabaseOptions {
   readonly runtime: Pick<Runtime, 'clock' | 'timers' | 'random'>
@@ -69,21 +58,17 @@ export interface TableDatabaseOptions {
   readonly leasedReads?: LeasedReads | undefined
 }
 
-/** How often an entry is made anew because a schema changed under it. */
-const SCHEMA_TRIES = 5
-const COUNT_MEMBERS: ReadonlySet<string> = new Set(['table', 'index', 'prefix', 'filter', 'level'])
-
-export class TableDatabase implements TableListener, PendingWriteOwner {
+export class TableDatabase implements TableListener {
   readonly limits: TableLimits
   private readonly options: TableDatabaseOptions
   private readonly applicator: TableApplicator
   private readonly log: TableLog
   private readonly levels: ReadLevels
+  private readonly reading: TableReading
   private readonly defaults: RowDefaultsMaker
-  private readonly encoder: TransactionEncoder
+  private readonly submitter: TransactionSubmitter
+  private readonly requestStats = new TableRequestStats()
   private readonly maintenance: Maintenance
-  private pendingCount = 0
-  private pendingBytes = 0
   private waiters: (() => void)[] = []
   private hasStopped = false
   private catalogSeen = 0
@@ -93,24 +78,33 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     this.options = options
     this.applicator = applicator
     this.log = log
-    this.limits = { ...DEFAULT_TABLE_LIMITS, ...options.limits }
+    this.limits = tableLimits(options.limits)
     const { limits } = this
     const { clock, random, timers } = runtime
-    this.levels = new ReadLevels({
+    const { state } = applicator
+    this.levels = new ReadLevels({ clock, timers, state, limits, store, sync: () => log.sync() })
+    const { leasedReads } = options
+    const { requestStats: stats, levels } = this
+    const table = (name: string) => this.table(name)
+    this.reading = new TableReading({
       clock,
-      timers,
-      state: applicator.state,
+      leasedReads,
+      prefetch: options.prefetch,
+      levels,
       limits,
+      state,
+      stats,
       store,
-      sync: () => log.sync(),
+      table,
     })
     this.defaults = new RowDefaultsMaker(clock, random)
-    this.encoder = new TransactionEncoder({
+    const encoder = new TransactionEncoder({
       defaults: this.defaults,
       limits,
-      table: (name) => this.table(name),
+      table,
       wallMs: () => Math.max(0, Math.floor(clock.wallMs())),
     })
+    this.submitter = new TransactionSubmitter({ clock, encoder, limits, log, stats: this.requestStats })
     this.maintenance = new Maintenance({
       timers,
       store,
@@ -141,86 +135,35 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get({ key, level = 'linearizable', table }: GetRequest): Promise<RowAnswer> {
-    return this.read(level, (source) => readRow(this.table(table), key, source))
+  get(request: GetRequest): Promise<RowAnswer> {
+    return this.reading.get(request)
   }
 
   /** The row alone: the hot path. */
   getRow(table: string, key: KeyData, level: ReadLevel): Promise<RowData | undefined> {
-    return this.read(level, (source) => readRow(this.table(table), key, source).row)
+    return this.reading.getRow(table, key, level)
   }
 
   /** What this server has, in the current synchronous section. */
   getNow(table: string, key: KeyData): RowAnswer {
-    return readRow(this.table(table), key, this.levels.now())
+    return this.reading.getNow(table, key)
   }
 
-  getMany({ keys, level = 'linearizable', table }: GetManyRequest): Promise<readonly RowAnswer[]> {
-    return this.read(level, (source) => readRows(this.table(table), keys, source, this.limits))
+  getMany(request: GetManyRequest): Promise<readonly RowAnswer[]> {
+    return this.reading.getMany(request)
   }
 
   scan(request: ScanRequest): Promise<ScanAnswer> {
-    const { level = 'linearizable', table } = request
-    const read = (): Promise<ScanAnswer> =>
-      this.read(level, (source) => {
-        if (request.page !== undefined) this.applicator.state.histories.require(decodePageToken(request.page).position)
-        return readPage(this.table(table), request, source, this.limits)
-      })
-    // If that fails the read itself says why.
-    return this.prefetch(request)?.then(read, read) ?? read()
-  }
-
-  private prefetch(request: ScanRequest): Promise<void> | undefined {
-    const { prefetch, store } = this.options
-    if (prefetch === undefined || request.index === undefined) return undefined
-    try {
-      const plan = planScan(this.table(request.table), request, this.limits)
-      const cold = coldRows(plan, store.read(), this.applicator.state.rows)
-      return cold.length === 0 ? undefined : prefetch(cold)
-    } catch {
-      return undefined // What is wrong with the request, or not known here yet, the read tells.
-    }
+    return this.reading.scan(request)
   }
 
   count(request: CountRequest): Promise<number> {
-    const { filter, index, level = 'linearizable', prefix, table: name } = request
-    const isWhole = filter === undefined && index === undefined && prefix === undefined
-    if (typeof level === 'object' && 'snapshot' in level) return this.countPast(request, level)
-    return this.read(level, (source) => {
-      requireKnown(request, COUNT_MEMBERS, 'a count')
-      const table = this.table(name)
-      if (isWhole) return this.applicator.state.rowCount(this.options.store.read(), table)
-      return countRange(table, request, source, this.limits)
-    })
-  }
-
-  /** Page by page: each needs a part of the past of its own. */
-  private async countPast(request: CountRequest, level: ReadLevel): Promise<number> {
-    requireKnown(request, COUNT_MEMBERS, 'a count')
-    const { limits } = this
-    let count = 0
-    let page: string | undefined
-    while (count <= limits.countedMax) {
-      const look = (source: RowSource) => countPage(this.table(request.table), request, page, source, limits)
-      const counted = await this.read(level, look)
-      count += counted.count
-      page = counted.page
-      if (page === undefined) return count
-    }
-    throw tooManyCounted(limits)
+    return this.reading.count(request)
   }
 
   /** One read at a level, as `look` does it in one synchronous section. */
   read<A>(level: ReadLevel, look: (source: RowSource) => A): Promise<A> {
-    const { leasedReads } = this.options
-    if (level === 'lease' && leasedReads !== undefined) return byLease(leasedReads, () => look(this.levels.now()))
-    const ready = this.levels.before(level)
-    if (ready !== undefined) return ready.then(() => this.levels.look(level, look))
-    try {
-      return Promise.resolve(this.levels.look(level, look))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return this.reading.read(level, look)
   }
 
   /** The table of that name as this server knows it. Throws UNKNOWN_TABLE. */
@@ -235,8 +178,16 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   /** As this server has applied them. Throws TRIMMED. */
   changes(request: ChangesRequest): ChangesAnswer {
     const reader = this.options.store.read()
+    const { changes } = this.requestStats.requests
     this.applicator.load(reader)
-    return readFeed(this.applicator.state, reader, request)
+    try {
+      const answer = readFeed(this.applicator.state, reader, request)
+      changes.answered++
+      return answer
+    } catch (error) {
+      changes.refused++
+      throw error
+    }
   }
 
   /** Resolves when something was committed after `position`, or when this server stops serving. */
@@ -283,60 +234,7 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
 
   /** The same without a promise. Never throws. */
   submit(request: TransactionRequest, completion: Completion<TransactionAnswer>): void {
-    this.tryToSubmit(request, 0, completion)
-  }
-
-  /** Called by PendingWrite alone. */
-  settled(bytes: number): void {
-    this.pendingCount--
-    this.pendingBytes -= bytes
-  }
-
-  /** Called by PendingWrite alone. */
-  again(request: TransactionRequest, tries: number, completion: Completion<TransactionAnswer>): void {
-    if (tries < SCHEMA_TRIES) this.tryToSubmit(request, tries, completion)
-    else completion.reject(new DelosError('SCHEMA_CHANGED', `a schema changed ${tries} times under the transaction`))
-  }
-
-  private tryToSubmit(request: TransactionRequest, tries: number, completion: Completion<TransactionAnswer>): void {
-    let payload: Buffer
-    try {
-      payload = this.encoder.encode(request)
-    } catch (thrown) {
-      this.notEncoded(thrown, request, tries, completion)
-      return
-    }
-    const bytes = payload.length
-    const refusal = this.overload(bytes)
-    if (refusal !== undefined) return completion.reject(refusal)
-    this.pendingCount++
-    this.pendingBytes += bytes
-    this.log.submit(entryOf(payload), new PendingWrite(this, bytes, request, tries, completion))
-  }
-
-  /** A table or column that is not known here may have been made at another server a moment ago. */
-  private notEncoded(
-    thrown: unknown,
-    request: TransactionRequest,
-    tries: number,
-    completion: Completion<TransactionAnswer>,
-  ): void {
-    const error = DelosError.from(thrown, 'INVALID_ARGUMENT', 'the transaction')
-    const isNews = error.code === 'UNKNOWN_TABLE' || error.code === 'UNKNOWN_COLUMN' || error.code === 'INDEX_NOT_READY'
-    if (tries > 0 || !isNews) return completion.reject(error)
-    this.log.sync().then(
-      () => this.tryToSubmit(request, tries + 1, completion),
-      (failure: unknown) => completion.reject(DelosError.from(failure, 'STOPPED', 'sync')),
-    )
-  }
-
-  private overload(bytes: number): DelosError | undefined {
-    const { pendingBytesMax, pendingMax } = this.limits
-    if (this.pendingCount >= pendingMax) {
-      return new DelosError('OVERLOADED', `pendingMax: ${pendingMax} transactions are in the log's hands`)
-    }
-    if (this.pendingBytes + bytes <= pendingBytesMax || this.pendingCount === 0) return undefined
-    return new DelosError('OVERLOADED', `pendingBytesMax: ${this.pendingBytes} bytes are in the log's hands`)
+    this.submitter.submit(request, completion)
   }
 
   // ── schemas ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -346,10 +244,18 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
     writer.u8(ENTRY_FORMAT)
     writer.u8(ENTRY_KINDS.schema)
     writer.string(toTaggedJson(request))
+    const { schema } = this.requestStats.requests
     return new Promise((resolve, reject) => {
       this.log.submit(entryOf(writer.take()), {
-        resolve: (result) => resolve(result as SchemaAnswer),
-        reject,
+        resolve: (result) => {
+          const answer = result as SchemaAnswer
+          schema[answer.kind]++
+          resolve(answer)
+        },
+        reject: (error) => {
+          schema.refused++
+          reject(error)
+        },
       })
     })
   }
@@ -371,37 +277,32 @@ export class TableDatabase implements TableListener, PendingWriteOwner {
   /** As this server knows it. Throws UNKNOWN_TABLE. */
   describe(name: string): TableDescription {
     const table = this.table(name)
+    return describeTable(this.applicator.state, this.options.store.read(), table)
+  }
+
+  /** For metrics: everything that there is to tell. */
+  stats(): TableStats {
+    const { applicator, levels, submitter } = this
     const reader = this.options.store.read()
-    const { descriptor, version } = table
+    applicator.load(reader)
+    const { state } = applicator
+    const { changeBytes, oldestChange, tokens, tokensForgotten } = state.counters
+    const { requests, times } = this.requestStats
     return {
-      name,
-      version,
-      rows: this.applicator.state.rowCount(reader, table),
-      shape: shapeOfDescriptor(descriptor),
-      indexes: table.indexes.map((index) => progressOf(reader, table, index.descriptor)),
+      requests,
+      times,
+      pending: submitter.count,
+      pendingBytes: submitter.bytes,
+      position: state.position,
+      oldestChange,
+      changeBytes,
+      tokens: tokens - tokensForgotten,
+      cachedRows: state.rows.rows,
+      cachedBytes: state.rows.bytes,
+      expiredRows: applicator.expiredRows,
+      pastWalks: levels.pastWalks,
+      pastTransactions: levels.pastTransactions,
+      ...tableFigures(state, reader),
     }
   }
-}
-
-/** What `look` throws is the caller's, not the engine's. */
-async function byLease<A>(leasedReads: LeasedReads, look: () => A): Promise<A> {
-  const seen = await leasedReads.read((): { readonly value: A } | { readonly error: unknown } => {
-    try {
-      return { value: look() }
-    } catch (error) {
-      return { error }
-    }
-  })
-  if ('error' in seen) throw seen.error
-  return seen.value
-}
-
-function progressOf(
-  reader: ReadTx,
-  table: CompiledTable,
-  { id, name, state }: TableDescriptor['indexes'][number],
-): IndexProgress {
-  const violations: RowData[] = []
-  for (const [, bytes] of reader.scan(violationRange(table.id, id))) violations.push(table.keyData(keyOfBytes(bytes)))
-  return { index: name, state, rowsDone: readProgress(reader, table.id, id)?.rowsDone ?? 0, violations }
 }

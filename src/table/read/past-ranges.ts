@@ -65,6 +65,8 @@ export class PastMissing extends Error {
 
 export class PastRanges {
   private readonly parts: PastParts
+  /** Looked at so far. */
+  transactions = 0
   /** The one used last comes last. */
   private readonly ranges: PastRange[] = []
 
@@ -89,7 +91,9 @@ export class PastRanges {
 
   private begin(wanted: PastWanted): PastRange {
     if (this.ranges.length >= RANGES_MAX) this.makeRoom()
-    const range = new PastRange(this.parts, wanted)
+    const range = new PastRange(this.parts, wanted, (transactions) => {
+      this.transactions += transactions
+    })
     this.ranges.push(range)
     return range
   }
@@ -105,6 +109,7 @@ export class PastRanges {
 export class PastRange {
   private readonly parts: PastParts
   private readonly wanted: PastWanted
+  private readonly looked: (transactions: number) => void
   private found: PastEntry[] = []
   private sorted = true
   /** Behind it, in the order of the scan, something may be missing. */
@@ -112,9 +117,11 @@ export class PastRange {
   private upTo: number
   private walking: Promise<void> | undefined
 
-  constructor(parts: PastParts, wanted: PastWanted) {
+  /** `looked`: told how many transactions were looked at. */
+  constructor(parts: PastParts, wanted: PastWanted, looked: (transactions: number) => void) {
     this.parts = parts
     this.wanted = wanted
+    this.looked = looked
     this.upTo = wanted.position
   }
 
@@ -172,6 +179,7 @@ export class PastRange {
     const table = state.catalog.byIdOf(this.wanted.table)
     const to = Math.min(state.position, this.upTo + transactionsMax)
     if (table !== undefined) this.look(reader, table, to)
+    this.looked(to - this.upTo)
     this.upTo = to
     return to === state.position
   }

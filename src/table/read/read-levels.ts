@@ -27,12 +27,19 @@ export class ReadLevels {
   private readonly parts: ReadLevelParts
   /** Everything that was acknowledged before this moment has been applied here. */
   private freshMs = Number.NEGATIVE_INFINITY
+  /** For metrics. */
+  pastWalks = 0
   private readonly ranges: PastRanges
 
   constructor(parts: ReadLevelParts) {
     this.parts = parts
     const { limits, state, store, timers } = parts
     this.ranges = new PastRanges({ state, store, timers, entriesMax: limits.snapshotChangesMax })
+  }
+
+  /** Transactions that reads of the past have looked at. */
+  get pastTransactions(): number {
+    return this.ranges.transactions
   }
 
   /** What this server has now; for the current synchronous section. */
@@ -95,6 +102,7 @@ export class ReadLevels {
         return look(new SnapshotRows(position, { state, reader, ranges }))
       } catch (error) {
         if (!(error instanceof PastMissing)) throw error
+        this.pastWalks++
         await error.walk()
       }
     }
