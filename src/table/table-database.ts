@@ -31,7 +31,9 @@ import type {
   TransactionAnswer,
   TransactionRequest,
 } from './messages.ts'
+import { type BaseRow, OwnWriteRows } from './own-writes.ts'
 import { readFeed } from './read/change-feed.ts'
+import type { OwnWrites } from './read/own-rows.ts'
 import { ReadLevels } from './read/read-levels.ts'
 import type { RowSource } from './read/row-source.ts'
 import { TableReading } from './read/table-reading.ts'
@@ -66,6 +68,7 @@ export class TableDatabase implements TableListener {
   private readonly levels: ReadLevels
   private readonly reading: TableReading
   private readonly defaults: RowDefaultsMaker
+  private readonly encoder: TransactionEncoder
   private readonly submitter: TransactionSubmitter
   private readonly requestStats = new TableRequestStats()
   private readonly maintenance: Maintenance
@@ -98,13 +101,13 @@ export class TableDatabase implements TableListener {
       table,
     })
     this.defaults = new RowDefaultsMaker(clock, random)
-    const encoder = new TransactionEncoder({
+    this.encoder = new TransactionEncoder({
       defaults: this.defaults,
       limits,
       table,
       wallMs: () => Math.max(0, Math.floor(clock.wallMs())),
     })
-    this.submitter = new TransactionSubmitter({ clock, encoder, limits, log, stats: this.requestStats })
+    this.submitter = new TransactionSubmitter({ clock, encoder: this.encoder, limits, log, stats: this.requestStats })
     this.maintenance = new Maintenance({
       timers,
       store,
@@ -159,6 +162,16 @@ export class TableDatabase implements TableListener {
 
   count(request: CountRequest): Promise<number> {
     return this.reading.count(request)
+  }
+
+  /** A page for a transaction that has written: with that in its place, and what must be so still. */
+  scanOver(request: ScanRequest, own: OwnWrites): ScanAnswer {
+    return this.reading.scanOver(request, own)
+  }
+
+  /** What a transaction's writes make of its rows. `base`: see OwnWriteRows. */
+  ownWrites(base: BaseRow): OwnWriteRows {
+    return new OwnWriteRows(this.encoder, (name) => this.table(name), base)
   }
 
   /** One read at a level, as `look` does it in one synchronous section. */

@@ -1,9 +1,13 @@
 // One attempt of an optimistic transaction: reads are noted, writes are gathered; what was read must still be so when the writes
 // are applied. Not here: attempts and answers (transaction-runner.ts).
 
-import { DelosError } from '../base/delos-error.ts'
+import type { Key } from '../base/key.ts'
 import { tableName } from './codec/check-request.ts'
+import type { CompiledTable } from './codec/compiled-table.ts'
+import type { RowData } from './codec/row-codec.ts'
+import type { StoredRow } from './codec/stored-row.ts'
 import type { KeyData, RangeRead, RowRead, ScanRequest, TransactionRequest } from './messages.ts'
+import type { OwnWriteRows } from './own-writes.ts'
 import type { AnyTable } from './schema/define-table.ts'
 import type { ColumnName, IndexName, KeyOf, RowOf, ScanOf } from './schema/row-types.ts'
 import type { TableDatabase } from './table-database.ts'
@@ -15,16 +19,21 @@ export interface Versioned<Row> {
   readonly version: number
 }
 
-/** Reads show what was there before the transaction: its own writes can't be read, and a read after a write of a table is refused. */
+/**
+ * Reads show what is committed, with the transaction's own writes so far in its place, as if none of them were rejected. What was
+ * committed is what must be so still when it is applied.
+ */
 export class TableTransaction extends WriteBatch {
   private readonly database: TableDatabase
   private readonly reads: RowRead[] = []
   private readonly ranges: RangeRead[] = []
+  private readonly own: OwnWriteRows
 
   /** @internal Made by the runner. */
   constructor(database: TableDatabase) {
     super()
     this.database = database
+    this.own = database.ownWrites((table, key) => this.committed(table, key).row)
   }
 
   /** The row, or undefined. The transaction conflicts if it changes before the writes are applied, or between two reads of it. */
@@ -32,6 +41,7 @@ export class TableTransaction extends WriteBatch {
     return this.look<T>(tableName(table), key as KeyData).row
   }
 
+  /** With the version that the row had before this transaction. */
   async read<T extends AnyTable>(table: T, key: KeyOf<T>): Promise<Versioned<RowOf<T>>> {
     return this.look<T>(tableName(table), key as KeyData)
   }
@@ -46,9 +56,10 @@ export class TableTransaction extends WriteBatch {
     scan: ScanOf<T, I, S> = {},
   ): Promise<{ readonly rows: readonly Pick<RowOf<T>, S & keyof RowOf<T>>[]; readonly page: string | undefined }> {
     const name = tableName(table)
-    this.requireUnwritten(name)
     const request = { ...(scan as object), table: name, level: 'local', evidence: true } as ScanRequest
-    const { page, range, rows } = await this.database.scan(request)
+    const { page, range, rows } = this.hasWritten(name)
+      ? this.database.scanOver(request, this.written())
+      : await this.database.scan(request)
     if (range !== undefined) this.ranges.push(range)
     return { rows: rows as readonly Pick<RowOf<T>, S & keyof RowOf<T>>[], page }
   }
@@ -59,18 +70,31 @@ export class TableTransaction extends WriteBatch {
   }
 
   private look<T extends AnyTable>(table: string, key: KeyData): Versioned<RowOf<T>> {
-    this.requireUnwritten(table)
-    const answer = this.database.getNow(table, key)
-    this.reads.push({ table, key, version: answer.version, schema: this.database.table(table).mark })
-    return answer as Versioned<RowOf<T>>
+    const answer = this.committed(table, key)
+    if (!this.hasWritten(table)) return answer as Versioned<RowOf<T>>
+    const { compiled, stored } = this.storedKey(table, key)
+    const written = this.written()
+    if (!written.has(stored)) return answer as Versioned<RowOf<T>>
+    const row = written.get(stored)?.row(compiled)
+    return { row: row && compiled.rows.copy(row), version: answer.version } as Versioned<RowOf<T>>
   }
 
-  private requireUnwritten(table: string): void {
-    if (!this.operations.some((operation) => operation.table === table)) return
-    const advice = 'read what you need of a table first, then write'
-    throw new DelosError(
-      'UNSUPPORTED',
-      `table ${table} was written in this transaction, and its writes can't be read: ${advice}`,
-    )
+  private storedKey(table: string, key: KeyData): { readonly compiled: CompiledTable; readonly stored: Key } {
+    const compiled = this.database.table(table)
+    return { compiled, stored: compiled.prefix + compiled.checkedKey(key) }
+  }
+
+  private committed(table: string, key: KeyData): Versioned<RowData> {
+    const answer = this.database.getNow(table, key)
+    this.reads.push({ table, key, version: answer.version, schema: this.database.table(table).mark })
+    return answer
+  }
+
+  private hasWritten(table: string): boolean {
+    return this.operations.some((operation) => operation.table === table)
+  }
+
+  private written(): ReadonlyMap<Key, StoredRow | undefined> {
+    return this.own.after(this.operations)
   }
 }

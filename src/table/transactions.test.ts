@@ -3,7 +3,7 @@ import { openTableServer, type TableServer } from '../../test/support/table-serv
 import { DelosError } from '../base/delos-error.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import type { TransactionRequest } from './messages.ts'
-import { bool, int64, string } from './schema/columns.ts'
+import { bool, int64, string, uuid } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
 import type { TableTransaction } from './table-transaction.ts'
@@ -300,12 +300,72 @@ describe('transactions', () => {
     expect(await db.get(doctors, { id: 'a' })).toBeDefined()
   })
 
-  it('refuse to read what they have written', async () => {
-    const run = db.transaction(async (tx) => {
-      tx.delete(doctors, { id: 'a' })
-      await tx.get(doctors, { id: 'b' })
+  it('read what they have written: rows, scans both ways, indexes, pages', async () => {
+    await db.insert(doctors, { id: 'e', ward: 'y', onCall: 5n })
+    const seen: unknown[] = []
+    const result = await db.transaction(async (tx) => {
+      tx.insert(doctors, { id: 'd', ward: 'x', onCall: 0n })
+      tx.update(doctors, { id: 'a' }, { increment: { onCall: 2n } })
+      tx.update(doctors, { id: 'a' }, { set: { ward: 'y' }, append: { note: '!' } })
+      tx.delete(doctors, { id: 'b' })
+      for (const id of ['a', 'b', 'c', 'd', 'nobody']) seen.push((await tx.get(doctors, { id }))?.onCall)
+      seen.push((await tx.read(doctors, { id: 'a' })).version)
+      for (const scan of [{}, { reverse: true }] as const) {
+        seen.push((await tx.scan(doctors, scan)).rows.map(({ id, ward }) => id + ward).join())
+      }
+      const byWard = { index: 'byWard', prefix: { ward: 'y' } } as const
+      seen.push((await tx.scan(doctors, byWard)).rows.map(({ id, note }) => id + note).join())
+      const covered = await tx.scan(doctors, { ...byWard, select: ['id', 'onCall'] })
+      seen.push(covered.rows.map(({ id, onCall }) => id + onCall).join())
+      const first = await tx.scan(doctors, { limit: 2 })
+      const { page, rows } = await tx.scan(doctors, { limit: 2, page: first.page })
+      seen.push([...first.rows, ...rows].map(({ id }) => id).join())
+      seen.push((await tx.scan(doctors, { page })).rows.map(({ id }) => id).join())
+      return tx.get(doctors, { id: 'a' })
     })
-    await expect(run).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect(seen).toEqual([
+      3n,
+      undefined,
+      1n,
+      0n,
+      undefined,
+      1,
+      'ay,cx,dx,ey',
+      'ey,dx,cx,ay',
+      'a!,e',
+      'a3,e5',
+      'a,c,d,e',
+      '',
+    ])
+    expect(result).toMatchObject({ ok: true, value: { id: 'a', ward: 'y', onCall: 3n, note: '!' } })
+    expect((await db.scan(doctors)).rows.map(({ id, ward }) => id + ward)).toEqual(['ay', 'cx', 'dx', 'ey'])
+  })
+
+  it('write the generated columns that they have read', async () => {
+    const notes = defineTable({ name: 'notes', columns: { id: uuid(), text: string() }, key: ['id'] })
+    await db.migrate(notes)
+    const made = await db.transaction(async (tx) => {
+      tx.insert(notes, { text: 'x' })
+      return (await tx.scan(notes)).rows[0]?.id
+    })
+    expect((await db.scan(notes)).rows).toEqual([{ id: made.ok && made.value, text: 'x' }])
+  })
+
+  it.each([
+    ['a row beside their own in the range', () => db.insert(doctors, { id: 'bb', ward: 'x', onCall: 9n }), 2],
+    ['the row under their own', () => db.update(doctors, { id: 'b' }, { set: { note: 'n' } }), 2],
+    ['a row behind what the page showed', () => db.insert(doctors, { id: 'z', ward: 'x', onCall: 9n }), 1],
+  ])('that scan over their own writes heed %s', async (_what, between, expected) => {
+    let runs = 0
+    const once = interrupted(between)
+    await db.transaction(async (tx) => {
+      runs++
+      tx.delete(doctors, { id: 'b' })
+      tx.upsert(doctors, { id: 'bc', ward: 'x', onCall: 0n })
+      await tx.scan(doctors, { limit: 3 })
+      await once()
+    })
+    expect(runs).toBe(expected)
   })
 })
 

@@ -2,7 +2,7 @@
 // token, rows read, ranges scanned, operations. Each names its table by id and schema version: apply refuses the whole
 // transaction if a table has another version by then, so bytes are only read by the schema that wrote them.
 
-import type { ByteReader } from '../../base/byte-reader.ts'
+import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
@@ -12,7 +12,9 @@ import { limitExceeded, REPLICATED_LIMITS, type TableLimits } from '../table-lim
 import { requireKnown, requireRecord } from './check-request.ts'
 import { checkValue, requireText } from './check-value.ts'
 import type { CompiledColumn, CompiledTable } from './compiled-table.ts'
+import { patched } from './patch.ts'
 import type { RowData } from './row-codec.ts'
+import { storedBytes } from './stored-row.ts'
 import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 
 export const ENTRY_FORMAT = 1
@@ -173,8 +175,22 @@ export class TransactionEncoder {
     writer.bytesOf(bytes)
   }
 
+  /** What an update makes of a row; a text: why it can't. Throws what is wrong with the patch. */
+  patchedRow(table: CompiledTable, before: RowData, patch: PatchData): RowData | string {
+    this.writer.reset()
+    this.writePatch(table, patch)
+    return patched(table, before, new ByteReader(this.writer.toBytes()))
+  }
+
+  /** A row as it would be stored, without a version. Throws LIMIT_EXCEEDED. */
+  storedRowOf(table: CompiledTable, row: RowData): Buffer {
+    this.writer.reset()
+    this.writeRow(table, row)
+    return storedBytes(0, 0, this.row.peek())
+  }
+
   /** Every column has a checked value, given, generated or by default. */
-  private complete(table: CompiledTable, given: Readonly<Record<string, unknown>>): RowData {
+  complete(table: CompiledTable, given: Readonly<Record<string, unknown>>): RowData {
     requireRecord(given, 'a row')
     const row: RowData = {}
     const { columns } = table

@@ -26,7 +26,7 @@ export function runScan(plan: ScanPlan, source: RowSource, limits: TableLimits, 
   else if (plan.covered !== undefined) page.takeCovered(rows, index, plan.covered)
   else page.takeEntries(rows, index, source)
   if (source.isCut) page.endsHere()
-  return page.answer()
+  return page.answer(source)
 }
 
 class Page {
@@ -86,8 +86,9 @@ class Page {
     this.last ??= this.latest
   }
 
-  answer(): ScanAnswer {
-    const { digest, found: rows, last, plan, position } = this
+  answer(source: RowSource): ScanAnswer {
+    const digest = this.digest === undefined ? undefined : (source.evidence?.(this.last) ?? this.digest)
+    const { found: rows, last, plan, position } = this
     const { index, prefix, reverse, table } = plan
     const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse, position }
     const page = last === undefined ? undefined : encodePageToken({ ...token, last: last.slice(prefix.length) })

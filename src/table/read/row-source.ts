@@ -5,9 +5,12 @@ import type { KeyRange, ReadTx, Row, ScanOptions } from '../../store/local-store
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledIndex } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
+import type { RangeDigest } from '../codec/range-digest.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
 
 export interface RowSource {
+  /** Of a scan for a transaction, up to its last key: if what it shows is not what must be so still. */
+  evidence?(last: Key | undefined): RangeDigest
   readonly position: number
   /** The scan has ended before the end of its range: what follows is the next page's. */
   readonly isCut: boolean

@@ -22,8 +22,10 @@ import type {
 import type { TableLimits } from '../table-limits.ts'
 import type { ReadKind, TableRequestStats } from '../table-stats.ts'
 import { coldRows } from './cold-rows.ts'
+import { OwnRows, type OwnWrites } from './own-rows.ts'
 import { decodePageToken } from './page-token.ts'
 import type { ReadLevels } from './read-levels.ts'
+import { runScan } from './row-scan.ts'
 import type { RowSource } from './row-source.ts'
 import { planScan } from './scan-plan.ts'
 import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './table-reads.ts'
@@ -88,6 +90,12 @@ export class TableReading {
       })
     // If that fails the read itself says why.
     return this.prefetch(request)?.then(read, read) ?? read()
+  }
+
+  scanOver(request: ScanRequest, own: OwnWrites): ScanAnswer {
+    const { levels, limits, table } = this.parts
+    const plan = planScan(table(request.table), request, limits)
+    return runScan(plan, new OwnRows(levels.now(), own, plan.covered !== undefined), limits, true)
   }
 
   private prefetch(request: ScanRequest): Promise<void> | undefined {
