@@ -15,13 +15,13 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { Completion } from '../../engine/engine.ts'
 import type { Entry } from '../../engine/entry.ts'
 import { bodySizeBound } from '../../engine/entry-codec.ts'
-import type { Timer } from '../../runtime/runtime.ts'
 import { EpochOpener, type EpochOpenerParts } from './epoch-opener.ts'
 import { Filtered } from './epoch-table.ts'
 import { LayerBelow } from './layer-below.ts'
 import type { SessionOrderLimits } from './order-limits.ts'
 import { OrderQueue } from './order-queue.ts'
 import { isTerminal, OrderRepair, type OrderRepairActions } from './order-repair.ts'
+import { OrderSweep } from './order-sweep.ts'
 import { type CopyListener, OrderedProposal } from './ordered-proposal.ts'
 
 export interface SequencerParts extends SessionOrderLimits, EpochOpenerParts {
@@ -29,8 +29,6 @@ export interface SequencerParts extends SessionOrderLimits, EpochOpenerParts {
 }
 
 type Mode = 'passing' | 'opening' | 'open' | 'ended'
-
-const TICKS_PER_DEADLINE = 4
 
 export class Sequencer implements CopyListener, OrderRepairActions {
   /** Cumulative. */
@@ -50,8 +48,7 @@ export class Sequencer implements CopyListener, OrderRepairActions {
   /** Why the epoch is being replaced, if it is, and when those who wait for that are given up. */
   private closeCause: DelosError | undefined
   private giveUpTick = 0
-  private sweepTimer: Timer | undefined
-  private tick = 0
+  private readonly sweep: OrderSweep
   private endError: DelosError | undefined
   private stopReason: DelosError | undefined
 
@@ -60,6 +57,7 @@ export class Sequencer implements CopyListener, OrderRepairActions {
     this.below = new LayerBelow(parts, () => this.planIfIdle())
     this.opener = new EpochOpener(parts, (error) => this.openRefused(error))
     this.repair = new OrderRepair(this.queue, parts, this)
+    this.sweep = new OrderSweep(parts, () => this.giveUpLate())
   }
 
   get state(): Mode {
@@ -82,9 +80,9 @@ export class Sequencer implements CopyListener, OrderRepairActions {
       completion.reject(refusal)
       return
     }
-    const proposal = new OrderedProposal(this, entry, completion, bytes, this.tick)
+    const proposal = new OrderedProposal(this, entry, completion, bytes, this.sweep.tick)
     queue.add(proposal)
-    if (this.sweepTimer === undefined) this.armSweep()
+    this.sweep.arm()
     if (this.mode === 'open' && queue.idle === 1 && this.below.passed === 0 && !this.below.offering) {
       const refused = this.send(proposal)
       if (refused === undefined || this.below.roomComes(refused)) return
@@ -313,7 +311,7 @@ export class Sequencer implements CopyListener, OrderRepairActions {
     this.reset()
     this.mode = 'opening'
     this.closeCause = cause
-    this.giveUpTick = this.tick + TICKS_PER_DEADLINE / 2
+    this.giveUpTick = this.sweep.halfDeadline
     this.openWanted = true
     this.plan()
   }
@@ -345,7 +343,7 @@ export class Sequencer implements CopyListener, OrderRepairActions {
       return doubt ?? new DelosError('INDETERMINATE', `${error.message}; the proposal may be in the log`)
     })
     this.reset()
-    this.sweepTimer?.cancel()
+    this.sweep.cancel()
     this.plan()
   }
 
@@ -358,30 +356,26 @@ export class Sequencer implements CopyListener, OrderRepairActions {
 
   // --- time
 
-  private armSweep(): void {
-    this.sweepTimer = this.parts.timers.after(this.parts.proposalDeadlineMs / TICKS_PER_DEADLINE, () => {
-      this.sweepTimer = undefined
-      this.tick++
-      this.sweep()
-      if (this.queue.length > 0) this.armSweep()
-    })
+  /** Whoever waits past the deadline is told. True while others wait. */
+  private giveUpLate(): boolean {
+    const oldest = this.queue.at(0)
+    if (oldest !== undefined && this.sweep.isLate(oldest.bornTick)) this.giveUp(oldest)
+    return this.queue.length > 0
   }
 
-  private sweep(): void {
+  private giveUp(oldest: OrderedProposal): void {
+    const { sweep } = this
     const { proposalDeadlineMs } = this.parts
-    const late = (bornTick: number): boolean => this.tick - bornTick > TICKS_PER_DEADLINE
-    const oldest = this.queue.at(0)
-    if (oldest === undefined || !late(oldest.bornTick)) return
     const timeout = new DelosError('TIMEOUT', `not applied within ${proposalDeadlineMs} ms, and never will be`)
     if (this.mode === 'open' && oldest.sequence !== 0) {
       this.close(timeout)
       return
     }
     const { closeCause } = this
-    const givenUp = closeCause !== undefined && this.tick >= this.giveUpTick
+    const givenUp = closeCause !== undefined && sweep.tick >= this.giveUpTick
     const unknown = new DelosError('INDETERMINATE', `not applied within ${proposalDeadlineMs} ms; it may be later`)
     this.queue.sift(({ bornTick, possible, sequence }) => {
-      if (sequence === 0) return late(bornTick) ? timeout : undefined
+      if (sequence === 0) return sweep.isLate(bornTick) ? timeout : undefined
       if (!givenUp) return undefined
       return possible === 0 ? closeCause : unknown
     })
