@@ -28,7 +28,7 @@ export interface RocksStoreOptions extends StoreOptions {
   readonly runtime: RocksStoreRuntime
   /** Memory for blocks read from disk. Default 64 MiB. */
   readonly cacheBytes?: number
-  /** Memory that RocksDB's own write buffers may take, roughly. Default 128 MiB. */
+  /** Memory that RocksDB's own write buffers may take, roughly; half as much again while the disk lags. Default 64 MiB. */
   readonly memtableBytes?: number
 }
 
@@ -43,7 +43,7 @@ export async function openRocksStore(options: RocksStoreOptions): Promise<LocalS
   const db = await openDatabase(rocks, directory, {
     createIfMissing: true,
     compaction: 'level',
-    memtableMemoryBudget: options.memtableBytes ?? 128 * 1024 * 1024,
+    memtableMemoryBudget: options.memtableBytes ?? 64 * 1024 * 1024,
     cacheSize: options.cacheBytes ?? 64 * 1024 * 1024,
     blockSize: BLOCK_BYTES,
     walCompression: false,
