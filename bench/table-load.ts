@@ -131,7 +131,8 @@ async function loadLarge(db: Tables, rows: number): Promise<void> {
 }
 
 /** Loading, a restart, a minute of mixed load; the peak of memory over all of it. */
-async function measureLarge(open: () => Promise<Server>, first: Server, rows: number): Promise<LargeFigures> {
+async function measureLarge(open: () => Promise<Server>, rows: number): Promise<LargeFigures> {
+  const first = await open()
   await first.tables.migrate(large)
   const loadStartMs = performance.now()
   await loadLarge(first.tables, rows)
@@ -163,11 +164,11 @@ async function measureLarge(open: () => Promise<Server>, first: Server, rows: nu
 
 const [dataDir = './data', seconds = '2', rows = '0'] = process.argv.slice(2)
 const open = (): Promise<Server> => openServer({ dataDir, databases: ['table'], log: { retentionHours: 0 } })
-const server = await open()
 if (rows === '0') {
+  const server = await open()
   const figures = await measure(server.tables, Number(seconds) * 1000)
   await server.close()
   process.stdout.write(`${JSON.stringify(figures)}\n`)
 } else {
-  process.stdout.write(`${JSON.stringify(await measureLarge(open, server, Number(rows)))}\n`)
+  process.stdout.write(`${JSON.stringify(await measureLarge(open, Number(rows)))}\n`)
 }

@@ -127,6 +127,8 @@ export class TableDatabase implements TableListener {
   stopServing(): void {
     this.maintenance.stop()
     this.hasStopped = true
+    // Whoever keeps a closed database keeps no more than that.
+    this.applicator.state.rows.clear()
     this.wake()
   }
 
