@@ -12,16 +12,16 @@ import type { LogBackupOptions } from '../../../engines/log-backup/log-backup-op
 import { viewTrackingEngine } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import type { LogPos } from '../../../log/position.ts'
 import type { SharedLog } from '../../../log/shared-log.ts'
-import { VirtualLog } from '../../../log/virtual-log.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
 import { copySource } from '../../../node/database-copy-source.ts'
 import type { Identity } from '../../../store/identity.ts'
 import type { ReadWriteTx } from '../../../store/local-store.ts'
-import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../../store/memory-store.ts'
+import type { MemoryStore } from '../../../store/memory-store.ts'
 import { plantedBackup } from '../../planted-backup.ts'
 import type { SimServer } from '../../sim-server.ts'
 import type { Simulation } from '../../simulation.ts'
 import type { HostileService } from '../engines/hostile-service.ts'
-import { LOG_LIMITS } from '../log/log-clients.ts'
+import { StackMachine } from '../stack-machine.ts'
 import { type HostileBlobs, SYNCHRONOUS } from './hostile-blobs.ts'
 
 export const KEYS = 'keys'
@@ -65,39 +65,26 @@ export class BackupServer {
   readonly machine: SimServer
   life: BackupLife | undefined
   private readonly options: BackupServerOptions
-  private readonly backend: MemoryBackend
+  private readonly under: StackMachine
 
   constructor(options: BackupServerOptions) {
-    const { name, world } = options
+    const { name, service, world } = options
     this.options = options
     this.name = name
-    this.machine = world.server(name)
-    const random = world.random.fork(`store ${name}`)
-    const delayMs = (sync: boolean): number => (sync ? random.latency(0.3, 6) : random.latency(0.05, 1))
-    this.backend = new MemoryBackend({ timers: world.timers, random }, { delayMs })
+    this.under = new StackMachine(world, service, name)
+    this.machine = this.under.machine
   }
 
   /** A new process; resolves when it serves. Never settles if that process ends before. */
   async start(): Promise<BackupLife> {
-    const { backup, blobs, identity, name, names, service, world } = this.options
-    const { clock, life, random, timers } = this.machine.boot()
-    const store = openMemoryStore({ runtime: { clock, random, timers }, backend: this.backend, layerKeysMax: 100 })
+    const { backup, blobs, identity, name, names, world } = this.options
+    const runtime = this.machine.boot()
+    const { clock, life, random, timers } = runtime
+    const store = this.under.openStore(runtime, timers, { layerKeysMax: 100 })
     life.onEnd(() => {
       this.life = undefined
-      store.crash()
     })
-    const log = await VirtualLog.open({
-      ...LOG_LIMITS,
-      metastore: service.metastore(life),
-      providers: [service.provider(life)],
-      clock,
-      timers,
-      random,
-      initial: { kind: 'memory', params: {} },
-      retention: { hours: 0, bytes: 0 },
-      trimIntervalMs: 200,
-      onEvent: (event) => world.counters.bump(event),
-    })
+    const log = await this.under.openLog(runtime, timers, { retention: { hours: 0, bytes: 0 }, trimIntervalMs: 200 })
     const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
     const target = { store: blobs.client(life), envelope }
     const engines: EngineFactory[] = [plantedBackup({ ...backup, target }, world.planted), viewTrackingEngine(VIEW)]

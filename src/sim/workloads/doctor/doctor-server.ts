@@ -6,16 +6,16 @@ import { Stack } from '../../../engine/stack.ts'
 import { BaseEngine } from '../../../engines/base-engine/base-engine.ts'
 import { brainDoctorEngine } from '../../../engines/brain-doctor/brain-doctor-engine.ts'
 import { viewTrackingEngine } from '../../../engines/view-tracking/view-tracking-engine.ts'
-import { VirtualLog } from '../../../log/virtual-log.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
 import { Doctor } from '../../../node/doctor.ts'
-import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../../store/memory-store.ts'
+import type { MemoryStore } from '../../../store/memory-store.ts'
 import { keepsMemory } from '../../planted-edit.ts'
 import type { SimServer } from '../../sim-server.ts'
 import type { Simulation } from '../../simulation.ts'
 import { fixedMembership } from '../engines/engine-plan.ts'
 import type { HostileService } from '../engines/hostile-service.ts'
 import { Pause } from '../engines/pause.ts'
-import { LOG_LIMITS } from '../log/log-clients.ts'
+import { StackMachine } from '../stack-machine.ts'
 import { FragileDatabase } from './fragile-database.ts'
 
 /** One process, from the moment that it plays the log. */
@@ -32,43 +32,28 @@ export class DoctorServer {
   readonly name: string
   readonly machine: SimServer
   life: DoctorLife | undefined
-  private readonly backend: MemoryBackend
+  private readonly under: StackMachine
   private readonly world: Simulation
-  private readonly service: HostileService
   private readonly names: readonly string[]
 
   constructor(world: Simulation, service: HostileService, name: string, names: readonly string[]) {
     this.world = world
-    this.service = service
     this.name = name
     this.names = names
-    this.machine = world.server(name)
-    const random = world.random.fork(`store ${name}`)
-    this.backend = new MemoryBackend(
-      { timers: world.timers, random },
-      { delayMs: (sync) => (sync ? random.latency(0.3, 6) : random.latency(0.05, 1)) },
-    )
+    this.under = new StackMachine(world, service, name)
+    this.machine = this.under.machine
   }
 
   /** Resolves once it plays the log: it may have stopped by then. */
   async start(): Promise<DoctorLife> {
-    const { backend, names, service, world } = this
-    const { clock, life, random, timers } = this.machine.boot()
-    const store = openMemoryStore({ runtime: { clock, random, timers }, backend })
+    const { names, under } = this
+    const runtime = this.machine.boot()
+    const { clock, life, random, timers } = runtime
+    const store = under.openStore(runtime, timers)
     life.onEnd(() => {
       this.life = undefined
-      store.crash()
     })
-    const log = await VirtualLog.open({
-      ...LOG_LIMITS,
-      metastore: service.metastore(life),
-      providers: [service.provider(life)],
-      clock,
-      timers,
-      random,
-      initial: { kind: 'memory', params: {} },
-      onEvent: (event) => world.counters.bump(event),
-    })
+    const log = await under.openLog(runtime, timers)
     const lag = new Pause(life)
     const heard = lag.log(log, () => undefined)
     const stack = new Stack<number>({
@@ -90,9 +75,7 @@ export class DoctorServer {
   }
 
   end(): void {
-    if (!this.machine.running) return
-    if (this.world.random.chance(0.5)) this.machine.kill()
-    else this.machine.crash()
+    this.under.end()
   }
 
   private engines(): EngineFactory[] {

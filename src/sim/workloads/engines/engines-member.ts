@@ -2,6 +2,8 @@
 // servers have to do with each other.
 
 import { DelosError } from '../../../base/delos-error.ts'
+import { LEASE } from '../../../engines/lease/lease-engine.ts'
+import { LOG_BACKUP } from '../../../engines/log-backup/log-backup-engine.ts'
 import { SESSION_ORDER } from '../../../engines/session-order/session-order-engine.ts'
 import { TIME } from '../../../engines/time/time-engine.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
@@ -26,6 +28,8 @@ const NOTED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     filteredClosed: 'epoch closed',
   },
   [TIME]: { votesSent: 'vote' },
+  [LOG_BACKUP]: { segments: 'segment', snapshots: 'snapshot' },
+  [LEASE]: { taken: 'lease taken', filtered: 'filtered by a lease' },
 }
 
 /** What a server needs of the run. */

@@ -1,11 +1,16 @@
 // One seed: several servers under load over one hostile log, each through lives that end at any moment; then the weather clears, and
 // everything must come to an end and be equal. Not here: what clients do, and what is right.
 
+import { DeflatedEnvelope } from '../../../blobs/envelope.ts'
+import { LEASE } from '../../../engines/lease/lease-engine.ts'
+import type { BackupTarget } from '../../../engines/log-backup/log-backup-options.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import type { LogPos } from '../../../log/position.ts'
+import { drawIdentity } from '../../../store/identity.ts'
 import { CALM } from '../../faults.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
+import { HostileBlobs, SYNCHRONOUS } from '../backup/hostile-blobs.ts'
 import { drawPlan, type EnginePlan } from './engine-plan.ts'
 import { EnginesChecks } from './engines-checks.ts'
 import { Member, type MemberRun, noteDetails } from './engines-member.ts'
@@ -39,6 +44,7 @@ export class EnginesRun implements MemberRun {
   ends = 0
   private readonly operations: number
   private readonly service: HostileService
+  private readonly blobs: HostileBlobs
   private readonly all: readonly Member[]
   private newest: { readonly cursor: number; readonly view: readonly string[] | undefined } = {
     cursor: 0,
@@ -59,7 +65,11 @@ export class EnginesRun implements MemberRun {
     this.world = world
     this.operations = operations
     this.service = new HostileService(world)
-    this.plan = drawPlan(world, fault)
+    const { bump } = world.counters
+    this.blobs = new HostileBlobs(world)
+    this.plan = drawPlan(world, { bump, backupTarget: (server) => this.backupTarget(server) }, fault)
+    this.checks.timers.mayBeLate = this.plan.engines.some(({ name }) => name === LEASE)
+    const identity = drawIdentity(world.random.fork('identity'))
     const names = NAMES.slice(0, world.random.pick([3, 3, 5]))
     if (world.faults.clock.driftPpmMax >= DRIFT_PPM) world.counters.bump('drift')
     world.trace.note('stack', this.plan.engines.map(({ name }) => name).join())
@@ -72,12 +82,19 @@ export class EnginesRun implements MemberRun {
             world,
             name,
             names,
+            identity,
             service,
             plan,
             trims: (to) => this.guard(() => this.checkTrim(name, to)),
           }),
         ),
     )
+  }
+
+  private backupTarget(server: string): BackupTarget {
+    const { life, random } = this.world.server(server).runtime
+    const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
+    return { store: this.blobs.client(life), envelope }
   }
 
   /** Those that have not been told to bootstrap. */
@@ -147,6 +164,7 @@ export class EnginesRun implements MemberRun {
   private heal(): void {
     this.over = true
     this.service.calm = true
+    this.blobs.calm = true
     this.world.faults = { ...CALM, clock: this.world.faults.clock }
     for (const { pause } of this.members) pause?.end()
   }
@@ -180,8 +198,9 @@ export class EnginesRun implements MemberRun {
   private async enableView(): Promise<void> {
     const stack = this.members.find(({ server }) => server.life)?.server.life?.stack
     if (stack?.layer(VIEW_TRACKING)?.flags.enabled !== false) return
-    const { kind } = await stack.change(VIEW_TRACKING, { kind: 'flag', enabled: true })
-    check(kind === 'switched', 'ViewTracking can be switched on by members that all have it')
+    const { flags, kind } = await stack.change(VIEW_TRACKING, { kind: 'flag', enabled: true })
+    // Somebody may have been faster: with nobody in the view yet, the second switch is refused.
+    check(kind === 'switched' || flags.enabled, 'ViewTracking can be switched on by members that all have it')
   }
 
   /** What is armed still fires by itself. */

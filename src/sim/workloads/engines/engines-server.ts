@@ -9,13 +9,15 @@ import { OBSERVER, ObserverSet } from '../../../engines/observer-engine.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
 import type { LogPos } from '../../../log/position.ts'
 import type { SharedLog } from '../../../log/shared-log.ts'
-import { VirtualLog } from '../../../log/virtual-log.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
+import { copySource } from '../../../node/database-copy-source.ts'
 import type { Timers } from '../../../runtime/runtime.ts'
+import type { Identity } from '../../../store/identity.ts'
 import type { ReadTx } from '../../../store/local-store.ts'
-import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../../store/memory-store.ts'
+import type { MemoryStore } from '../../../store/memory-store.ts'
 import type { SimRuntime, SimServer } from '../../sim-server.ts'
 import type { Simulation } from '../../simulation.ts'
-import { LOG_LIMITS } from '../log/log-clients.ts'
+import { StackMachine } from '../stack-machine.ts'
 import { type EnginePlan, fixedMembership } from './engine-plan.ts'
 import type { HostileService } from './hostile-service.ts'
 import { Pause } from './pause.ts'
@@ -49,6 +51,7 @@ export interface EnginesServerOptions {
   readonly name: string
   /** Of all servers. */
   readonly names: readonly string[]
+  readonly identity: Identity
   readonly service: HostileService
   readonly plan: EnginePlan
   /** This server is about to trim the log. */
@@ -68,7 +71,7 @@ export interface LifeHooks extends Omit<TimedHooks, 'applying'> {
 export class EnginesServer {
   readonly name: string
   readonly machine: SimServer
-  readonly backend: MemoryBackend
+  private readonly under: StackMachine
   /** Of the present process, from the moment that it plays the log. */
   life: ServerLife | undefined
   /** One that stops still trims. */
@@ -77,15 +80,12 @@ export class EnginesServer {
   private readonly limits: Partial<BaseLimits>
 
   constructor(options: EnginesServerOptions) {
-    const { name, world } = options
+    const { name, service, world } = options
     this.options = options
     this.name = name
-    this.machine = world.server(name)
-    const random = world.random.fork(`store ${name}`)
-    this.backend = new MemoryBackend(
-      { timers: world.timers, random },
-      { delayMs: (sync) => (sync ? random.latency(0.3, 6) : random.latency(0.05, 1)) },
-    )
+    this.under = new StackMachine(world, service, name)
+    this.machine = this.under.machine
+    const random = world.random.fork(`limits ${name}`)
     this.limits = {
       ...LIMITS,
       proposalsMax: random.pick([6, 40, 100]),
@@ -103,7 +103,7 @@ export class EnginesServer {
   get durableCursor(): LogPos {
     const status = this.stack?.status()
     if (status !== undefined && status.state !== 'starting') return status.durableCursor
-    return loadCursor({ get: (key) => this.backend.get(key), getMany: () => [], scan: () => [] })
+    return loadCursor({ get: (key) => this.under.backend.get(key), getMany: () => [], scan: () => [] })
   }
 
   /** The view as this process knows it; undefined before there is one, or without ViewTracking. */
@@ -120,7 +120,7 @@ export class EnginesServer {
 
   /** The machine has a cursor: it has been a server before. */
   get isOld(): boolean {
-    return this.backend.get(CURSOR_KEY) !== undefined
+    return this.under.backend.get(CURSOR_KEY) !== undefined
   }
 
   /** Starts the process and resolves once it serves. */
@@ -136,7 +136,7 @@ export class EnginesServer {
     })
     const timers = pause.timers(runtime.timers)
     const store = this.openStore(runtime, timers, pause)
-    const log = await this.openLog(runtime, timers)
+    const log = await this.under.openLog(runtime, timers, { retention: { hours: 0, bytes: 0 }, trimIntervalMs: 200 })
     const stack = this.stackOver(pause.log(log, trims), store, runtime, timers)
     stack.attach(
       new TimedDatabase({
@@ -166,37 +166,16 @@ export class EnginesServer {
   }
 
   private openStore(runtime: SimRuntime, timers: Timers, pause: Pause): MemoryStore {
-    const { life, clock, random } = runtime
-    const store = openMemoryStore({
-      runtime: { clock, random, timers },
-      backend: this.backend,
+    return this.under.openStore(runtime, timers, {
       layerKeysMax: 300,
       layerBytesMax: 60_000,
       wrap: (backend) => pause.backend(backend),
-    })
-    life.onEnd(() => store.crash())
-    return store
-  }
-
-  private openLog({ clock, life, random }: SimRuntime, timers: Timers): Promise<VirtualLog> {
-    const { service, world } = this.options
-    return VirtualLog.open({
-      ...LOG_LIMITS,
-      metastore: service.metastore(life),
-      providers: [service.provider(life)],
-      clock,
-      timers,
-      random,
-      initial: { kind: 'memory', params: {} },
-      retention: { hours: 0, bytes: 0 },
-      trimIntervalMs: 200,
-      onEvent: (event) => world.counters.bump(event),
     })
   }
 
   private stackOver(log: SharedLog, store: MemoryStore, runtime: SimRuntime, timers: Timers): Stack<TimedResult> {
     const { clock, random } = runtime
-    const { name, names, plan } = this.options
+    const { identity, name, names, plan } = this.options
     return new Stack<TimedResult>({
       serverId: name,
       bottom: new BaseEngine({ serverId: name, log, store, clock, timers, limits: this.limits }),
@@ -207,6 +186,7 @@ export class EnginesServer {
       database: DATABASE,
       wrapJoint: new ObserverSet({ clock, sampleEvery: 4, trace: { random, seen: () => undefined } }).wrapJoint,
       jointNames: [OBSERVER],
+      source: copySource({ database: DATABASE, identity, restored: undefined, log, store }),
       membership: (levels) => fixedMembership(names, levels),
       checked: true,
     })

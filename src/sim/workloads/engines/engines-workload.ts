@@ -48,6 +48,10 @@ export const enginesWorkload: Workload = {
     'timer armed anew',
     'timer cancelled',
     'proposal refused: OVERLOADED',
+    'proposal refused: LEASE_HELD',
+    'lease taken',
+    'segment',
+    'snapshot',
     'contents compared',
   ],
   faults: (random) =>

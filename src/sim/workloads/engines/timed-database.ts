@@ -126,7 +126,7 @@ export class TimedDatabase implements Applicator<TimedResult> {
   private fire(tx: ReadWriteTx, { id, generation }: ArmedTimer, pos: LogPos): TimerEvent {
     const stored = tx.get(PREFIX + id)
     const current = stored !== undefined && new ByteReader(stored).varint() === generation
-    tx.delete(PREFIX + id)
+    if (current) tx.delete(PREFIX + id)
     return this.note(tx, { kind: 'fire', id, generation, pos, delayMs: 0, current })
   }
 

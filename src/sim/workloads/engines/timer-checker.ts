@@ -24,6 +24,8 @@ interface Armed extends ArmedTimer {
 }
 
 export class TimerChecker {
+  /** Lease is in the stack. */
+  mayBeLate = false
   fired = 0
   replaced = 0
   cancelled = 0
@@ -98,6 +100,9 @@ export class TimerChecker {
   private firing(event: TimerEvent): void {
     const { generation, members } = event
     const armed = this.armed.get(event.id)
+    // Lease lets through later what has fired: it may have been armed anew meanwhile, which the database knows by the generation, and
+    // the view may be another one than the one that voted.
+    if (this.mayBeLate && armed?.generation !== generation) return
     const isArmed = event.current && armed?.generation === generation
     check(isArmed, `${text(event)}, which is not armed any more`)
     const longest = new Map(armed?.measured)
@@ -107,7 +112,10 @@ export class TimerChecker {
     }
     const delayMs = armed?.delayMs ?? 0
     const able = [...longest.values()].filter((ms) => ms + SLACK_MS >= delayMs).length
-    check(able * 2 > members, `${text(event)}: ${able} of ${members} members can have measured ${delayMs} ms`)
+    check(
+      this.mayBeLate || able * 2 > members,
+      `${text(event)}: ${able} of ${members} members can have measured ${delayMs} ms`,
+    )
     this.armed.delete(event.id)
     this.fired++
   }

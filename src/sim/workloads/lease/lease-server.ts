@@ -9,17 +9,16 @@ import type { LeaseOptions } from '../../../engines/lease/lease-engine.ts'
 import { sessionOrderEngine } from '../../../engines/session-order/session-order-engine.ts'
 import { timeEngine } from '../../../engines/time/time-engine.ts'
 import { viewTrackingEngine } from '../../../engines/view-tracking/view-tracking-engine.ts'
-import { VirtualLog } from '../../../log/virtual-log.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
 import { Doctor } from '../../../node/doctor.ts'
 import type { Clock } from '../../../runtime/runtime.ts'
-import { MemoryBackend, openMemoryStore } from '../../../store/memory-store.ts'
 import { plantedLease } from '../../planted-lease.ts'
 import type { SimServer } from '../../sim-server.ts'
 import type { Simulation } from '../../simulation.ts'
 import { fixedMembership } from '../engines/engine-plan.ts'
 import type { HostileService } from '../engines/hostile-service.ts'
 import { Pause } from '../engines/pause.ts'
-import { LOG_LIMITS } from '../log/log-clients.ts'
+import { StackMachine } from '../stack-machine.ts'
 import { VersionedDatabase } from './versioned-database.ts'
 
 export interface LeaseLife {
@@ -75,19 +74,15 @@ export class LeaseServer {
   readonly name: string
   readonly machine: SimServer
   life: LeaseLife | undefined
-  private readonly backend: MemoryBackend
+  private readonly under: StackMachine
   private readonly options: LeaseServerOptions
 
   constructor(options: LeaseServerOptions) {
-    const { name, world } = options
+    const { name, service, world } = options
     this.options = options
     this.name = name
-    this.machine = world.server(name)
-    const random = world.random.fork(`store ${name}`)
-    this.backend = new MemoryBackend(
-      { timers: world.timers, random },
-      { delayMs: (sync) => (sync ? random.latency(0.3, 3) : random.latency(0.05, 0.5)) },
-    )
+    this.under = new StackMachine(world, service, name)
+    this.machine = this.under.machine
   }
 
   /** Serves, and is not cut off or paused. */
@@ -98,29 +93,20 @@ export class LeaseServer {
 
   /** Resolves once it serves. */
   async start(): Promise<LeaseLife> {
-    const { lease, name, names, seen, service, world } = this.options
-    const { clock: inner, life, random, timers: running } = this.machine.boot()
+    const { lease, name, names, seen, world } = this.options
+    const runtime = this.machine.boot()
+    const { clock: inner, life, random, timers: running } = runtime
     const pause = new Pause(life)
     const cut = new Pause(life)
     const clock = new SuspendableClock(inner)
     const timers = pause.timers(running)
-    const store = openMemoryStore({ runtime: { clock: inner, random, timers }, backend: this.backend })
+    const store = this.under.openStore(runtime, timers)
     const ended = new Promise<never>((_, reject) => life.onEnd(() => reject(new ProcessEnded())))
     ended.catch(() => undefined)
     life.onEnd(() => {
       this.life = undefined
-      store.crash()
     })
-    const log = await VirtualLog.open({
-      ...LOG_LIMITS,
-      metastore: service.metastore(life),
-      providers: [service.provider(life)],
-      clock: inner,
-      timers,
-      random,
-      initial: { kind: 'memory', params: {} },
-      onEvent: (event) => world.counters.bump(event),
-    })
+    const log = await this.under.openLog(runtime, timers)
     const heard = pause.log(
       cut.log(log, () => undefined),
       () => undefined,
@@ -154,9 +140,7 @@ export class LeaseServer {
   }
 
   end(): void {
-    if (!this.machine.running) return
-    if (this.options.world.random.chance(0.5)) this.machine.kill()
-    else this.machine.crash()
+    this.under.end()
   }
 }
 
