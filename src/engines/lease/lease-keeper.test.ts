@@ -45,7 +45,7 @@ function withKeeper(address: string | (() => string) = 'a') {
     return header.kind
   }
   const holdBack = (index: number): void => record.holdBack(tx, 5 as LogPos, index, Buffer.from('fired'))
-  return { applyNext, holdBack, keeper, record, time }
+  return { applyNext, holdBack, keeper, record, time, tx }
 }
 
 describe('the keeper of a lease', () => {
@@ -88,6 +88,21 @@ describe('the keeper of a lease', () => {
     for (let kind = await applyNext(); kind !== undefined; kind = await applyNext()) fires += Number(kind === 'fire')
     expect(record.heldBackCount).toBe(0)
     expect(fires).toBe(100)
+  })
+
+  it('lets nothing through under the lease of its former life, nor asks for it again and again', async () => {
+    const { applyNext, holdBack, keeper, record, tx } = withKeeper()
+    record.take(
+      tx,
+      { serverId: 'a', address: 'a', durationMs: DURATION_MS, replaces: 0, heardAt: 0, kind: 'take' },
+      5 as LogPos,
+    )
+    holdBack(1)
+    keeper.start()
+    const kinds: unknown[] = []
+    for (let kind = await applyNext(); kind !== undefined; kind = await applyNext()) kinds.push(kind)
+    expect(kinds).toEqual(['take', 'fire'])
+    expect(record.heldBackCount).toBe(0)
   })
 
   it('gives up what it is about to take', async () => {

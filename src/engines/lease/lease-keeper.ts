@@ -207,25 +207,20 @@ export class LeaseKeeper {
 
   /** So many at a time, and the next when those have been applied. */
   private letThrough(): void {
-    const { heldBack, propose, record, serverId } = this.parts
-    const { held, serverId: holder } = record.state
-    if (this.firing > 0 || this.taking !== undefined || record.heldBackCount === 0) return
-    if (held && holder !== serverId) return
+    const { heldBack, propose, record } = this.parts
     const { epoch } = this
+    const before = record.heldBackCount
+    // Held by another server, or by this one's former life: then nothing would be let through.
+    if (this.firing > 0 || this.taking !== undefined || before === 0 || (record.state.held && epoch === 0)) return
     const waiting = heldBack(FIRES_MAX)
     this.firing = waiting.length
-    let refused = false
     const over = (): void => {
       this.firing--
-      if (this.firing === 0 && !refused && this.running) this.letThrough()
-    }
-    const rejected = (): void => {
-      // It waits for the next tick; a second one for the same finds nothing.
-      refused = true
-      over()
+      // What was refused or void waits for the next tick; a second one for the same finds nothing.
+      if (this.firing === 0 && record.heldBackCount < before && this.running) this.letThrough()
     }
     for (const { index, position } of waiting) {
-      propose({ kind: 'fire', epoch, position, index }, { resolve: over, reject: rejected })
+      propose({ kind: 'fire', epoch, position, index }, { resolve: over, reject: over })
     }
   }
 
