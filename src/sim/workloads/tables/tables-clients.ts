@@ -8,7 +8,7 @@ import { TableTransaction } from '../../../table/table-transaction.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
 import { ProcessEnded } from '../lease/lease-server.ts'
-import { evidenceIn, keyText, pageIn, shownRow } from './model-rows.ts'
+import { evidenceIn, keyText, pageIn, shownRow, write } from './model-rows.ts'
 import { type ModelTable, shapeOfModel } from './model-schema.ts'
 import { definitionOf, SchemaDraws } from './schema-draws.ts'
 import { shownData } from './tables-content.ts'
@@ -115,6 +115,10 @@ export class TablesClients {
     for (let i = random.pick([1, 1, 2, 4]); i > 0; i--) {
       tx.operations.push(this.draws.write(random.chance(0.8) ? written : (this.anyTable(state) as ModelTable)))
     }
+    if (withReads && random.chance(0.3)) {
+      const read = await this.call(life, 'own writes', () => this.readOwn(tx, server, written.name, seen, marks))
+      if (read === undefined) return
+    }
     const request = tx.request(token)
     model.begin({ token, floor, request, seen, marks })
     if (random.chance(0.1)) await Promise.all([this.send(life, request), this.send(life, request)])
@@ -153,6 +157,38 @@ export class TablesClients {
     check(found === expected, `a transaction scanned ${found} of ${table.name} instead of ${expected}`)
     counters.bump(scan.index === undefined ? 'key scan' : 'index scan')
     seen.push({ scan, mark: markOf(table), evidence })
+  }
+
+  /** A scan over what the transaction has written. False if it will be rejected, or the table is another by now. */
+  private async readOwn(
+    tx: TableTransaction,
+    server: TablesServer,
+    name: string,
+    seen: ModelTransaction['seen'][number][],
+    marks: Map<string, string>,
+  ): Promise<boolean> {
+    const { state } = server.here()
+    const table = state.tables.get(name)
+    if (table === undefined) return false
+    let after = table
+    for (const operation of tx.operations) {
+      if (operation.table !== name) return false
+      const done = write(after, operation, 0, () => ({ endsAt: 0, endsMs: 0 }))
+      if (typeof done === 'string') return false
+      after = done.table
+    }
+    const known = marks.get(name)
+    marks.set(name, known === undefined || known === markOf(table) ? markOf(table) : 'two')
+    const { limit: _, ...scan } = this.draws.scan(table)
+    const evidence = evidenceIn(table, scan)
+    const expected = pageIn(after, scan).join(';')
+    const { table: __, ...rest } = scan
+    const { rows } = await tx.scan({ name } as AnyTable, rest as never)
+    const found = rows.map((row) => shownData(row as never)).join(';')
+    check(found === expected, `a transaction scanned ${found} of ${name} over its own writes instead of ${expected}`)
+    this.options.world.counters.bump('own writes read')
+    seen.push({ scan, mark: markOf(table), evidence })
+    return true
   }
 
   /** The same transaction at any server, as long as nobody knows what became of it. */

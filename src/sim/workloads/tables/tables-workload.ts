@@ -32,6 +32,7 @@ export const tablesWorkload: Workload = {
     'schema conflict',
     'key scan',
     'index scan',
+    'own writes read',
     'read now',
     'read of the past',
     'contents compared',
