@@ -18,9 +18,9 @@ import { MarshallingError } from './codec/marshalling-error.ts'
 import { OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { sessionHex } from './codec/session-id.ts'
-import { EVENT_TYPE } from './codec/watch-codes.ts'
 import { Outgoing } from './outgoing.ts'
 import type { PendingRequest } from './pending-request.ts'
+import { EVENT_TYPES } from './reply-writer.ts'
 import type { RequestClient } from './request-client.ts'
 import { RequestHandler } from './request-handler.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -29,12 +29,8 @@ import { type CloseReason, LatencyStats } from './server-stats.ts'
 import { LAST_OP } from './server-view.ts'
 import { type HandshakeOutcome, openSession } from './session-handshake.ts'
 
-const EVENT_TYPES = {
-  created: EVENT_TYPE.nodeCreated,
-  deleted: EVENT_TYPE.nodeDeleted,
-  dataChanged: EVENT_TYPE.nodeDataChanged,
-  childrenChanged: EVENT_TYPE.nodeChildrenChanged,
-} as const satisfies Record<WatchEventType, number>
+/** What one chunk asks for is answered so long before others have their turns. */
+const TURN_MS = 10
 
 /** `connecting`: no session yet. `opening`: the session is being created or found. `open`. `closing`: what is written goes out, nothing comes in. */
 type State = 'connecting' | 'opening' | 'open' | 'closing' | 'closed'
@@ -139,6 +135,10 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     }
     if (queue.bytes >= limits.outstandingBytesMax) {
       stats.limitHit('outstandingBytesMax')
+      return true
+    }
+    if (this.lastReplyMs - this.chunkMs > TURN_MS) {
+      this.server.soon(this.resumeReading)
       return true
     }
     return this.outgoing.congested || this.handler.isWaiting

@@ -2,6 +2,7 @@
 
 import { unreachable } from '../base/assert.ts'
 import type { OperationResult, UpdateResult } from '../zelos/requests.ts'
+import type { WatchEventType } from '../zelos/zelos.ts'
 import { ZCODE, type ZNode } from '../zelos/znode.ts'
 import { ERR } from './codec/error-codes.ts'
 import type { JuteWriter } from './codec/jute-writer.ts'
@@ -14,6 +15,7 @@ import {
   writePathStatReply,
   writeStatReply,
 } from './codec/replies.ts'
+import { EVENT_TYPE } from './codec/watch-codes.ts'
 import type { MultiOperation, MultiRequest, WireRequest } from './codec/wire-requests.ts'
 import type { NodeRules } from './server-options.ts'
 import { StatView, statOf } from './stat-view.ts'
@@ -99,3 +101,11 @@ function multiResult(operation: MultiOperation, result: OperationResult): MultiR
       return unreachable(operation)
   }
 }
+
+/** As the wire calls them. */
+export const EVENT_TYPES = {
+  created: EVENT_TYPE.nodeCreated,
+  deleted: EVENT_TYPE.nodeDeleted,
+  dataChanged: EVENT_TYPE.nodeDataChanged,
+  childrenChanged: EVENT_TYPE.nodeChildrenChanged,
+} as const satisfies Record<WatchEventType, number>
