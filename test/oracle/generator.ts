@@ -1,4 +1,4 @@
-// Draws the steps of one round from a seed: few names so that requests meet, mostly what can succeed, and a share of everything that
+// Draws the steps of one round from a seed: few names so that requests meet, mostly what can succeed, and a share of all that
 // can be wrong. What it asks next may depend on what the reference answered before, never on the other server.
 
 import type { Acl } from '../support/jute.ts'
@@ -16,7 +16,6 @@ const SESSION_MS = 60_000
 
 /** Below this one there may be a quota. */
 const QUOTA = 'b'
-
 /** Slot 0 stays, so that somebody sees the ends of the others. */
 const OBSERVER = 0
 const SLOTS = 6
@@ -35,6 +34,8 @@ type Weighted = readonly [weight: number, draw: Draw]
 export class Generator implements Chances {
   readonly tree: KnownTree
   private readonly random: SeededRandom
+  private readonly digests: readonly string[]
+  private readonly hasQuota: boolean
   private readonly draws: readonly Weighted[]
   private readonly weight: number
   private readonly open = new Set<number>()
@@ -53,9 +54,6 @@ export class Generator implements Chances {
     this.weight = this.draws.reduce((sum, [weight]) => sum + weight, 0)
     this.first = this.opening()
   }
-
-  private readonly digests: readonly string[]
-  private readonly hasQuota: boolean
 
   /** A step was begun that the next one ends. */
   get mustGoOn(): boolean {
