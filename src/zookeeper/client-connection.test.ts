@@ -288,6 +288,32 @@ describe('a client that does not read', () => {
     expect(client.socket.ended).toBe(true)
   })
 
+  it('hears of nothing that it watches before the list it asked for with it, however long that is', async () => {
+    const harness = await start()
+    const [client, other] = [harness.client(), harness.client()]
+    client.create('/big', big)
+    client.create('/long')
+    for (let at = 0; at <= 5_000; at++) client.create(`/long/${at}`)
+    client.socket.taking = false
+    const list: WireRequest = { op: OP.getChildren, path: '/long', watch: true }
+    harness.hold()
+    client.send(create('/a'), ...Array.from({ length: 5 }, () => getData('/big')), list, list)
+    harness.release()
+    expect(client.socket.bufferedBytes).toBeLessThan(6_000_000)
+    other.create('/long/new')
+    while (harness.server.outstanding > 0) {
+      client.socket.takeUnsent()
+      harness.turn()
+    }
+    other.create('/long/newer')
+    client.socket.takeUnsent()
+    const told = client.take().flatMap((one) => {
+      if (one.kind === 'event') return [one.path]
+      return one.body.children === undefined ? [] : [one.body.children.length]
+    })
+    expect(told).toEqual([5_002, 5_002, '/long'])
+  })
+
   it('is closed when events alone pile up past the limit', async () => {
     const harness = await ZooKeeperHarness.start({ limits: { unsentBytesMax: 20_000 } })
     const [writer, watcher] = [harness.client(), harness.client()]

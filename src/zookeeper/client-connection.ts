@@ -259,8 +259,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.answering = true
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        if (!head.settled) handler.prepare(head)
-        if (!head.settled || (this.outgoing.congested && !queue.isOvertaken)) break
+        const isFull = this.outgoing.congested && !queue.isOvertaken
+        if (!(head.settled || handler.prepare(head, isFull)) || (isFull && !head.isCarriedOut)) break
         queue.shift()
         handler.answer(head)
       }

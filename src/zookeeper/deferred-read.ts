@@ -44,6 +44,11 @@ export class DeferredRead extends PendingRequest {
     return true
   }
 
+  /** It may have set a watch, of which its client knows nothing before the reply. */
+  override get isCarriedOut(): boolean {
+    return this.walked !== undefined
+  }
+
   /** Its turn has come: what is still to be done begins. */
   begin(): void {
     const { needsSync, walk } = this

@@ -66,6 +66,11 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     return 'watch' in request ? request.watch : isWatchOp(request.op)
   }
 
+  /** True for a read that has been carried out already: its reply must come before the next event. */
+  get isCarriedOut(): boolean {
+    return false
+  }
+
   resolve(result: UpdateResult | number): void {
     if (typeof result !== 'number') this.result = result
     this.settled = true

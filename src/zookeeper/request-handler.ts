@@ -167,10 +167,11 @@ export class RequestHandler {
 
   private readonly isNext = (request: PendingRequest): boolean => this.client.queue.peek() === request
 
-  /** The turn of a request has come that is not settled: what it still needs begins. */
-  prepare(head: PendingRequest): void {
+  /** The turn of a request has come that is not settled: what it still needs begins. `isFull`: no read does. True if it is settled now. */
+  prepare(head: PendingRequest, isFull: boolean): boolean {
     if (head.held !== undefined) this.client.queue.forEachReleasable(this.release)
-    else if (head instanceof DeferredRead) head.begin()
+    else if (head instanceof DeferredRead && !isFull) head.begin()
+    return head.settled
   }
 
   /** Hands an update that was held to the database. */
