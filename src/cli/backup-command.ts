@@ -120,7 +120,8 @@ async function withHistories(
     const all = await catalog.listHistories(blobs, database)
     const wanted = history === undefined ? all : all.filter(({ about }) => about.historyId.startsWith(history))
     if (wanted.length > 0) return await body(wanted, catalog, blobs)
-    throw new CommandFailure(EXIT.data, `${blobs.store.location} holds no backup of a database ${database}`)
+    const what = all.length === 0 ? `a database ${database}` : `the history ${history} of ${database}`
+    throw new CommandFailure(EXIT.data, `${blobs.store.location} holds no backup of ${what}`)
   } finally {
     await blobs.store.close()
   }

@@ -19,14 +19,12 @@ export interface RestorableDatabase {
   readonly optional?: ReadonlySet<string>
   /** A new one at each call. */
   makeApplicator(): { readonly applicator: Applicator<unknown>; readonly opened: (stack: Stack<unknown>) => void }
-  /** The payload of an entry that ends what only the old history's clients could go on with. `lostBytes`: of its log, behind the restored position. */
-  newHistory?(store: LocalStore, lostBytes: number): Uint8Array
+  /**
+   * The payload of an entry that ends what only the old history's clients could go on with. `givenOut`: so many zxids, or positions of
+   * tables, behind the restored one may be known to somebody (given-out.ts).
+   */
+  newHistory?(store: LocalStore, givenOut: number): Uint8Array
 }
-
-/** How far zxids, and positions of tables, of the new history are at least above those of the old one. */
-const POSITION_STEP = 2 ** 32
-/** Past it they would run out. */
-const LOST_BYTES_MAX = 2 ** 50
 
 export const RESTORABLE_ZELOS: RestorableDatabase = {
   engines: ZELOS_PLAYED,
@@ -38,13 +36,9 @@ export const RESTORABLE_ZELOS: RestorableDatabase = {
     }
     return { applicator: applicator as Applicator<unknown>, opened }
   },
-  newHistory: (store, lostBytes) => {
-    // Every update that was in the lost part of the log took one, and no update is shorter than a byte.
+  newHistory: (store, givenOut) => {
     const { zxid } = new ZelosApplicator().counters(store.read())
-    return new UpdateEncoder().encode(
-      { kind: 'newHistory', zxidAbove: zxid + Math.min(lostBytes, LOST_BYTES_MAX) + POSITION_STEP },
-      0,
-    )
+    return new UpdateEncoder().encode({ kind: 'newHistory', zxidAbove: zxid + givenOut }, 0)
   },
 }
 
@@ -57,10 +51,10 @@ export const RESTORABLE_TABLE: RestorableDatabase = {
     }
     return { applicator: applicator as Applicator<unknown>, opened }
   },
-  newHistory: (store, lostBytes) => {
+  newHistory: (store, givenOut) => {
     const applicator = new TableApplicator()
     applicator.load(store.read())
-    return encodeNewHistory(applicator.state.position + Math.min(lostBytes, LOST_BYTES_MAX) + POSITION_STEP)
+    return encodeNewHistory(applicator.state.position + givenOut)
   },
 }
 

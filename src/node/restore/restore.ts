@@ -18,8 +18,9 @@ import { bindStore } from '../database-identity.ts'
 import { type BackupPlace, type OpenBlobs, openBlobs } from '../open-blob-store.ts'
 import { openDataDirectory } from '../open-data-directory.ts'
 import { writeRestoredFrom } from '../restored-from.ts'
-import { type BackupHistory, chooseHistory, readManifest, snapshotFor } from './backup-catalog.ts'
+import { type BackupHistory, chooseHistory, listHistories, readManifest, snapshotFor } from './backup-catalog.ts'
 import { beginHistory } from './begin-history.ts'
+import { givenOutBehind } from './given-out.ts'
 import { loadSnapshot } from './load-snapshot.ts'
 import { playBackup } from './play-backup.ts'
 import { ReplayLog } from './replay-log.ts'
@@ -145,7 +146,7 @@ async function restoreContent(
     const had = ({ name }: EngineFactory): boolean =>
       definition.optional?.has(name) !== true || store.read().get(flagsKey(name)) !== undefined
     return {
-      payload: definition.newHistory?.(store, bytesBehind(history, tail)),
+      payload: definition.newHistory?.(store, givenOutBehind(await listHistories(blobs, database), history, tail)),
       engines: definition.engines.filter(had),
     }
   } finally {
@@ -186,10 +187,4 @@ function mustBeSame(begun: RestorePlan, { database, historyId, to }: RestoreOpti
 function isSame(to: RestorePoint, begun: RestorePoint | undefined): boolean {
   if (begun === undefined) return true
   return to.kind === 'time' && begun.kind === 'time' ? to.wallMs === begun.wallMs : to.kind === begun.kind
-}
-
-/** Of the backed-up log behind `tail`: no more than so many bytes of requests were there. */
-function bytesBehind({ segments }: BackupHistory, tail: LogPos): number {
-  // Compressed a thousandfold at most, DEFLATE's limit.
-  return segments.reduce((sum, { bytes, to }) => (to > tail ? sum + bytes * 1024 : sum), 0)
 }
