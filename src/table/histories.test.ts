@@ -58,6 +58,16 @@ describe('a history that a restore has begun', () => {
     expect(await server.db.get(counters, { id: 'd' }, { level: { snapshot: behind } })).toBeUndefined()
   })
 
+  it('ends no feed, also while nothing has been written in it yet', async () => {
+    const { behind, last } = await restored()
+    const request = { after: last - 1, table: 'counters' }
+    expect(server.database.changes(request)).toMatchObject({ position: behind, caughtUp: true })
+    expect(server.database.changes({ ...request, limit: 1 })).toMatchObject({ position: last, caughtUp: false })
+    const seen = feed(last, 1)
+    await server.db.insert(counters, { id: 'd', n: 1n })
+    expect((await seen).map(({ key, position }) => [key, position])).toEqual([[{ id: 'd' }, behind + 1]])
+  })
+
   it('takes no page token of the lost one', async () => {
     const { page } = await server.db.scan(counters, { limit: 1 })
     const { behind, last } = await restored()

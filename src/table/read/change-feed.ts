@@ -21,6 +21,8 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
   const { oldestChange } = state.counters
   if (!Number.isSafeInteger(after) || after < 0)
     throw new DelosError('INVALID_ARGUMENT', `after: ${after} is no position`)
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new DelosError('INVALID_ARGUMENT', `limit: ${limit} is not from 1 on`)
   state.histories.require(after)
   if (after < oldestChange - 1) {
     const advice = `the oldest position to go on from is ${oldestChange - 1}: read the table, and go on from there`
@@ -32,8 +34,13 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
   const changes: Change[] = []
   let position = after
   let bytes = 0
-  for (const read of readChanges(reader, after + 1, end + 1, Math.min(limit, TRANSACTIONS_MAX))) {
-    if (bytes > ANSWER_BYTES_MAX) break
+  let left = Math.min(limit, TRANSACTIONS_MAX)
+  for (const read of readChanges(reader, after + 1, end + 1, left)) {
+    if (bytes > ANSWER_BYTES_MAX) {
+      left = 0
+      break
+    }
+    left--
     position = read.position
     for (const change of read.changes) {
       bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
@@ -43,7 +50,9 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
       if (table !== undefined) changes.push(changeOf(table, position, change))
     }
   }
-  return { changes, position: Math.max(position, after), caughtUp: position >= end }
+  // Behind the last change may lie positions that no transaction has: where a restore has begun a history.
+  if (left > 0) position = Math.max(end, after)
+  return { changes, position, caughtUp: position >= end }
 }
 
 function prefixOf(table: CompiledTable, { prefix = {} }: ChangesRequest): Key {
