@@ -262,6 +262,7 @@ export class Tables {
     options: ChangesOptions<T> = {},
   ): AsyncGenerator<RowChange<RowOf<T>, KeyOf<T>>, void, undefined> {
     const { database } = this
+    const { timers } = this.runtime
     requireKnown(options, CHANGES_MEMBERS, 'a change feed')
     const { after, prefix, signal } = options
     const name = tableName(table)
@@ -276,7 +277,8 @@ export class Tables {
         const answer = database.changes({ after: position, table: name, prefix: prefix as KeyData | undefined })
         for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
         position = answer.position
-        if (answer.caughtUp && !isOver()) await database.changed(position)
+        if (!answer.caughtUp) await new Promise<void>((resolve) => timers.soon(resolve))
+        else if (!isOver()) await database.changed(position)
         if (database.stopped) throw new DelosError('CLOSED', 'the database is closed')
       }
     } finally {

@@ -135,11 +135,21 @@ function decodeChanges(bytes: Uint8Array): readonly RowChange[] {
   return changes
 }
 
-/** What the row with this stored key was before the transaction at that position, which must be there and have changed it. */
-export function rowBefore(reader: ReadTx, position: number, row: Key): Uint8Array | undefined {
+/** What rows were before the transaction at a position, by their stored keys. */
+export interface RowsBefore {
+  readonly position: number
+  readonly rows: ReadonlyMap<Key, Uint8Array | undefined>
+}
+
+/** That transaction must be there. */
+export function rowsBefore(reader: ReadTx, position: number): RowsBefore {
   const bytes = reader.get(changeKey(position))
   if (bytes === undefined) throw new DelosError('CORRUPT', `the change log lacks position ${position}`)
-  // Of several changes in one transaction the first one: what the others replaced nobody has seen.
-  const change = decodeChanges(bytes).find(({ key, table }) => rowPrefix(table) + key === row)
-  return change?.before
+  const rows = new Map<Key, Uint8Array | undefined>()
+  for (const { before, key, table } of decodeChanges(bytes)) {
+    const stored = rowPrefix(table) + key
+    // Of several changes of one row the first one: what the others replaced nobody has seen.
+    if (!rows.has(stored)) rows.set(stored, before)
+  }
+  return { position, rows }
 }

@@ -23,6 +23,8 @@ export interface PastWanted {
   readonly from: Key
   readonly to: Key
   readonly reverse: boolean
+  /** Of the rows in that range these alone: so many are held, however many others have changed. */
+  readonly rows?: ReadonlySet<Key>
 }
 
 /** A row, or an entry, that was there. */
@@ -153,9 +155,12 @@ export class PastRange {
     return end !== undefined && (this.wanted.reverse ? key <= end : key >= end)
   }
 
-  covers({ from, index, position, reverse, table, to }: PastWanted): boolean {
+  covers({ from, index, position, reverse, rows, table, to }: PastWanted): boolean {
     const { wanted } = this
+    // One that holds whatever it comes to first may end before them.
+    const hasRows = rows === undefined ? wanted.rows === undefined : [...rows].every((key) => wanted.rows?.has(key))
     return (
+      hasRows &&
       table === wanted.table &&
       index === wanted.index &&
       position === wanted.position &&
@@ -212,7 +217,8 @@ export class PastRange {
   }
 
   private take(table: CompiledTable, row: Key, before: Uint8Array, replacedAt: number): void {
-    const { from, index: id, to } = this.wanted
+    const { from, index: id, rows, to } = this.wanted
+    if (rows !== undefined && !rows.has(row)) return
     let key = row
     let value: Uint8Array = NOTHING
     if (id !== 0) {
@@ -225,7 +231,7 @@ export class PastRange {
     if (key < from || key >= to || this.isBehind(key)) return
     this.found.push({ key, value, row, replacedAt })
     this.sorted = false
-    if (this.found.length > 2 * this.parts.entriesMax) this.cut()
+    if (rows === undefined && this.found.length > 2 * this.parts.entriesMax) this.cut()
   }
 
   /** Only those that the scan comes to first. */

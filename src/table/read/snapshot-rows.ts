@@ -4,7 +4,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import { type Key, keyAfterPrefix } from '../../base/key.ts'
 import type { KeyRange, ReadTx, Row, ScanOptions } from '../../store/local-store.ts'
-import { rowBefore } from '../apply/row-change-log.ts'
+import { type RowsBefore, rowsBefore } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledIndex } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
@@ -29,6 +29,8 @@ export class SnapshotRows implements RowSource {
   private readonly parts: SnapshotParts
   /** Rows behind entries that a scan has shown: where the change log has them. */
   private readonly shown = new Map<Key, number>()
+  /** The transaction read last: many rows may be of one. */
+  private last: RowsBefore | undefined
 
   constructor(position: number, parts: SnapshotParts) {
     this.position = position
@@ -36,7 +38,29 @@ export class SnapshotRows implements RowSource {
   }
 
   row(key: Key): StoredRow | undefined {
-    const { ranges, reader, state } = this.parts
+    return this.rows([key])[0]
+  }
+
+  rows(keys: readonly Key[]): readonly (StoredRow | undefined)[] {
+    const found = keys.map((key) => this.followed(key))
+    if (!found.includes(null)) return found as readonly (StoredRow | undefined)[]
+    // One walk for all of them.
+    const sorted = keys.toSorted((a, b) => (a < b ? -1 : 1))
+    const [from, to] = [sorted[0] as Key, `${sorted.at(-1)}\x00`]
+    const wanted = { position: this.position, table: tableOfRow(from), index: 0, from, to, reverse: false }
+    const past = this.parts.ranges.of({ ...wanted, rows: new Set(keys) }).entries(from, to)
+    const replacedAt = new Map(past.map((entry) => [entry.key, entry.replacedAt]))
+    return keys.map((key, i) => {
+      const row = found[i]
+      if (row !== null) return row
+      const at = replacedAt.get(key)
+      return at === undefined ? undefined : this.before(at, key)
+    })
+  }
+
+  /** From change to change; null: it was not there for a while, or changes all the time. */
+  private followed(key: Key): StoredRow | undefined | null {
+    const { reader, state } = this.parts
     const shown = this.shown.get(key)
     if (shown !== undefined) return this.before(shown, key)
     let row = state.committedRow(reader, key)
@@ -44,14 +68,7 @@ export class SnapshotRows implements RowSource {
       if (row.version <= this.position) return row
       row = this.before(row.version, key)
     }
-    // It was not there for a while, or changes all the time.
-    const wanted = { table: tableOfRow(key), index: 0, from: key, to: `${key}\x00`, reverse: false }
-    const [entry] = ranges.of({ ...wanted, position: this.position }).entries(key, wanted.to)
-    return entry === undefined ? undefined : this.before(entry.replacedAt, key)
-  }
-
-  rows(keys: readonly Key[]): readonly (StoredRow | undefined)[] {
-    return keys.map((key) => this.row(key))
+    return null
   }
 
   *scan(table: CompiledTable, index: CompiledIndex | undefined, range: KeyRange, options: ScanOptions): Iterable<Row> {
@@ -116,7 +133,8 @@ export class SnapshotRows implements RowSource {
     if (replacedAt < state.counters.oldestChange) {
       throw new DelosError('SNAPSHOT_GONE', `position ${this.position} is gone: too much has changed since`)
     }
-    const bytes = rowBefore(reader, replacedAt, key)
+    if (this.last?.position !== replacedAt) this.last = rowsBefore(reader, replacedAt)
+    const bytes = this.last.rows.get(key)
     return bytes === undefined ? undefined : storedRow(bytes)
   }
 
