@@ -108,6 +108,29 @@ describe('a count of descendants', () => {
     expect(turns).toBeLessThan(25)
   })
 
+  it('hears of changes once it has begun: a change costs the same however many wait', () => {
+    const { client, turn, count, walks } = start()
+    client.create('/a')
+    grow(client, '/a', 3_000)
+    count('/a')
+    const heard: [number, number] = [0, 0]
+    const wait = (at: 0 | 1) => {
+      let steps = 0
+      const step = () => ++steps > 1_000
+      walks.start({ step, changed: () => heard[at]++ }, new Found(), () => undefined)
+    }
+    wait(0)
+    wait(1)
+    client.delete('/a/1')
+    expect(heard).toEqual([0, 0])
+    while (heard[0] === 0) {
+      expect(turn()).toBe(true)
+      client.create('/x')
+      client.delete('/x')
+    }
+    expect(heard[1]).toBe(0)
+  })
+
   it('sees each node that is there all the time, and none twice', () => {
     const { client, turn, count } = start()
     client.create('/a')

@@ -108,12 +108,11 @@ export class TreeWalks implements ZelosWalks {
     })
   }
 
-  /** Of a commit, in order. */
+  /** Of a commit, in order. However many wait: what has not begun has seen nothing yet. */
   changed(changes: readonly TreeChange[]): void {
-    for (const { walk } of this.waiting) {
-      if (walk.changed === undefined) continue
-      for (const { type, path } of changes) if (type !== 'dataChanged') walk.changed(path)
-    }
+    const walk = this.waiting[0]?.walk
+    if (walk?.changed === undefined) return
+    for (let i = 0; i < changes.length; i++) walk.changed(changes[i] as TreeChange)
   }
 
   /** Begins with the walk, or after those before it. A short one is done at once. */

@@ -106,6 +106,30 @@ describe('watches that are set again', () => {
     }
   })
 
+  it('tell nothing that a watch which stays has told between the turns', () => {
+    const { alice, bob, turn, set } = start()
+    const [seen, grown, gone, open] = [path(NODES - 1), path(NODES - 2), path(NODES - 3), path(NODES - 4)] as const
+    const answer = set(alice, { data: all, child: all, persistent: [seen, grown], recursive: [gone] })
+    expect(turn()).toBe(true)
+    bob.setData(seen, Buffer.of(1))
+    bob.create(`${grown}/child`)
+    bob.create(`${gone}/child`)
+    bob.delete(`${gone}/child`)
+    bob.delete(gone)
+    bob.setData(open, Buffer.of(1))
+    while (answer.result === undefined) expect(turn()).toBe(true)
+    expect(alice.takeEvents()).toEqual([
+      `dataChanged ${seen}`,
+      `childrenChanged ${grown}`,
+      `created ${gone}/child`,
+      `deleted ${gone}/child`,
+      `deleted ${gone}`,
+      `dataChanged ${open}`,
+    ])
+    bob.setData(path(0), Buffer.of(1))
+    expect(alice.takeEvents()).toEqual([`dataChanged ${path(0)}`])
+  })
+
   it('are not set any more once their connection is gone', () => {
     const { zelos, alice, turn, set } = start()
     const answer = set(alice, { data: all })

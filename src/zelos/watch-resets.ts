@@ -3,8 +3,11 @@
 
 import type { CommittedReads } from './committed-reads.ts'
 import type { Told } from './missed-events.ts'
+import { OPEN_ACL } from './tree/acl-rules.ts'
+import { parentOf, ROOT } from './tree/node-path.ts'
+import type { TreeChange } from './tree/tree-updates.ts'
 import type { Walk } from './tree/tree-walk.ts'
-import { deliver, type Watches } from './watches.ts'
+import { deliver, mayHear, type Watches } from './watches.ts'
 import type { WatchSet, WatchSink } from './zelos.ts'
 import type { Zxid } from './znode.ts'
 
@@ -25,6 +28,8 @@ export class WatchReset implements Walk {
   private readonly sink: WatchSink
   private readonly set: WatchSet
   private told: Told | undefined
+  /** Since then, by watches that stay. */
+  private readonly toldSince = { data: new Set<string>(), child: new Set<string>() }
   private list = 0
   private at = 0
 
@@ -48,10 +53,32 @@ export class WatchReset implements Walk {
     return false
   }
 
+  /** The client has heard of it if one of its watches that stay does: it has taken out those that fire once. */
+  changed({ type, path, acl, parentAcl = OPEN_ACL }: TreeChange): void {
+    const { parts, set, sink, toldSince } = this
+    const { persistent = [], recursive = [] } = set
+    if (this.told === undefined || persistent.length + recursive.length === 0) return
+    if (this.isLasting(path) && mayHear(sink, acl)) {
+      toldSince.data.add(path)
+      if (type === 'deleted') toldSince.child.add(path)
+    }
+    if (type === 'dataChanged') return
+    const parent = parentOf(path)
+    if (parts.watches.has('persistent', parent, sink) && mayHear(sink, parentAcl)) toldSince.child.add(parent)
+  }
+
+  private isLasting(path: string): boolean {
+    const { parts, sink } = this
+    if (parts.watches.has('persistent', path, sink)) return true
+    for (let at = path; !parts.watches.has('recursive', at, sink); at = parentOf(at)) if (at === ROOT) return false
+    return true
+  }
+
   /** It fires at once if its change was missed, unless a watch that stays has told it. */
   private reset(kind: Once, path: string, { data, child }: Told): void {
-    if ((kind === 'child' ? child : data).has(path)) return
-    const { sink } = this
+    const { sink, toldSince } = this
+    if (kind === 'child' ? child.has(path) || toldSince.child.has(path) : data.has(path) || toldSince.data.has(path))
+      return
     const { reads, watches, lastZxid } = this.parts
     const node = reads.node(path)
     if (node === undefined) {

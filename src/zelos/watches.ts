@@ -304,7 +304,12 @@ export class Watches {
 
 /** Tells one sink, if it may read the node. True if it may. */
 export function deliver(sink: WatchSink, type: WatchEventType, path: string, acl: readonly Acl[], zxid: Zxid): boolean {
-  if (acl !== OPEN_ACL && !isPermitted(acl, 1, sink.requester)) return false
+  if (!mayHear(sink, acl)) return false
   sink.watchFired(type, path, zxid)
   return true
+}
+
+/** May it read a node with this list? */
+export function mayHear(sink: WatchSink, acl: readonly Acl[]): boolean {
+  return acl === OPEN_ACL || isPermitted(acl, 1, sink.requester)
 }

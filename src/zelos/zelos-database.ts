@@ -346,6 +346,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
 
   treeChanged(changes: readonly TreeChange[], zxid: Zxid): void {
     this.walks.changed(changes)
+    this.resets.changed(changes)
     for (const change of changes) this.watches.fire(change, zxid)
     this.history.told(zxid, this.committedMs)
   }

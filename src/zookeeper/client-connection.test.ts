@@ -307,7 +307,7 @@ describe('a client that does not read', () => {
     }
     other.create('/long/newer')
     client.socket.takeUnsent()
-    const told = client.take().flatMap((one) => {
+    const told = client.take().flatMap((one): (string | number)[] => {
       if (one.kind === 'event') return [one.path]
       return one.body.children === undefined ? [] : [one.body.children.length]
     })

@@ -5,6 +5,7 @@ import { type Key, textOfKey } from '../../base/key.ts'
 import type { KeyRange, ReadTx } from '../../store/local-store.ts'
 import { childNameKey, childRange, nodeKey } from './key-space.ts'
 import { parentOf } from './node-path.ts'
+import type { TreeChange } from './tree-updates.ts'
 import type { Walk } from './tree-walk.ts'
 
 /** What is between two keys, as it was when it was last looked at. */
@@ -45,9 +46,9 @@ export class ChildrenWalk implements Walk {
     return this.isComplete || this.isTooMuch
   }
 
-  /** This node came or went. */
-  changed(path: string): void {
-    if (parentOf(path) !== this.parent) return
+  /** A node came or went. */
+  changed({ type, path }: TreeChange): void {
+    if (type === 'dataChanged' || parentOf(path) !== this.parent) return
     const key = nodeKey(path)
     if (key >= this.reached && !this.isComplete) return
     const part = this.partOf(key)

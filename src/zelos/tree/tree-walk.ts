@@ -6,12 +6,13 @@ import { rangeOfPrefix } from '../../store/sub-store.ts'
 import type { SessionId } from '../znode.ts'
 import { descendantRange, ephemeralPath, ephemeralRange } from './key-space.ts'
 import { levelOf, pathKey } from './node-path.ts'
+import type { TreeChange } from './tree-updates.ts'
 
 export interface Walk {
   /** Looks at `rows` more at most. True if there are no more. */
   step(reader: ReadTx, rows: number): boolean
-  /** This node came or went since the last step. */
-  changed?(path: string): void
+  /** This was told since the last step; perhaps before the first. */
+  changed?(change: TreeChange): void
 }
 
 /** How many nodes are below a path that is not the root. About 0.3 µs a node. */
