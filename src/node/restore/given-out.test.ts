@@ -58,6 +58,18 @@ describe('what was given out behind a restored point', () => {
     }
   })
 
+  it('is more also where another one was restored from where this one comes from', () => {
+    const first = history('1', 0, 1000)
+    const second = history('2', 900, 1900, { digit: '1', position: 899 })
+    const secondBegins = 900 + givenOutBehind([first], first, at(900))
+    const third = history('3', 100, 1100, { digit: '1', position: 99 })
+    const before = newest(100, givenOutBehind([first, second], first, at(100)), 1500)
+    for (const tail of [1000, 1900]) {
+      const again = secondBegins + (tail - 900) + givenOutBehind([first, second, third], second, at(tail))
+      expect(again).toBeGreaterThan(before)
+    }
+  })
+
   it('ends where histories claim to be restored from each other', () => {
     const one = history('1', 0, 100, { digit: '2', position: 50 })
     const other = history('2', 0, 100, { digit: '1', position: 50 })
