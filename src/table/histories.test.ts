@@ -75,8 +75,13 @@ describe('a history that a restore has begun', () => {
     expect(token.position).toBe(last)
     expect((await server.db.scan(counters, { page: page as string })).rows).toHaveLength(2)
     for (const position of [last + 1, behind - 1]) {
-      const lost = server.db.scan(counters, { page: encodePageToken({ ...token, position }) })
-      await expect(lost).rejects.toMatchObject({ code: 'MISMATCH' })
+      const scan = { page: encodePageToken({ ...token, position }) }
+      await expect(server.db.scan(counters, scan)).rejects.toMatchObject({ code: 'MISMATCH' })
+      const run = server.db.transaction(async (tx) => {
+        tx.delete(counters, { id: 'c' })
+        await tx.scan(counters, scan)
+      })
+      await expect(run).rejects.toMatchObject({ code: 'MISMATCH' })
     }
   })
 

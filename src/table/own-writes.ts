@@ -14,7 +14,8 @@ export type BaseRow = (table: string, key: KeyData) => RowData | undefined
 export class OwnWriteRows {
   /** By stored key. */
   private readonly rows = new Map<Key, StoredRow | undefined>()
-  private done = 0
+  /** Operations looked at, by table. */
+  private readonly done = new Map<string, number>()
   private readonly encoder: TransactionEncoder
   private readonly tableOf: (name: string) => CompiledTable
   private readonly base: BaseRow
@@ -26,12 +27,16 @@ export class OwnWriteRows {
     this.base = base
   }
 
-  /** After these operations; those of before are known. Throws what is wrong with one of them. */
-  after(operations: WriteOperation[]): ReadonlyMap<Key, StoredRow | undefined> {
-    while (this.done < operations.length) {
-      const operation = operations[this.done] as WriteOperation
-      operations[this.done] = this.apply(operation, this.tableOf(operation.table))
-      this.done++
+  /**
+   * After these operations, as far as they are about this table; those of before are known. Throws what is wrong with one of them.
+   * Rows of other tables stay as they were given: of those nothing was read, so they may have another schema when they are sent.
+   */
+  after(operations: WriteOperation[], name: string): ReadonlyMap<Key, StoredRow | undefined> {
+    const table = this.tableOf(name)
+    for (let i = this.done.get(name) ?? 0; i < operations.length; i++) {
+      const operation = operations[i] as WriteOperation
+      if (operation.table === name) operations[i] = this.apply(operation, table)
+      this.done.set(name, i + 1)
     }
     return this.rows
   }
@@ -41,8 +46,8 @@ export class OwnWriteRows {
       case 'insert':
       case 'upsert': {
         const row = this.encoder.complete(table, operation.row)
-        this.put(table, table.prefix + table.primaryKeyOf(row), row)
-        return { ...operation, row }
+        // Decoded again: JSON may have members that are not kept, and belongs to the caller.
+        return { ...operation, row: this.put(table, table.prefix + table.primaryKeyOf(row), row) }
       }
       case 'delete':
         this.rows.set(table.prefix + table.checkedKey(operation.key), undefined)
@@ -60,7 +65,9 @@ export class OwnWriteRows {
     }
   }
 
-  private put(table: CompiledTable, key: Key, row: RowData): void {
-    this.rows.set(key, new StoredRow(this.encoder.storedRowOf(table, row), row))
+  private put(table: CompiledTable, key: Key, row: RowData): RowData {
+    const stored = new StoredRow(this.encoder.storedRowOf(table, row))
+    this.rows.set(key, stored)
+    return stored.row(table)
   }
 }

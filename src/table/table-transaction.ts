@@ -58,7 +58,7 @@ export class TableTransaction extends WriteBatch {
     const name = tableName(table)
     const request = { ...(scan as object), table: name, level: 'local', evidence: true } as ScanRequest
     const { page, range, rows } = this.hasWritten(name)
-      ? this.database.scanOver(request, this.written())
+      ? this.database.scanOver(request, this.written(name))
       : await this.database.scan(request)
     if (range !== undefined) this.ranges.push(range)
     return { rows: rows as readonly Pick<RowOf<T>, S & keyof RowOf<T>>[], page }
@@ -73,7 +73,7 @@ export class TableTransaction extends WriteBatch {
     const answer = this.committed(table, key)
     if (!this.hasWritten(table)) return answer as Versioned<RowOf<T>>
     const { compiled, stored } = this.storedKey(table, key)
-    const written = this.written()
+    const written = this.written(table)
     if (!written.has(stored)) return answer as Versioned<RowOf<T>>
     const row = written.get(stored)?.row(compiled)
     return { row: row && compiled.rows.copy(row), version: answer.version } as Versioned<RowOf<T>>
@@ -94,7 +94,7 @@ export class TableTransaction extends WriteBatch {
     return this.operations.some((operation) => operation.table === table)
   }
 
-  private written(): ReadonlyMap<Key, StoredRow | undefined> {
-    return this.own.after(this.operations)
+  private written(table: string): ReadonlyMap<Key, StoredRow | undefined> {
+    return this.own.after(this.operations, table)
   }
 }

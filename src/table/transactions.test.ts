@@ -3,7 +3,7 @@ import { openTableServer, type TableServer } from '../../test/support/table-serv
 import { DelosError } from '../base/delos-error.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import type { TransactionRequest } from './messages.ts'
-import { bool, int64, string, uuid } from './schema/columns.ts'
+import { bool, int64, json, string, uuid } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
 import type { TableTransaction } from './table-transaction.ts'
@@ -349,6 +349,37 @@ describe('transactions', () => {
       return (await tx.scan(notes)).rows[0]?.id
     })
     expect((await db.scan(notes)).rows).toEqual([{ id: made.ok && made.value, text: 'x' }])
+  })
+
+  it('read JSON as it will be kept', async () => {
+    const papers = defineTable({ name: 'papers', columns: { id: string(), any: json() }, key: ['id'] })
+    await db.migrate(papers)
+    const any: { a: number; b?: number | undefined } = { a: 1, b: undefined }
+    const read = await db.transaction(async (tx) => {
+      tx.insert(papers, { id: 'a', any: any as never })
+      const row = await tx.get(papers, { id: 'a' })
+      any.a = 2
+      return row?.any
+    })
+    expect(read.ok && read.value).toStrictEqual({ a: 1 })
+    expect((await db.get(papers, { id: 'a' }))?.any).toStrictEqual({ a: 1 })
+  })
+
+  it('go on where a table changes that they write to and have not read', async () => {
+    const first = defineTable({ name: 'log', columns: { id: string(), old: string().default('') }, key: ['id'] })
+    const second = defineTable({ name: 'log', columns: { id: string() }, key: ['id'] })
+    await db.migrate(first)
+    let runs = 0
+    const once = interrupted(() => db.migrate(second, { drop: ['old'] }))
+    const result = await db.transaction(async (tx) => {
+      runs++
+      tx.insert(second, { id: 'a' })
+      tx.update(doctors, { id: 'a' }, { increment: { onCall: 1n } })
+      await tx.get(doctors, { id: 'a' })
+      await once()
+    })
+    expect([runs, result.ok]).toEqual([1, true])
+    expect((await db.scan(second)).rows).toEqual([{ id: 'a' }])
   })
 
   it.each([

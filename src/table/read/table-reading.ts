@@ -85,7 +85,7 @@ export class TableReading {
     const { level = 'linearizable', table } = request
     const read = (): Promise<ScanAnswer> =>
       this.counted('scan', level, (source) => {
-        if (request.page !== undefined) this.parts.state.histories.require(decodePageToken(request.page).position)
+        this.requirePage(request)
         return readPage(this.parts.table(table), request, source, this.parts.limits)
       })
     // If that fails the read itself says why.
@@ -94,8 +94,14 @@ export class TableReading {
 
   scanOver(request: ScanRequest, own: OwnWrites): ScanAnswer {
     const { levels, limits, table } = this.parts
+    this.requirePage(request)
     const plan = planScan(table(request.table), request, limits)
     return runScan(plan, new OwnRows(levels.now(), own, plan.covered !== undefined), limits, true)
+  }
+
+  /** Of a history that a restore has left it may be a page of another table. */
+  private requirePage({ page }: ScanRequest): void {
+    if (page !== undefined) this.parts.state.histories.require(decodePageToken(page).position)
   }
 
   private prefetch(request: ScanRequest): Promise<void> | undefined {
