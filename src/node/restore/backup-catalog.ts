@@ -72,7 +72,8 @@ export async function chooseHistory(
   throw new DelosError('NOT_FOUND', `${blobs.store.location} holds no backup of ${what}`)
 }
 
-async function listHistory({ store }: OpenBlobs, about: BackupAbout): Promise<BackupHistory> {
+/** Of one, what there is now. */
+export async function listHistory({ store }: OpenBlobs, about: BackupAbout): Promise<BackupHistory> {
   const names = new BackupNames(about.database, about.historyId)
   const segments: ListedSegment[] = []
   const snapshots: LogPos[] = []

@@ -87,6 +87,24 @@ describe('the point that a restore goes to', () => {
     expect(await verifyHistory(blobs, history)).toMatchObject({ entries: 10, problems: [] })
   })
 
+  it('verification takes for no damage what is let go of meanwhile, but a hole, and what is of another history', async () => {
+    const { about, blobs, segment, snapshot } = withBackups()
+    const names = await about(H)
+    for (const from of [10, 20, 30]) await segment(names, H, range(from, from + 10))
+    await snapshot(names, H, 10)
+    await snapshot(names, H, 20)
+    const history = await chooseHistory(blobs, DATABASE, undefined)
+    await blobs.store.delete(names.manifest(at(10)))
+    await blobs.store.delete(names.segment({ from: at(10), to: at(20) }))
+    const found = await verifyHistory(blobs, history)
+    expect(found).toMatchObject({ problems: [], segments: 2, snapshots: 1, restorable: [{ first: 19, last: 39 }] })
+    await blobs.store.delete(names.segment({ from: at(20), to: at(30) }))
+    await segment(names, H, range(10, 20))
+    expect((await verifyHistory(blobs, history)).problems).toEqual(['positions 20 to 29 are missing'])
+    await segment(names, idOf('b'), range(20, 30))
+    expect((await verifyHistory(blobs, history)).problems).toEqual([expect.stringContaining(`of history ${idOf('b')}`)])
+  })
+
   it('is of the one history that the given digits begin', async () => {
     const { about, blobs } = withBackups()
     await about(`12${'0'.repeat(30)}`)

@@ -2,10 +2,13 @@
 
 import { DelosError } from '../../base/delos-error.ts'
 import { decodePart, decodeSegment } from '../../engines/log-backup/backup-codec.ts'
+import type { LogPos } from '../../log/position.ts'
 import { rowDigest, wallMsOf } from '../database-copy-source.ts'
 import type { OpenBlobs } from '../open-blob-store.ts'
 import {
   type BackupHistory,
+  type ListedSegment,
+  listHistory,
   logRanges,
   type RestorableRange,
   readManifest,
@@ -31,25 +34,29 @@ export async function verifyHistory(
   progress: (done: number, of: number) => void = () => undefined,
 ): Promise<VerifiedHistory> {
   const problems: string[] = []
+  /** What was listed and was not there when it was read. */
+  const absent: { readonly blob: ListedSegment | LogPos; readonly problem: string }[] = []
   const total = history.segments.length + history.snapshots.length
   let done = 0
-  const checked = async (work: () => Promise<void>): Promise<void> => {
+  const checked = async (blob: ListedSegment | LogPos, work: () => Promise<void>): Promise<void> => {
     progress(done++, total)
     try {
       await work()
     } catch (error) {
       // A service that is away, or the wrong key, says nothing about the backup.
       if (!(error instanceof DelosError) || !DAMAGE.has(error.code)) throw error
-      problems.push(error.message)
+      if (error.code === 'NOT_FOUND') absent.push({ blob, problem: error.message })
+      else problems.push(error.message)
     }
   }
   let entries = 0
   for (const listed of history.segments) {
-    await checked(async () => {
+    await checked(listed, async () => {
       const { name } = listed
       const segment = decodeSegment(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
-      if (segment.from !== listed.from || segment.to !== listed.to) {
-        throw new DelosError('CORRUPT', `${name} holds positions ${segment.from} to ${segment.to}`)
+      if (segment.from !== listed.from || segment.to !== listed.to || segment.historyId !== history.about.historyId) {
+        const { from, historyId, to } = segment
+        throw new DelosError('CORRUPT', `${name} holds positions ${from} to ${to} of history ${historyId}`)
       }
       for (const entry of segment.entries) wallMsOf(entry)
       entries += segment.entries.length
@@ -57,29 +64,37 @@ export async function verifyHistory(
   }
   let rows = 0
   for (const cursor of history.snapshots) {
-    await checked(async () => {
+    await checked(cursor, async () => {
       rows += await verifySnapshot(blobs, history, cursor)
     })
   }
   progress(total, total)
-  for (const [before, next] of pairs(logRanges(history.segments))) {
+  // A server may let go of what is old meanwhile: that is no damage, and can't be restored any more.
+  const now = absent.length === 0 ? history : await listHistory(blobs, history.about)
+  const isListed = (blob: ListedSegment | LogPos): boolean =>
+    typeof blob === 'number' ? now.snapshots.includes(blob) : now.segments.some(({ name }) => name === blob.name)
+  for (const { blob, problem } of absent) if (isListed(blob)) problems.push(problem)
+  for (const [before, next] of pairs(logRanges(now.segments))) {
     problems.push(`positions ${before.to} to ${next.from - 1} are missing`)
   }
-  const { about, bytes, segments, snapshots } = history
+  const { about, bytes, segments, snapshots } = now
   const counts = { segments: segments.length, entries, snapshots: snapshots.length, rows, bytes }
-  return { historyId: about.historyId, ...counts, restorable: restorableRanges(history), problems }
+  return { historyId: about.historyId, ...counts, restorable: restorableRanges(now), problems }
 }
 
 const DAMAGE: ReadonlySet<string> = new Set(['CORRUPT', 'FORMAT', 'NOT_FOUND'])
 
-async function verifySnapshot(blobs: OpenBlobs, history: BackupHistory, cursor: number): Promise<number> {
+async function verifySnapshot(blobs: OpenBlobs, history: BackupHistory, cursor: LogPos): Promise<number> {
   const { about, names } = history
-  const manifest = await readManifest(blobs, names, cursor as Parameters<typeof readManifest>[2])
+  const manifest = await readManifest(blobs, names, cursor)
   const digest = rowDigest(about.databaseId)
   let rows = 0
   for (let number = 0; number < manifest.parts; number++) {
     const name = names.part(manifest, number)
     const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
+    if (part.cursor !== cursor || part.number !== number || part.historyId !== about.historyId) {
+      throw new DelosError('CORRUPT', `${name} is part ${part.number} of a snapshot at ${part.cursor}`)
+    }
     rows += part.rows.length
     for (const [key, value] of part.rows) digest.add(key, value)
   }
