@@ -99,6 +99,7 @@ export class TableDatabase implements TableListener {
       stats,
       store,
       table,
+      timers,
     })
     this.defaults = new RowDefaultsMaker(clock, random)
     this.encoder = new TransactionEncoder({

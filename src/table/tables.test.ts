@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import { bool, bytes, double, enumOf, int64, json, list, string, timestamp, uuid } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
@@ -262,8 +262,27 @@ describe('scans', () => {
     const small = await openTableServer({ shared: server.shared, serverId: 'small', limits })
     expect(await small.db.count(machines, { filter: { rack: { gte: '' } } })).toBe(15)
     for (let slot = 1n; slot <= 4n; slot++) await db.insert(machines, { rack: 'z', slot })
-    await expect(small.db.count(machines, { filter: { rack: 'z' } })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    const none = { filter: { rack: 'none' } }
+    await expect(small.db.count(machines, none)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    const level = { snapshot: small.db.position }
+    await db.insert(machines, { rack: 'z', slot: 5n })
+    await small.db.get(machines, { rack: 'z', slot: 5n })
+    await expect(small.db.count(machines, none, { level })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+    expect(await small.db.count(machines, { ...none, prefix: { rack: 'z' } }, { level })).toBe(0)
+    expect(small.database.stats().requests.count).toEqual({ answered: 2, refused: 2 })
     await small.close()
+  })
+
+  it('page by page let others have their turn, also where the log is asked nothing', async () => {
+    const scan = vi.spyOn(server.database, 'scan')
+    const all = (async () => {
+      let count = 0
+      for await (const _ of db.rows(machines, { limit: 1 }, { level: 'local' })) count++
+      return count
+    })()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(scan.mock.calls.length).toBeLessThan(4)
+    expect(await all).toBe(15)
   })
 })
 

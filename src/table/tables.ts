@@ -179,6 +179,8 @@ export class Tables {
       const answer: Page<Columns<T, S>> = await this.scan<T, I, S>(table, { ...scan, page }, options)
       yield* answer.rows
       page = answer.page
+      // Where nothing is asked of the log, pages would follow each other without a turn for anybody else.
+      if (page !== undefined) await this.turn()
     } while (page !== undefined)
   }
 
@@ -262,7 +264,6 @@ export class Tables {
     options: ChangesOptions<T> = {},
   ): AsyncGenerator<RowChange<RowOf<T>, KeyOf<T>>, void, undefined> {
     const { database } = this
-    const { timers } = this.runtime
     requireKnown(options, CHANGES_MEMBERS, 'a change feed')
     const { after, prefix, signal } = options
     const name = tableName(table)
@@ -277,13 +278,17 @@ export class Tables {
         const answer = database.changes({ after: position, table: name, prefix: prefix as KeyData | undefined })
         for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
         position = answer.position
-        if (!answer.caughtUp) await new Promise<void>((resolve) => timers.soon(resolve))
+        if (!answer.caughtUp) await this.turn()
         else if (!isOver()) await database.changed(position)
         if (database.stopped) throw new DelosError('CLOSED', 'the database is closed')
       }
     } finally {
       signal?.removeEventListener('abort', wake)
     }
+  }
+
+  private turn(): Promise<void> {
+    return new Promise((resolve) => this.runtime.timers.soon(resolve))
   }
 
   private one<Row>(

@@ -3,7 +3,7 @@
 
 import type { Key } from '../../base/key.ts'
 import type { LeasedReads } from '../../engine/leased-reads.ts'
-import type { Clock } from '../../runtime/runtime.ts'
+import type { Clock, Timers } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import type { TableState } from '../apply/table-state.ts'
 import { requireKnown } from '../codec/check-request.ts'
@@ -39,6 +39,7 @@ export interface ReadingParts {
   readonly limits: TableLimits
   readonly state: TableState
   readonly stats: TableRequestStats
+  readonly timers: Timers
   readonly store: { read(): ReadTx }
   /** Throws UNKNOWN_TABLE. */
   table(name: string): CompiledTable
@@ -128,19 +129,27 @@ export class TableReading {
     })
   }
 
-  /** Page by page: each needs a part of the past of its own. */
+  /** In turns, page by page: each needs a part of the past of its own. */
   private async countPast(request: CountRequest, level: ReadLevel): Promise<number> {
     requireKnown(request, COUNT_MEMBERS, 'a count')
-    const { limits } = this.parts
+    const { limits, stats, timers } = this.parts
+    const counts = stats.requests.count
     let count = 0
+    let examined = 0
     let page: string | undefined
-    while (count <= limits.countedMax) {
+    while (examined <= limits.countedMax) {
       const look = (source: RowSource) => countPage(this.parts.table(request.table), request, page, source, limits)
-      const counted = await this.counted('count', level, look)
+      const counted = await this.read(level, look, counts)
       count += counted.count
+      examined += counted.examined
       page = counted.page
-      if (page === undefined) return count
+      if (page === undefined) {
+        counts.answered++
+        return count
+      }
+      await new Promise<void>((resolve) => timers.soon(resolve))
     }
+    counts.refused++
     throw tooManyCounted(limits)
   }
 

@@ -5,6 +5,7 @@ import type { DelosError } from '../../base/delos-error.ts'
 import { requireArray } from '../codec/check-request.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { filterColumns } from '../codec/filter.ts'
+import type { RowData } from '../codec/row-codec.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
 import type { CountRequest, KeyData, RowAnswer, ScanAnswer, ScanRequest } from '../messages.ts'
 import { limitExceeded, type TableLimits } from '../table-limits.ts'
@@ -62,13 +63,14 @@ export function countRange(
     return count
   }
   let page: string | undefined
-  for (let examined = 0; ; examined += limits.pageRowsMax) {
-    if (examined > countedMax) throw tooManyCounted(limits)
+  for (let examined = 0; examined <= countedMax; ) {
     const counted = countPage(table, request, page, source, limits)
     count += counted.count
+    examined += counted.examined
     page = counted.page
     if (page === undefined) return count
   }
+  throw tooManyCounted(limits)
 }
 
 /** Of one page. Whatever the filter lets through, it ends at the same number of keys: `pageRowsMax`. */
@@ -78,12 +80,14 @@ export function countPage(
   page: string | undefined,
   source: RowSource,
   limits: TableLimits,
-): { readonly count: number; readonly page: string | undefined } {
+): { readonly count: number; readonly examined: number; readonly page: string | undefined } {
   const { pageRowsMax: limit } = limits
+  const matches = table.filter(filter)
   const select = filter === undefined ? table.primary.map(({ name }) => name) : [...new Set(filterColumns(filter))]
-  const request = { table: table.name, index, prefix, filter, select, page, limit }
+  const request = { table: table.name, index, prefix, select, page, limit }
   const answer = readPage(table, request, source, { ...limits, pageExaminedMax: limit })
-  return { count: answer.rows.length, page: answer.page }
+  const { rows } = answer
+  return { count: rows.filter((row) => matches(row as RowData)).length, examined: rows.length, page: answer.page }
 }
 
 export function tooManyCounted({ countedMax }: TableLimits): DelosError {
