@@ -98,6 +98,24 @@ describe('order', () => {
     expect(client.takeBriefly()).toEqual(['2:0', '3:0', '4:0', '5:0', '6:0', `7:${ERR.noNode}`])
   })
 
+  it('very many reads behind an update are answered a turn at a time, and see nothing that comes behind them', async () => {
+    const harness = await start()
+    const [client, other] = [harness.client(), harness.client()]
+    client.create('/a', '0')
+    let ms = harness.time.monotonicMs()
+    harness.time.monotonicMs = () => ms++
+    harness.hold()
+    client.send(setData('/a', '1'), ...Array.from({ length: 100 }, () => getData('/a')))
+    harness.zelos.log.held = false
+    harness.zelos.log.release()
+    expect(harness.server.outstanding).toBeGreaterThan(80)
+    client.send(setData('/a', '2'), getData('/a'))
+    // Of the others it is the turn meanwhile.
+    expect(String(other.ask(getData('/a')).body.data)).toBe('1')
+    expect(harness.server.outstanding).toBe(0)
+    expect(dataOf(client)).toEqual([...Array.from({ length: 100 }, () => '1'), '2'])
+  })
+
   it('one that sets a watch holds back the updates behind it, and hears of them', async () => {
     const harness = await start()
     const [client, other] = [harness.client(), harness.client()]
@@ -286,6 +304,25 @@ describe('a client that does not read', () => {
     expect(client.socket.isClosed).toBe(false)
     harness.zelos.pass(6000)
     expect(client.socket.ended).toBe(true)
+  })
+
+  it('is not shown its updates by reads that it sent before them', async () => {
+    const harness = await start()
+    const client = harness.client()
+    client.create('/big', big)
+    client.create('/a', '1')
+    client.socket.taking = false
+    harness.hold()
+    client.send(setData('/a', '2'), ...Array.from({ length: 8 }, () => getData('/big')), getData('/a'))
+    harness.release()
+    client.send(setData('/a', '3'))
+    client.send(getData('/a'), setData('/a', '4'))
+    while (harness.server.outstanding > 0 || client.socket.bufferedBytes > 0) {
+      client.socket.takeUnsent()
+      harness.turn()
+    }
+    expect(dataOf(client).filter((data) => data.length === 1)).toEqual(['2', '3'])
+    expect(String(harness.client().ask(getData('/a')).body.data)).toBe('4')
   })
 
   it('hears of nothing that it watches before the list it asked for with it, however long that is', async () => {

@@ -23,14 +23,11 @@ import type { PendingRequest } from './pending-request.ts'
 import { EVENT_TYPES } from './reply-writer.ts'
 import type { RequestClient } from './request-client.ts'
 import { RequestHandler } from './request-handler.ts'
-import { RequestQueue } from './request-queue.ts'
+import { RequestQueue, TURN_MS } from './request-queue.ts'
 import type { ServedConnection, ServerContext } from './server-context.ts'
 import { type CloseReason, LatencyStats } from './server-stats.ts'
 import { LAST_OP } from './server-view.ts'
 import { type HandshakeOutcome, openSession } from './session-handshake.ts'
-
-/** What one chunk asks for is answered so long before others have their turns. */
-const TURN_MS = 10
 
 /** `connecting`: no session yet. `opening`: the session is being created or found. `open`. `closing`: what is written goes out, nothing comes in. */
 type State = 'connecting' | 'opening' | 'open' | 'closing' | 'closed'
@@ -257,17 +254,20 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     const { handler, queue } = this
     if (this.answering) return
     this.answering = true
+    let endMs = Number.POSITIVE_INFINITY
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        const isFull = this.outgoing.congested && !queue.isOvertaken
+        const isFull = !queue.isOvertaken && (this.lastReplyMs > endMs || this.outgoing.congested)
         if (!(head.settled || handler.prepare(head, isFull)) || (isFull && !head.isCarriedOut)) break
         queue.shift()
         handler.answer(head)
+        endMs = Math.min(endMs, this.lastReplyMs + TURN_MS)
       }
     } catch (thrown) {
       this.failed(thrown)
     }
     this.answering = false
+    if (this.lastReplyMs > endMs) this.server.soon(() => this.answerSettled())
     handler.queueChanged()
     if (this.paused) this.resumeReading()
     if (this.finishing !== undefined && queue.length === 0) this.end(this.finishing)

@@ -2,6 +2,8 @@
 
 import type { PendingRequest } from './pending-request.ts'
 
+/** What one connection asks for is answered so long before others have their turns. */
+export const TURN_MS = 10
 /** Replied items in front of the others before the array is cut. */
 const SLACK = 512
 
@@ -42,11 +44,11 @@ export class RequestQueue {
   /**
    * True while an update must not go into the log, since it might be applied together with those before a read that waits. Most
    * reads don't mind: they are answered as of the update before them. That can't be done for those which set watches, whose
-   * events would be missed, nor behind a sync, which is no position. Nor may one overtake another that is still held: the updates
-   * of a session are applied in their order.
+   * events would be missed, nor behind a sync, which is no position, nor where replies wait for their client or for another turn. Nor
+   * may one overtake another that is still held: the updates of a session are applied in their order.
    */
   get holdsUpdates(): boolean {
-    return this.held > 0 || this.barriers > 0 || (this.syncs > 0 && this.reads > 0)
+    return this.held > 0 || this.barriers > 0 || (this.reads > 0 && (this.syncs > 0 || this.peek()?.settled === true))
   }
 
   /** True if an update that is in the queue may be applied already: a read before it must not show it. */
