@@ -130,6 +130,7 @@ export class TableDatabase implements TableListener {
     this.hasStopped = true
     // Whoever keeps a closed database keeps no more than that.
     this.applicator.state.rows.clear()
+    this.levels.forget()
     this.wake()
   }
 
@@ -213,6 +214,7 @@ export class TableDatabase implements TableListener {
 
   /** Resolves with the next commit of anything, or when this server stops serving. */
   nextCommit(): Promise<void> {
+    if (this.hasStopped) return Promise.resolve()
     return new Promise((resolve) => this.waiters.push(resolve))
   }
 

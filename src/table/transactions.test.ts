@@ -504,6 +504,13 @@ describe('read levels', () => {
 })
 
 describe('the change feed', () => {
+  it('ends with CLOSED where the database stopped while a change was dealt with', async () => {
+    const feed = db.changes(doctors, { after: 2 })
+    expect(await feed.next()).toMatchObject({ value: { key: { id: 'c' } } })
+    server.database.stopServing()
+    await expect(feed.next()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
   it('lets others have their turn while it goes over changes of other tables', async () => {
     const quiet = defineTable({ name: 'quiet', columns: { id: string() }, key: ['id'] })
     await db.migrate(quiet)

@@ -85,6 +85,11 @@ export class PastRanges {
     return range
   }
 
+  /** Reads that walk begin again. */
+  forget(): void {
+    this.ranges.length = 0
+  }
+
   /** What is known ends where this begins. */
   beyond(wanted: PastWanted): PastMissing {
     const range = this.begin(wanted)

@@ -42,6 +42,11 @@ export class ReadLevels {
     return this.ranges.transactions
   }
 
+  /** What was kept for pages that follow. */
+  forget(): void {
+    this.ranges.forget()
+  }
+
   /** What this server has now; for the current synchronous section. */
   now(): RowSource {
     const { state, store } = this.parts
