@@ -3,11 +3,13 @@
 import { describe, expect, it } from 'vitest'
 import { OPEN, TestClient, ZelosHarness } from '../../../test/support/zelos-harness.ts'
 import type { DelosError } from '../../base/delos-error.ts'
+import type { ReadTx } from '../../store/local-store.ts'
 import { ManualTime } from '../../store/manual-time.ts'
 import { openMemoryStore } from '../../store/memory-store.ts'
 import type { UpdateOperation } from '../requests.ts'
 import type { ChildrenResult, WalkCompletion } from '../zelos.ts'
 import { ZCODE, type ZCode } from '../znode.ts'
+import { ChildrenWalk } from './children-walk.ts'
 
 const CHILDREN = 6_000
 const MANY_BYTES = 1 << 30
@@ -44,7 +46,8 @@ function start() {
   const storeTime = new ManualTime(queueMicrotask)
   const random = { uint32: () => 7, bytes: (length: number) => new Uint8Array(length) }
   const store = openMemoryStore({ runtime: { clock: storeTime, timers: storeTime, random } })
-  const { zelos } = new ZelosHarness(store, { time })
+  const harness = new ZelosHarness(store, { time })
+  const { zelos } = harness
   const [alice, bob] = [new TestClient(zelos), new TestClient(zelos)]
   alice.open()
   bob.open()
@@ -63,7 +66,7 @@ function start() {
     return answer
   }
   const now = () => zelos.getChildren(alice.requester, '/p', undefined, MANY_BYTES) as ChildrenResult
-  return { zelos, alice, bob, turn, list, now }
+  return { harness, zelos, alice, bob, turn, list, now }
 }
 
 describe('a list of very many children', () => {
@@ -106,6 +109,36 @@ describe('a list of very many children', () => {
       expect(found.node).toEqual(node)
       expect(node.numChildren).toBe(children.length)
     }
+  })
+
+  it('does not look again at all that came where it has been, whenever one more comes there', () => {
+    const { harness, bob, now } = start()
+    const walk = new ChildrenWalk('/p', MANY_BYTES)
+    let rows = 0
+    const step = (): boolean => {
+      const reader = harness.store.read()
+      const scan: ReadTx['scan'] = (range, options) => {
+        const found = [...reader.scan(range, options)]
+        rows += found.length
+        return found
+      }
+      return walk.step({ ...reader, scan } as ReadTx, 250)
+    }
+    const create = (...names: string[]): void => {
+      bob.multi(
+        ...names.map((name) => ({ op: 'create', path: `/p/${name}`, data: null, acl: OPEN, flags: 0 }) as const),
+      )
+      for (const name of names) walk.changed({ type: 'created', path: `/p/${name}`, acl: OPEN, parentAcl: OPEN })
+    }
+    for (let at = 0; at < 3; at++) step()
+    create(...Array.from({ length: 5_000 }, (_, at) => `n0-${at}`))
+    step()
+    rows = 0
+    create('n0-one-more')
+    step()
+    expect(rows).toBeLessThanOrEqual(1_250)
+    while (!step());
+    expect(walk.names()).toEqual(now().children)
   })
 
   it('comes with a watch of that moment: what follows it is told', () => {

@@ -8,6 +8,9 @@ import { parentOf } from './node-path.ts'
 import type { TreeChange } from './tree-updates.ts'
 import type { Walk } from './tree-walk.ts'
 
+/** What one change may cost to look at again: some 0.3 ms. */
+const PART_NAMES_MAX = 1_000
+
 /** What is between two keys, as it was when it was last looked at. */
 interface Part {
   readonly from: Key
@@ -39,7 +42,7 @@ export class ChildrenWalk implements Walk {
   }
 
   step(reader: ReadTx, rows: number): boolean {
-    for (const part of this.outdated) this.look(reader, part)
+    for (const part of this.outdated) this.lookAgain(reader, part)
     this.outdated.clear()
     if (!this.isComplete) this.advance(reader, rows)
     this.isTooMuch = this.bytes > this.bytesMax
@@ -69,6 +72,19 @@ export class ChildrenWalk implements Walk {
     if (this.isComplete) return
     part.to = `${last}\x00`
     this.reached = part.to
+  }
+
+  /** A part that has grown is divided: what changes in it next must not cost a look at all of it. */
+  private lookAgain(reader: ReadTx, outdated: Part): void {
+    for (let part = outdated; ; ) {
+      const { to } = part
+      const last = this.look(reader, part, PART_NAMES_MAX)
+      if (part.names.length < PART_NAMES_MAX) return
+      part.to = `${last}\x00`
+      const rest: Part = { from: part.to, to, names: [], bytes: 0 }
+      this.parts.splice(this.parts.indexOf(part) + 1, 0, rest)
+      part = rest
+    }
   }
 
   /** The last key that was seen. */
