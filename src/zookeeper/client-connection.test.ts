@@ -289,6 +289,27 @@ describe('a client that does not read', () => {
     expect(client.socket.paused).toBe(false)
   })
 
+  it('is waited for as well when an update of it has overtaken reads', async () => {
+    const harness = await start()
+    const client = harness.client()
+    client.create('/big', big)
+    client.create('/a', '0')
+    client.socket.taking = false
+    harness.hold()
+    const reads = Array.from({ length: 100 }, () => getData('/big'))
+    client.send(setData('/a', '1'), getData('/a'), setData('/a', '2'), ...reads)
+    harness.release()
+    expect(client.socket.isClosed).toBe(false)
+    expect(client.socket.bufferedBytes).toBeLessThan(6_000_000)
+    while (harness.server.outstanding > 0) {
+      client.socket.takeUnsent()
+      harness.turn()
+    }
+    client.socket.takeUnsent()
+    const read = dataOf(client)
+    expect([read.length, read[0]]).toEqual([101, '1'])
+  })
+
   it('keeps its session as long as it takes something now and then', async () => {
     const harness = await start()
     const client = harness.client({ timeoutMs: 5000 })

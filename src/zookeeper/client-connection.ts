@@ -257,7 +257,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     let endMs = Number.POSITIVE_INFINITY
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        const isFull = !queue.isOvertaken && (this.lastReplyMs > endMs || this.outgoing.congested)
+        const isFull = !queue.hasUpdatesInLog && (this.lastReplyMs > endMs || this.outgoing.congested)
         if (!(head.settled || handler.prepare(head, isFull)) || (isFull && !head.isCarriedOut)) break
         queue.shift()
         handler.answer(head)

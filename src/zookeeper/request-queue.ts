@@ -18,7 +18,6 @@ export class RequestQueue {
   private held = 0
   private sum = 0
   private largeSum = 0
-  private overtaken = false
 
   private readonly largeAbove: number
 
@@ -51,14 +50,12 @@ export class RequestQueue {
     return this.held > 0 || this.barriers > 0 || (this.reads > 0 && (this.syncs > 0 || this.peek()?.settled === true))
   }
 
-  /** True if an update that is in the queue may be applied already: a read before it must not show it. */
+  /**
+   * True if an update that is in the queue may be applied already: a read before it must not show it, and is answered as soon as its
+   * turn comes.
+   */
   get hasUpdatesInLog(): boolean {
     return this.inLog > 0
-  }
-
-  /** True if reads must be answered as soon as their turn comes, since an update behind them went into the log meanwhile. */
-  get isOvertaken(): boolean {
-    return this.overtaken
   }
 
   push(request: PendingRequest): void {
@@ -70,7 +67,6 @@ export class RequestQueue {
       if (request.isBarrier) this.barriers++
     } else if (request.held === undefined) {
       this.inLog++
-      if (this.reads > 0) this.overtaken = true
       if (request.isSync) this.syncs++
     } else this.held++
   }
@@ -128,6 +124,5 @@ export class RequestQueue {
     this.held = 0
     this.sum = 0
     this.largeSum = 0
-    this.overtaken = false
   }
 }
