@@ -487,6 +487,18 @@ describe('read levels', () => {
     await small.close()
   })
 
+  it('walk over large transactions in pieces too', async () => {
+    const papers = defineTable({ name: 'papers', columns: { id: string(), text: string() }, key: ['id'] })
+    await db.migrate(papers)
+    const level = { snapshot: db.position }
+    for (let i = 0; i < 12; i++) await db.upsert(papers, { id: 'a', text: 'x'.repeat(900_000) })
+    await db.delete(doctors, { id: 'a' })
+    const read = db.get(doctors, { id: 'a' }, { level })
+    expect(server.database.stats().pastTransactions).toBeLessThan(10)
+    expect(await read).toMatchObject({ ward: 'x' })
+    expect(server.database.stats().pastTransactions).toBe(13)
+  })
+
   it('end with SNAPSHOT_GONE where the change log begins later', async () => {
     await db.update(doctors, { id: 'a' }, { set: { ward: 'y' } })
     server.applicator.state.counters.oldestChange = 4

@@ -47,6 +47,8 @@ export interface PastParts {
 
 /** Transactions looked at in one turn, by a walk or by the read itself: some ms. */
 const PIECE = 1000
+/** The same of rows before and after them, with the transaction at hand. */
+const PIECE_BYTES = 4 << 20
 const RANGES_MAX = 8
 const NOTHING = new Uint8Array(0)
 
@@ -177,7 +179,7 @@ export class PastRange {
     )
   }
 
-  /** True once everything is looked at that is committed, which is at most so many transactions. Throws SNAPSHOT_GONE. */
+  /** Looks at one piece, at most so many transactions. True once that was everything that is committed. Throws SNAPSHOT_GONE. */
   catchUp(transactionsMax: number): boolean {
     const { state, store } = this.parts
     const reader = store.read()
@@ -187,8 +189,8 @@ export class PastRange {
       throw new DelosError('SNAPSHOT_GONE', gone)
     }
     const table = state.catalog.byIdOf(this.wanted.table)
-    const to = Math.min(state.position, this.upTo + transactionsMax)
-    if (table !== undefined) this.look(reader, table, to)
+    const most = Math.min(state.position, this.upTo + transactionsMax)
+    const to = table === undefined ? most : this.look(reader, table, most)
     this.looked(to - this.upTo)
     this.upTo = to
     return to === state.position
@@ -203,22 +205,27 @@ export class PastRange {
   }
 
   private async walkOn(): Promise<void> {
-    const { state, timers } = this.parts
+    const { timers } = this.parts
     const piece = atOnce(this.parts)
-    do {
-      this.catchUp(piece)
+    for (let done = false; !done; ) {
+      done = this.catchUp(piece)
       await new Promise<void>((resolve) => timers.soon(resolve))
-    } while (state.position - this.upTo > piece / 2)
+    }
   }
 
-  private look(reader: ReadTx, table: CompiledTable, to: number): void {
+  /** Answers how far it came. */
+  private look(reader: ReadTx, table: CompiledTable, to: number): number {
     const { position, table: id } = this.wanted
+    let bytes = 0
     for (const { changes, position: replacedAt } of readChanges(reader, this.upTo + 1, to + 1)) {
-      for (const { before, key, table: changed } of changes) {
+      for (const { after, before, key, table: changed } of changes) {
+        bytes += (before?.length ?? 0) + (after?.length ?? 0)
         if (changed !== id || before === undefined || versionOfStored(before) > position) continue
         this.take(table, table.prefix + key, before, replacedAt)
       }
+      if (bytes >= PIECE_BYTES) return replacedAt
     }
+    return to
   }
 
   private take(table: CompiledTable, row: Key, before: Uint8Array, replacedAt: number): void {
