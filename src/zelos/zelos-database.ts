@@ -160,6 +160,7 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.serving = true
     this.table.load(this.applicator.sessions.all(this.store.read()))
     this.renewals.start()
+    this.ends.start()
     this.chores.start()
   }
 

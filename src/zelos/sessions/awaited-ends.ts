@@ -16,13 +16,15 @@ export class AwaitedEnds {
   private readonly ending = new Set<SessionId>()
   /** At most one a connection of this server. */
   private readonly waiting = new Map<SessionId, Waiting>()
+  private isStopped = true
 
   /** Completes with what closed the session, once that is over. */
   of(id: SessionId, completion: Completion<UpdateResult>): Completion<UpdateResult> {
     return {
       resolve: (result) => {
-        if (result.err === ZCODE.OK && this.ending.has(id)) this.waiting.set(id, { completion, result })
-        else completion.resolve(result)
+        if (result.err !== ZCODE.OK || !this.ending.has(id)) completion.resolve(result)
+        else if (this.isStopped) completion.reject(stillEnding())
+        else this.waiting.set(id, { completion, result })
       },
       reject: (error) => completion.reject(error),
     }
@@ -37,10 +39,19 @@ export class AwaitedEnds {
     over?.completion.resolve(over.result)
   }
 
+  start(): void {
+    this.isStopped = false
+  }
+
   /** This server proposes nothing any more: whether they will be over is not for it to say. */
   stop(): void {
+    this.isStopped = true
     const left = [...this.waiting.values()]
     this.waiting.clear()
-    for (const { completion } of left) completion.reject(new DelosError('CLOSED', 'the session is still being ended'))
+    for (const { completion } of left) completion.reject(stillEnding())
   }
+}
+
+function stillEnding(): DelosError {
+  return new DelosError('CLOSED', 'the session is still being ended')
 }

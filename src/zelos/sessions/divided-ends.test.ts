@@ -133,6 +133,17 @@ describe('the end of a session with very many ephemeral nodes', () => {
     expect(close.error?.code).toBe('CLOSED')
   })
 
+  it('is answered so too if its first piece comes after the stop', () => {
+    const { harness, alice } = crowded()
+    harness.log.held = true
+    const close = closed(harness, alice)
+    harness.zelos.stopServing()
+    harness.log.held = false
+    harness.log.release()
+    expect(left(harness)).toBe(NODES - PIECE_NODES)
+    expect(close.error?.code).toBe('CLOSED')
+  })
+
   it('removes the same at every server that applies its entries', () => {
     const { harness, alice } = crowded()
     closed(harness, alice)
