@@ -180,7 +180,7 @@ export interface Zelos extends ZelosReads {
   probe(completion: Completion<unknown>): void
   /**
    * Sets watches again. Those that fire once do so at once if their change was missed (ZooKeeper's rules). Those that stay are
-   * told what they missed, in the order of the zxids: every change if this server remembers them, otherwise what the nodes show.
+   * told what they missed, in the order of the zxids: every change if all since are kept, otherwise what the nodes show.
    * Many are set in several turns of the event loop. Rejects with LIMIT_EXCEEDED; those before it are set then.
    */
   setWatches(sink: WatchSink, watches: WatchSet, completion: WalkCompletion<ZCode>): void
