@@ -365,6 +365,19 @@ describe('transactions', () => {
     expect((await db.get(papers, { id: 'a' }))?.any).toStrictEqual({ a: 1 })
   })
 
+  it('are rejected for a row that becomes too large, whether they read it or not', async () => {
+    const papers = defineTable({ name: 'papers', columns: { id: string(), text: string() }, key: ['id'] })
+    await db.migrate(papers)
+    await db.insert(papers, { id: 'a', text: 'x'.repeat(700_000) })
+    for (const reads of [false, true]) {
+      const result = await db.transaction(async (tx) => {
+        tx.update(papers, { id: 'a' }, { append: { text: 'y'.repeat(700_000) } })
+        if (reads) await tx.get(papers, { id: 'a' })
+      })
+      expect(result).toMatchObject({ ok: false, reason: 'size' })
+    }
+  })
+
   it('go on where a table changes that they write to and have not read', async () => {
     const first = defineTable({ name: 'log', columns: { id: string(), old: string().default('') }, key: ['id'] })
     const second = defineTable({ name: 'log', columns: { id: string() }, key: ['id'] })

@@ -182,11 +182,12 @@ export class TransactionEncoder {
     return patched(table, before, new ByteReader(this.writer.toBytes()))
   }
 
-  /** A row as it would be stored, without a version. Throws LIMIT_EXCEEDED. */
+  /** A row as it would be stored, without a version, however large: that is decided where it is written. */
   storedRowOf(table: CompiledTable, row: RowData): Buffer {
-    this.writer.reset()
-    this.writeRow(table, row)
-    return storedBytes(0, 0, this.row.peek())
+    const { row: bytes } = this
+    bytes.reset()
+    table.rows.write(bytes, row)
+    return storedBytes(0, 0, bytes.peek())
   }
 
   /** Every column has a checked value, given, generated or by default. */
