@@ -86,6 +86,21 @@ describe('delos backup', () => {
     expect(histories[0].restorable[0].last).toBeGreaterThan(histories[0].restorable[0].first + 5)
   }, 30_000)
 
+  it('status tells why nothing is uploaded, as delos status does, once', async () => {
+    const backup = { location: PLACE, tickMs: 20 }
+    const other = await openServer({ dataDir: join(DIRECTORY, 'other'), api: { port: 0 }, backup })
+    const api = ['--api', other.addresses.api as string]
+    const alarms = () => other.database('zelos').status().alarms
+    await eventually(
+      () => alarms().some((alarm) => alarm.includes('another database')) || undefined,
+      10_000,
+      'it fails',
+    )
+    expect((await delos('backup', 'status', ...api)).out).toMatch(/FAILS.*another database/)
+    expect((await delos('status', ...api)).out.match(/another database/g)).toHaveLength(1)
+    await other.close()
+  }, 30_000)
+
   it('verify finds a whole backup sound, and says what is damaged or missing', async () => {
     const verify = () => delos('backup', 'verify', '--from', PLACE)
     expect(await verify()).toMatchObject({ code: 0, out: expect.stringContaining('sound') })

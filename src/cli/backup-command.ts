@@ -77,12 +77,13 @@ async function showServer(flags: StatusFlags): Promise<void> {
     )
     return
   }
-  const { behind, end, first, gaps, newestSnapshot, snapshots } = details
+  const { behind, end, first, gaps, newestSnapshot, snapshots, trouble = '' } = details
   const lines = [
     `${database}: ${enabled ? 'backed up' : 'DISABLED'} ${details.location === '' ? '' : `to ${details.location}`}`,
     `  history    ${details.historyId}`,
     `  log        positions ${first} to ${Number(end) - 1}, ${behind} behind`,
     `  snapshots  ${snapshots}, the newest at ${newestSnapshot}`,
+    ...(trouble === '' ? [] : [`  FAILS      ${trouble}`]),
     ...(Number(gaps) > 0 ? [`  GAPS       ${gaps}: see delos status`] : []),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

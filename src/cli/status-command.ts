@@ -31,7 +31,6 @@ function describe(status: ServerStatus): string {
       `  history    ${database.historyId}`,
     )
     if (database.diskFull) lines.push('  disk full  writes are refused, reads go on')
-    for (const alarm of database.alarms ?? []) lines.push(`  ALARM      ${alarm}`)
     for (const alarm of database.alarms) lines.push(`  ALARM      ${alarm}`)
     if (database.failure !== undefined) lines.push(`  stopped    ${database.failure}`)
   }

@@ -120,6 +120,7 @@ export class LogBackupEngine extends EngineLayer {
       newestSnapshot: newest?.cursor ?? -1,
       gaps: state.gaps.length,
       segmentBytes: state.segmentBytes,
+      trouble: worker?.trouble?.message ?? '',
       ...worker?.counts,
     }
   }
