@@ -103,8 +103,7 @@ it.skipIf(serverKind !== 'delos')(
     for (const close of gone) close()
 
     const history = await logHistory(join(server.dir, 'data'))
-    const verdict: WatchVerdict = { events: 0, replays: 0, comparisons: 0 }
-    const remembers = firstZxids(clients)
+    const verdict: WatchVerdict = { events: 0, replays: 0 }
     const ended = { sessions: 0, expired: 0 }
     // Sessions end by the server's clock, whose times the log does not tell: what is judged here is who closed them.
     const times = { servedFromMs: [], stood: [], slackMs: Number.POSITIVE_INFINITY }
@@ -112,7 +111,7 @@ it.skipIf(serverKind !== 'delos')(
       for (const tape of tapes) {
         checkAnswers(history, tape)
         for (const connection of tape.connections) {
-          checkWatches(history, connection, remembers.get(connection.life) ?? 0, verdict)
+          checkWatches(history, connection, verdict)
         }
         ended.sessions++
         if (checkEnd(history, tape, times)) ended.expired++
@@ -132,20 +131,6 @@ it.skipIf(serverKind !== 'delos')(
     expect(ended.expired).toBeGreaterThan(50)
   },
 )
-
-/** The least that each process of the server has shown: what came after it, it remembers. */
-function firstZxids(clients: readonly SessionClient[]): Map<number, number> {
-  const first = new Map<number, number>()
-  for (const { tapes } of clients) {
-    for (const { life, received } of tapes.flatMap(({ connections }) => connections)) {
-      for (const frame of received) {
-        if (frame.kind === 'reply' && frame.zxid > 0)
-          first.set(life, Math.min(first.get(life) ?? frame.zxid, frame.zxid))
-      }
-    }
-  }
-  return first
-}
 
 function lastHeardMs(connections: SessionClient['tapes'][number]['connections']): number {
   const sent = connections.flatMap((connection) => connection.sent.filter(({ reply }) => reply !== undefined))

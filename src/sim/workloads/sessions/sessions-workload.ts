@@ -26,7 +26,6 @@ export const sessionsWorkload: Workload = {
     'told that its session is gone',
     'set watches again',
     'told what it missed',
-    'told what the nodes show',
     'moveSession: -112',
     'sessions kept',
     'contents compared',

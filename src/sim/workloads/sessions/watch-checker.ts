@@ -6,27 +6,22 @@ import type { SetWatchesRequest } from '../../../zookeeper/codec/wire-requests.t
 import { check } from '../../workload.ts'
 import type { ConnectionTape, EventFrame, Frame, ReplyFrame } from './tape.ts'
 import type { TreeHistory } from './tree-history.ts'
-import { comparisonOf, type Replay, replayOf, type Told, WatchModel } from './watch-model.ts'
+import { type Replay, replayOf, type Told, WatchModel } from './watch-model.ts'
 
 const NAMES = new Map(Object.entries(EVENT_TYPE).map(([name, type]) => [type as number, name]))
 
 export interface WatchVerdict {
   /** Events that were judged. */
   events: number
-  /** Connections that came back with watches that stay: told every change, and told what the nodes show. */
+  /** Connections that came back with watches that stay. */
   replays: number
-  comparisons: number
 }
 
-/**
- * Throws CheckFailure. `remembers`: the server that took the connection remembers every change after this zxid; where it need
- * not, it may also tell what the nodes show.
- */
+/** Throws CheckFailure. Whoever comes back is to hear every change: there are fewer than servers keep, over restarts too. */
 export function checkWatches(
   history: TreeHistory,
   tape: ConnectionTape,
-  remembers: number,
-  verdict: WatchVerdict = { events: 0, replays: 0, comparisons: 0 },
+  verdict: WatchVerdict = { events: 0, replays: 0 },
 ): WatchVerdict {
   const model = new WatchModel()
   const { received } = tape
@@ -38,7 +33,7 @@ export function checkWatches(
     // The connection was lost in the middle.
     if (reply === undefined) return verdict
     const at = received.indexOf(reply)
-    checkReplay(history, received.slice(0, at), reply, model, remembers, verdict)
+    checkReplay(history, received.slice(0, at), reply, model, verdict)
     frames = received.slice(at + 1)
     from = reply.zxid
   }
@@ -104,22 +99,16 @@ function checkReplay(
   frames: readonly Frame[],
   reply: ReplyFrame,
   model: WatchModel,
-  remembers: number,
   verdict: WatchVerdict,
 ): void {
   const request = reply.to.request as SetWatchesRequest
   const came = frames.filter((frame) => frame.kind === 'event')
   const fresh = new WatchModel()
   const replay = replayOf(history, request, reply.zxid, fresh)
-  let wrong = difference(replay, came)
-  if (wrong === undefined) {
-    if (replay.lasting.length > 0) verdict.replays++
-    adopt(model, fresh)
-  } else if (request.relativeZxid < remembers) {
-    wrong = difference(comparisonOf(history, request, reply.zxid, model), came)
-    verdict.comparisons++
-  }
-  if (wrong !== undefined) check(false, `setWatches from ${request.relativeZxid} to ${reply.zxid}: ${wrong}`)
+  const wrong = difference(replay, came)
+  check(wrong === undefined, `setWatches from ${request.relativeZxid} to ${reply.zxid}: ${wrong}`)
+  if (replay.lasting.length > 0) verdict.replays++
+  adopt(model, fresh)
   verdict.events += came.length
 }
 

@@ -77,7 +77,7 @@ export class WatchModel {
   }
 }
 
-/** What a setWatches is told at once, in its order, when the server remembers every change since. */
+/** What a setWatches is told at once, in its order. */
 export interface Replay {
   /** Of watches that stay: by zxid, those of one zxid in no order. */
   readonly lasting: readonly (readonly [zxid: number, told: Told])[]
@@ -97,31 +97,6 @@ export function replayOf(history: TreeHistory, request: SetWatchesRequest, to: n
       for (const told of missed.fire(history.changesAt(zxid))) lasting.push([zxid, told])
     }
   }
-  return { lasting, once: setAgain(history, request, to, model, lasting) }
-}
-
-/** The same for a server that remembers no changes, only what the nodes show: the last change of each kind. */
-export function comparisonOf(history: TreeHistory, request: SetWatchesRequest, to: number, model: WatchModel): Replay {
-  const { relativeZxid: since } = request
-  const lasting: (readonly [number, Told])[] = []
-  const tops = [...request.persistentWatches, ...request.persistentRecursiveWatches]
-  const below = request.persistentRecursiveWatches.flatMap((top) =>
-    history.childrenAt(top, to).map((name) => `${top}/${name}`),
-  )
-  for (const path of since < to ? new Set([...tops, ...below]) : []) {
-    const node = history.nodeAt(path, to)
-    if (node === undefined) {
-      if (ancestorChanged(history, path, since, to)) lasting.push([to, { type: EVENT_TYPE.nodeDeleted, path }])
-      continue
-    }
-    const { czxid, mzxid, pzxid } = node
-    if (czxid > since) lasting.push([czxid, { type: EVENT_TYPE.nodeCreated, path }])
-    if (mzxid > since && mzxid > czxid) lasting.push([mzxid, { type: EVENT_TYPE.nodeDataChanged, path }])
-    if (request.persistentWatches.includes(path) && pzxid > since && pzxid > czxid) {
-      lasting.push([pzxid, { type: EVENT_TYPE.nodeChildrenChanged, path }])
-    }
-  }
-  lasting.sort(([a], [b]) => a - b)
   return { lasting, once: setAgain(history, request, to, model, lasting) }
 }
 
@@ -160,15 +135,6 @@ function setAgain(
     else model.child.add(path)
   }
   return told
-}
-
-/** A node that is not there may have been: then its nearest ancestor has changed. */
-function ancestorChanged(history: TreeHistory, path: string, since: number, to: number): boolean {
-  for (let at = parentOf(path); ; at = parentOf(at)) {
-    const node = history.nodeAt(at, to)
-    if (node !== undefined) return node.pzxid > since
-    if (at === '/') return false
-  }
 }
 
 function isBelow(path: string, tops: ReadonlySet<string>): boolean {
