@@ -41,7 +41,7 @@ export type Load = {
   /** Counted; one more second goes before it uncounted. */
   readonly seconds: number
   readonly keys: number
-  /** Requests a second in all; absent: as many as are answered. */
+  /** Requests a second in all; absent: as many as are answered. Such a generator gives way to the server: it runs at lowest priority. */
   readonly rate?: number
 }
 
@@ -59,7 +59,8 @@ export async function runLoad(generator: string, address: string, load: Load): P
     keys,
     rate,
   ].map(String)
-  const run = await runToEnd(generator, args, seconds * 1000 + OUTSIDE_COUNTED_MS_MAX)
+  const [program, ...before] = rate > 0 ? ['nice', '-n', '19', generator] : [generator]
+  const run = await runToEnd(program as string, [...before, ...args], seconds * 1000 + OUTSIDE_COUNTED_MS_MAX)
   const complaint = run.stderr.trim()
   if (run.code !== 0 || complaint !== '') {
     throw new BenchFailure(

@@ -1,5 +1,6 @@
 // What a program tells `openServer` of backups, and the stack that follows from it.
 
+import { DelosError } from '../base/delos-error.ts'
 import type { EngineFactory } from '../engine/stack.ts'
 import { LOG_BACKUP, logBackupEngine } from '../engines/log-backup/log-backup-engine.ts'
 import type { BackupTarget, LogBackupOptions } from '../engines/log-backup/log-backup-options.ts'
@@ -12,15 +13,18 @@ export interface BackupOptions extends BackupPlace, Partial<Omit<LogBackupOption
 
 const HOUR_MS = 3_600_000
 
-/** Undefined if there are to be none. */
+/** Undefined if there are to be none. INVALID_ARGUMENT if there is a key, and nowhere to use it. */
 export function backupOptions(values: Settings): BackupOptions | undefined {
-  const { backupTo } = values
-  if (backupTo === undefined) return undefined
+  const { backupKeyFile, backupTo } = values
+  if (backupTo === undefined) {
+    if (backupKeyFile === undefined) return undefined
+    throw new DelosError('INVALID_ARGUMENT', 'backup-key-file is set and backup-to is not: nothing would be backed up')
+  }
   return {
     location: backupTo,
     endpoint: values.backupEndpoint,
     region: values.backupRegion,
-    keyFile: values.backupKeyFile,
+    keyFile: backupKeyFile,
     acceptClear: values.backupAcceptClear,
     tickMs: Math.min(1_000, values.backupIntervalMs),
     intervalMs: values.backupIntervalMs,

@@ -298,6 +298,7 @@ describe('limits', () => {
     const first = large.database.changes({ after: 0 })
     expect([first.changes.length, first.position, first.caughtUp]).toEqual([3, 3, false])
     expect(large.database.changes({ after: 3 })).toMatchObject({ position: 6, caughtUp: true })
+    expect(() => large.database.changes({ after: 3, prefix: { id: 1n } })).toThrow('no table is named')
     await large.close()
   })
 })

@@ -23,6 +23,8 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
     throw new DelosError('INVALID_ARGUMENT', `after: ${after} is no position`)
   if (!Number.isInteger(limit) || limit < 1)
     throw new DelosError('INVALID_ARGUMENT', `limit: ${limit} is not from 1 on`)
+  if (request.prefix !== undefined && request.table === undefined)
+    throw new DelosError('INVALID_ARGUMENT', 'prefix: of the keys of a table, and no table is named')
   state.histories.require(after)
   if (after < oldestChange - 1) {
     const advice = `the oldest position to go on from is ${oldestChange - 1}: read the table, and go on from there`
