@@ -52,7 +52,7 @@ export class TableApplicator implements Applicator<TableResult> {
     this.changes = new ChangeLog(this.state.histories)
     this.writer = new RowWriter(this.state, this.changes, this.expiry)
     this.transactions = new TransactionApply(this.state, this.writer, this.changes)
-    this.schemas = new SchemaApply(this.state)
+    this.schemas = new SchemaApply(this.state, this.changes)
   }
 
   /** Rows expire by these timers, as the service is enabled; without any they never do. Once, before anything is applied. */
@@ -101,7 +101,9 @@ export class TableApplicator implements Applicator<TableResult> {
       case ENTRY_KINDS.transaction:
         return this.transactions.apply(reader)
       case ENTRY_KINDS.schema:
-        return this.schemas.apply(fromTaggedJson(reader.string()) as SchemaRequest)
+        return this.schemas.apply(fromTaggedJson(reader.string()) as SchemaRequest, true)
+      case ENTRY_KINDS.unnamedSchema:
+        return this.schemas.apply(fromTaggedJson(reader.string()) as SchemaRequest, false)
       case ENTRY_KINDS.step:
         applyStep(this.state, reader)
         return undefined

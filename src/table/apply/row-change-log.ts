@@ -2,6 +2,8 @@
 // and trimmed in apply, so it is the same on every server. A stored format:
 //
 //   count as varint, then for each row: table id as varint, primary key, stored row before, stored row after (empty: none)
+//
+// A table that loses its name, dropped or renamed, is told by an empty key and that name in the place of the row after.
 
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
@@ -28,6 +30,11 @@ export interface RowChange {
   readonly after: Uint8Array | undefined
 }
 
+/** The name that a table had up to this change, if it is not one of a row. */
+export function lostName({ after, key }: RowChange): string | undefined {
+  return key === '' && after !== undefined ? Buffer.from(after).toString('utf8') : undefined
+}
+
 const writer = new ByteWriter(4096)
 const NOTHING = new Uint8Array(0)
 
@@ -42,6 +49,11 @@ export class ChangeLog {
   /** In the order of the operations. */
   add(table: number, key: Key, before: StoredRow | undefined, after: StoredRow | undefined): void {
     this.pending.push({ table, key, before: before?.bytes, after: after?.bytes })
+  }
+
+  /** A table is not called so any more. */
+  addLostName(table: number, name: string): void {
+    this.pending.push({ table, key: '', before: undefined, after: Buffer.from(name) })
   }
 
   get isEmpty(): boolean {

@@ -1,5 +1,5 @@
 // Schema changes are applied: descriptors change, what is no longer wanted becomes garbage, new indexes begin to be built. All
-// changes of one request or none.
+// changes of one request or none. Where a table loses its name a position is taken: at none has one name had two meanings.
 
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
@@ -11,18 +11,22 @@ import { changedTable, createdTable, Forbidden } from '../schema/evolution.ts'
 import { checkShape } from '../schema/table-shape.ts'
 import { REPLICATED_LIMITS } from '../table-limits.ts'
 import { startBuild } from './index-builder.ts'
+import type { ChangeLog } from './row-change-log.ts'
 import type { TableState } from './table-state.ts'
 
 const NOTHING = new Uint8Array(0)
 
 export class SchemaApply {
   private readonly state: TableState
+  private readonly changes: ChangeLog
 
-  constructor(state: TableState) {
+  constructor(state: TableState, changes: ChangeLog) {
     this.state = state
+    this.changes = changes
   }
 
-  apply({ changes, table: name, version }: SchemaRequest): SchemaAnswer {
+  /** `notesNames`: since when tables have their names; a part of the entry. */
+  apply({ changes, table: name, version }: SchemaRequest, notesNames: boolean): SchemaAnswer {
     const { catalog, counters, tx } = this.state
     const current = catalog.find(name)
     if ((current?.version ?? 0) !== version) return { kind: 'conflict', version: current?.version ?? 0 }
@@ -31,11 +35,12 @@ export class SchemaApply {
     if (first?.kind === 'createTable') {
       const created = orForbidden(() => this.create(first.shape))
       if (created instanceof Forbidden) return { kind: 'forbidden', reason: created.reason }
-      table = created
+      table = notesNames ? { ...created, namedAt: counters.position } : created
     } else if (table === undefined) {
       return { kind: 'forbidden', reason: `there is no table ${name}` }
     } else if (first?.kind === 'dropTable') {
       this.drop(tx, table)
+      if (notesNames) this.loseName(table)
       return { kind: 'changed', table: undefined, position: counters.position }
     } else {
       const before = table
@@ -53,11 +58,22 @@ export class SchemaApply {
       if (refusal !== undefined) return { kind: 'forbidden', reason: refusal }
       table = { ...table, version: version + 1 }
       this.sweep(tx, before, table)
+      if (notesNames && table.name !== before.name) {
+        this.loseName(before)
+        table = { ...table, namedAt: counters.position }
+      }
     }
     catalog.put(tx, table)
     // Rows in memory are decoded by the schema of before.
     this.state.rows.clear()
     return { kind: 'changed', table, position: counters.position }
+  }
+
+  private loseName({ id, name }: TableDescriptor): void {
+    const { counters, tx } = this.state
+    counters.position++
+    this.changes.addLostName(id, name)
+    this.changes.write(tx, counters)
   }
 
   private create(shape: TableShape): TableDescriptor | Forbidden {

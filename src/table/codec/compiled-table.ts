@@ -33,6 +33,8 @@ export class CompiledTable {
   readonly id: number
   readonly name: string
   readonly version: number
+  /** The first position at which it had its name, as far as that is known. */
+  readonly namedAt: number
   /** Of all tables that there ever are, and all their versions, the only one with this text. */
   readonly mark: string
   /** The columns that it has now. */
@@ -51,6 +53,7 @@ export class CompiledTable {
     this.id = descriptor.id
     this.name = descriptor.name
     this.version = descriptor.version
+    this.namedAt = descriptor.namedAt ?? 0
     this.mark = `${descriptor.id}.${descriptor.version}`
     this.columns = currentColumns(descriptor).map((column) => ({
       ...column,

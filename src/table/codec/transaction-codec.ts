@@ -19,8 +19,8 @@ import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 
 export const ENTRY_FORMAT = 1
 
-/** What an entry is. */
-export const ENTRY_KINDS = { transaction: 1, schema: 2, step: 3, tick: 4, history: 5 } as const
+/** What an entry is. `unnamedSchema`: as builds proposed it that did not note since when a table has its name. */
+export const ENTRY_KINDS = { transaction: 1, unnamedSchema: 2, step: 3, tick: 4, history: 5, schema: 6 } as const
 
 /** After a restore: the entry that takes positions behind all that the lost history may have given out. */
 export function encodeNewHistory(behind: number): Uint8Array {

@@ -3,7 +3,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadTx } from '../../store/local-store.ts'
-import { type RowChange, readChanges } from '../apply/row-change-log.ts'
+import { lostName, type RowChange, readChanges } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import type { RowData } from '../codec/row-codec.ts'
@@ -45,6 +45,11 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
     left--
     position = read.position
     for (const change of read.changes) {
+      const lost = lostName(change)
+      if (lost !== undefined) {
+        if (lost === wanted?.name && change.table !== wanted.id) throw anotherTable(lost, after, position)
+        continue
+      }
       bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
       if (wanted !== undefined && (change.table !== wanted.id || !change.key.startsWith(prefix))) continue
       const table = state.catalog.byIdOf(change.table)
@@ -55,6 +60,12 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
   // Behind the last change may lie positions that no transaction has: where a restore has begun a history.
   if (left > 0) position = Math.max(end, after)
   return { changes, position, caughtUp: position >= end }
+}
+
+/** Whoever followed the table that had the name before has rows that are not in this one. */
+function anotherTable(name: string, after: number, position: number): DelosError {
+  const advice = `the position to go on from is ${position}: read the table, and go on from there`
+  return new DelosError('TRIMMED', `table ${name} was another one after position ${after}; ${advice}`)
 }
 
 function prefixOf(table: CompiledTable, { prefix = {} }: ChangesRequest): Key {

@@ -1,6 +1,7 @@
 // Reads of one server: each at its level, in one synchronous section, counted. What a read does is table-reads.ts's, what a level
 // means read-levels.ts's.
 
+import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { LeasedReads } from '../../engine/leased-reads.ts'
 import type { Clock, Timers } from '../../runtime/runtime.ts'
@@ -63,12 +64,12 @@ export class TableReading {
   }
 
   get({ key, level = 'linearizable', table }: GetRequest): Promise<RowAnswer> {
-    return this.counted('get', level, (source) => readRow(this.parts.table(table), key, source))
+    return this.counted('get', level, (source) => readRow(this.tableAt(table, source), key, source))
   }
 
   /** The row alone: the hot path. */
   getRow(table: string, key: KeyData, level: ReadLevel): Promise<RowData | undefined> {
-    return this.counted('get', level, (source) => readRow(this.parts.table(table), key, source).row)
+    return this.counted('get', level, (source) => readRow(this.tableAt(table, source), key, source).row)
   }
 
   /** What this server has, in the current synchronous section. */
@@ -78,7 +79,7 @@ export class TableReading {
 
   getMany({ keys, level = 'linearizable', table }: GetManyRequest): Promise<readonly RowAnswer[]> {
     return this.counted('get_many', level, (source) =>
-      readRows(this.parts.table(table), keys, source, this.parts.limits),
+      readRows(this.tableAt(table, source), keys, source, this.parts.limits),
     )
   }
 
@@ -87,7 +88,7 @@ export class TableReading {
     const read = (): Promise<ScanAnswer> =>
       this.counted('scan', level, (source) => {
         this.requirePage(request)
-        return readPage(this.parts.table(table), request, source, this.parts.limits)
+        return readPage(this.tableAt(table, source), request, source, this.parts.limits)
       })
     // If that fails the read itself says why.
     return this.prefetch(request)?.then(read, read) ?? read()
@@ -98,6 +99,14 @@ export class TableReading {
     this.requirePage(request)
     const plan = planScan(table(request.table), request, limits)
     return runScan(plan, new OwnRows(levels.now(), own, plan.covered !== undefined), limits, true)
+  }
+
+  /** Throws UNKNOWN_TABLE, and SNAPSHOT_GONE at positions where the name was another table's, or nobody's. */
+  private tableAt(name: string, { position }: RowSource): CompiledTable {
+    const table = this.parts.table(name)
+    if (position >= table.namedAt) return table
+    const why = `table ${name} has this name since position ${table.namedAt}, and is not read as it was before`
+    throw new DelosError('SNAPSHOT_GONE', why)
   }
 
   /** Of a history that a restore has left it may be a page of another table. */
@@ -138,7 +147,7 @@ export class TableReading {
     let examined = 0
     let page: string | undefined
     while (examined <= limits.countedMax) {
-      const look = (source: RowSource) => countPage(this.parts.table(request.table), request, page, source, limits)
+      const look = (source: RowSource) => countPage(this.tableAt(request.table, source), request, page, source, limits)
       const counted = await this.read(level, look, counts)
       count += counted.count
       examined += counted.examined

@@ -52,6 +52,8 @@ export interface TableDescriptor {
   readonly indexes: readonly IndexDescriptor[]
   readonly nextIndexId: number
   readonly ttl?: TtlDescriptor
+  /** The first position at which it had its name. Absent: a build that did not note it made or renamed it. */
+  readonly namedAt?: number
 }
 
 /** A table as its user wants it, as plain data: what a definition becomes before it is compared with what is there. */

@@ -47,6 +47,8 @@ export interface ModelRow {
 export interface ModelTable {
   readonly id: number
   readonly name: string
+  /** The first position at which it had its name. */
+  readonly namedAt: number
   readonly version: number
   readonly columns: readonly ModelColumn[]
   readonly columnsMade: number
@@ -66,11 +68,12 @@ export function columnOf(table: ModelTable, id: number): ModelColumn {
   return table.columns.find((column) => column.id === id) as ModelColumn
 }
 
-export function createTable(id: number, shape: TableShape): ModelTable {
+export function createTable(id: number, shape: TableShape, namedAt: number): ModelTable {
   const columns = shape.columns.map(({ name, spec }, i) => ({ id: i + 1, name, spec, added: spec.fallback ?? null }))
   const bare: ModelTable = {
     id,
     name: shape.name,
+    namedAt,
     version: 1,
     columns,
     columnsMade: columns.length,

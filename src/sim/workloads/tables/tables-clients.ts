@@ -27,6 +27,7 @@ const EXPECTED: ReadonlySet<string> = new Set([
   'SCHEMA_CHANGED',
   'WRONG_TYPE',
   'INVALID_ARGUMENT',
+  'SNAPSHOT_GONE',
 ])
 const RETRIES = 4
 
@@ -295,16 +296,22 @@ export class TablesClients {
     const { limit: _, ...scan } = this.draws.scan(before)
     const found: string[] = []
     let page: string | undefined
+    let gone = false
+    const isSame = (): boolean => markOf(server.here().state.tables.get(name)) === markOf(before)
+    const refused = (error: DelosError | undefined): void => {
+      gone ||= error?.code === 'SNAPSHOT_GONE'
+    }
     do {
       const request = { ...scan, limit: 2, page, level: { snapshot: position } }
-      const answer = await this.call(life, 'read of the past', () => life.database.scan(request))
+      const answer = await this.call(life, 'read of the past', () => life.database.scan(request), refused)
+      if (gone && isSame()) check(position < before.namedAt, `${name} is gone at ${position}`)
       if (answer === undefined) return
       check(answer.position === position, `a read at ${answer.position} instead of ${position}`)
       found.push(...answer.rows.map(shownData))
       page = answer.page
     } while (page !== undefined)
-    const after = server.here().state.tables.get(name)
-    if (markOf(after) !== markOf(before)) return
+    if (!isSame()) return
+    check(position >= before.namedAt, `${name} has its name since ${before.namedAt}, and was read at ${position}`)
     const then = [...model.at(position).tables.values()].find(({ id }) => id === before.id)
     const expected = pageIn({ ...before, rows: then?.rows ?? new Map() }, scan)
     check(

@@ -71,7 +71,7 @@ export class TablesModel extends SerialHistory<ModelState, ModelTransaction> {
     const asked = request.changes.map((change) => change.kind).join()
     check(kind === expected, `${asked} of ${request.table} at ${place} was ${kind} instead of ${expected}`)
     if (typeof after === 'string') return
-    this.move(after, this.position)
+    this.move(after, after.position)
   }
 
   stepped(place: string, tableId: number, indexId: number, cursor: string): void {
@@ -172,16 +172,19 @@ export class TablesModel extends SerialHistory<ModelState, ModelTransaction> {
     if (first.kind === 'createTable') {
       if (tables.has(first.shape.name)) return 'forbidden'
       const id = state.tablesMade + 1
-      tables.set(first.shape.name, createTable(id, first.shape))
+      tables.set(first.shape.name, createTable(id, first.shape, state.position))
       return { ...state, tables, tablesMade: id }
     }
     if (before === undefined) return 'forbidden'
     tables.delete(name)
-    if (first.kind === 'dropTable') return { ...state, tables }
+    // A name that is lost takes a position.
+    const next = state.position + 1
+    if (first.kind === 'dropTable') return { ...state, tables, position: next }
     const after = changedBy(before, changes)
     if (after === undefined || tables.has(after.name)) return 'forbidden'
-    tables.set(after.name, { ...after, version: version + 1 })
-    return { ...state, tables }
+    const isRenamed = after.name !== name
+    tables.set(after.name, { ...after, version: version + 1, ...(isRenamed && { namedAt: next }) })
+    return { ...state, tables, position: isRenamed ? next : state.position }
   }
 
   private put(table: ModelTable): void {

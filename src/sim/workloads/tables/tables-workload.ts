@@ -35,6 +35,7 @@ export const tablesWorkload: Workload = {
     'own writes read',
     'read now',
     'read of the past',
+    'read of the past refused: SNAPSHOT_GONE',
     'contents compared',
     'digests compared',
   ],
