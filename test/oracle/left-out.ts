@@ -24,7 +24,6 @@ export const ERRORS_LEFT_OUT: readonly LeftOut<ErrName>[] = [
   { name: 'reconfigInProgress', reason: 'of ensembles' },
   { name: 'notReadOnly', reason: 'of a server that has lost its ensemble' },
   { name: 'ephemeralOnLocalSession', reason: 'needs local sessions, which are off and which Zelos does not have' },
-  { name: 'throttledOp', reason: 'needs a throttle and a server that is late' },
 ]
 
 const NOT_MET: ReadonlySet<string> = new Set(ERRORS_LEFT_OUT.map(({ name }) => name))

@@ -13,10 +13,21 @@ const SEED = 12
 const UNPROVEN = 120
 const FOUND_MAX = Number(process.env.DELOS_ORACLE_FOUND ?? 1)
 
+function portOf(server: OracleServer | undefined): number {
+  return (server as OracleServer).port
+}
+
 describeWith(peers.zookeeper, 'the oracle', () => {
   let servers: readonly OracleServer[] = []
   beforeAll(async () => {
-    servers = await Promise.all([startReference(), startOurs(), startReference(true), startOurs(true)])
+    servers = await Promise.all([
+      startReference(),
+      startOurs(),
+      startReference('enforcing'),
+      startOurs('enforcing'),
+      startReference('throttling'),
+      startOurs('throttling'),
+    ])
   })
   afterAll(async () => {
     for (const server of servers) await server[Symbol.asyncDispose]()
@@ -24,13 +35,16 @@ describeWith(peers.zookeeper, 'the oracle', () => {
 
   it('hears from Zelos what it hears from ZooKeeper', async () => {
     const { seed } = SeededRandom.announced('oracle', SEED)
-    const [reference, ours, ...enforcing] = servers as readonly [OracleServer, OracleServer, OracleServer, OracleServer]
-    const oracle = new Oracle({ reference: reference.port, ours: ours.port })
-    const unproven = new Oracle({ reference: enforcing[0].port, ours: enforcing[1].port }, oracle.coverage)
+    const ports = (at: number) => ({ reference: portOf(servers[at]), ours: portOf(servers[at + 1]) })
+    const oracle = new Oracle(ports(0))
+    const unproven = new Oracle(ports(2), oracle.coverage)
     const started = performance.now()
     const refused = await unproven.runUnproven(seed, UNPROVEN)
     if (refused !== undefined) console.log(explain(refused))
     expect(refused).toBeUndefined()
+    const throttled = await new Oracle(ports(4), oracle.coverage).runThrottled(seed)
+    expect(throttled.ours).toEqual(throttled.reference)
+    expect(throttled.reference.wrong).toEqual([])
     const found = await oracle.run(seed, OPERATIONS, FOUND_MAX)
     const seconds = (performance.now() - started) / 1000
     console.log(`${oracle.coverage.table()}\n${seconds.toFixed(1)} s`)

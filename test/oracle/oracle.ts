@@ -8,6 +8,7 @@ import { Coverage } from './coverage.ts'
 import { Generator } from './generator.ts'
 import { Side } from './side.ts'
 import { type Request, roundPath, type Step } from './steps.ts'
+import { runThrottled, type Throttled } from './throttled.ts'
 import { unprovenSteps } from './unproven.ts'
 
 export interface Found {
@@ -51,6 +52,12 @@ export class Oracle {
       }
     }
     return undefined
+  }
+
+  /** Of servers that throttle requests. */
+  async runThrottled(seed: number): Promise<{ readonly reference: Throttled; readonly ours: Throttled }> {
+    await using pair = new Pair(this.ports, this.rounds++, this.allowed)
+    return await pair.runThrottled(seed, this.coverage)
   }
 
   /** Rounds until so many operations were compared; a round ends where it finds a difference. */
@@ -208,6 +215,12 @@ class Pair implements AsyncDisposable {
     const [reference, ours] = await Promise.all([this.reference.run(step), this.ours.run(step)])
     learn(reference)
     return this.comparer.compare(reference, ours, orderOf(step), opsOf(step))
+  }
+
+  /** One after the other: each is late by itself. */
+  async runThrottled(seed: number, coverage: Coverage): Promise<{ reference: Throttled; ours: Throttled }> {
+    const reference = await runThrottled(this.reference, new SeededRandom(seed), coverage)
+    return { reference, ours: await runThrottled(this.ours, new SeededRandom(seed)) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -38,8 +38,25 @@ process.once('exit', killAll)
 // The test runner may end this process without letting it exit.
 process.once('disconnect', killAll)
 
-/** `enforced`: every request needs an identity by digest. */
-export async function startReference(enforced = false): Promise<OracleServer> {
+/** `enforcing`: every request needs an identity by digest. `throttling`: one request at a time, and others wait so long at most. */
+export type ServerMode = 'plain' | 'enforcing' | 'throttling'
+
+const THROTTLED_OP_WAIT_MS = 5
+const PROPERTIES_OF: { readonly [mode in ServerMode]: { readonly [name: string]: string } } = {
+  plain: {},
+  enforcing: { 'zookeeper.enforce.auth.enabled': 'true', 'zookeeper.enforce.auth.schemes': 'digest' },
+  throttling: {
+    'zookeeper.request_throttle_max_requests': '1',
+    'zookeeper.throttled_op_wait_time': `${THROTTLED_OP_WAIT_MS}`,
+  },
+}
+const FLAGS_OF: { readonly [mode in ServerMode]: readonly string[] } = {
+  plain: [],
+  enforcing: ['--enforce-auth-schemes', 'digest'],
+  throttling: ['--request-throttle-limit', '1', '--throttled-op-wait-ms', `${THROTTLED_OP_WAIT_MS}`],
+}
+
+export async function startReference(mode: ServerMode = 'plain'): Promise<OracleServer> {
   const [dir, port] = [tempDir('oracle-zookeeper'), await freePort()]
   mkdirSync(dir, { recursive: true })
   const settings = [
@@ -52,8 +69,7 @@ export async function startReference(enforced = false): Promise<OracleServer> {
     '4lw.commands.whitelist=srvr, mntr',
   ]
   writeFileSync(join(dir, 'zoo.cfg'), `${settings.join('\n')}\n`)
-  const enforcing = { 'zookeeper.enforce.auth.enabled': 'true', 'zookeeper.enforce.auth.schemes': 'digest' }
-  const properties = Object.entries({ ...PROPERTIES, ...(enforced && enforcing) }).map(
+  const properties = Object.entries({ ...PROPERTIES, ...PROPERTIES_OF[mode] }).map(
     ([name, value]) => `-D${name}=${value}`,
   )
   const main = ['-cp', ZOOKEEPER_JAR, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', join(dir, 'zoo.cfg')]
@@ -75,8 +91,15 @@ export async function startReference(enforced = false): Promise<OracleServer> {
   }
 }
 
-export function startOurs(enforced = false): Promise<OracleServer> {
-  const flags = ['--super-digest', SUPER_DIGEST, '--enforce-quota', 'true', '--container-check-ms', '86400000']
-  if (enforced) flags.push('--enforce-auth-schemes', 'digest')
+export function startOurs(mode: ServerMode = 'plain'): Promise<OracleServer> {
+  const flags = [
+    '--super-digest',
+    SUPER_DIGEST,
+    '--enforce-quota',
+    'true',
+    '--container-check-ms',
+    '86400000',
+    ...FLAGS_OF[mode],
+  ]
   return TestServer.start({ tickMs: TICK_MS, sessionTimeoutMaxMs: SESSION_MS_MAX, flags })
 }

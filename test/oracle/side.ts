@@ -165,6 +165,9 @@ export class Side {
       case 'ask':
         await this.ask(this.slot(step.slot), step.requests)
         break
+      case 'burst':
+        await Promise.all(step.asks.map(({ slot, requests }) => this.ask(this.slot(slot), requests)))
+        break
       case 'bytes': {
         const slot = this.slot(step.slot)
         slot.connection?.write(Buffer.from(step.hex, 'hex'))

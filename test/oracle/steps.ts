@@ -79,6 +79,8 @@ export type Step =
   | { readonly do: 'cut'; readonly slot: number }
   /** Sends the requests at once, then waits for their replies. */
   | { readonly do: 'ask'; readonly slot: number; readonly requests: readonly Request[] }
+  /** Sends the requests of all these connections at once, then waits for all replies. */
+  | { readonly do: 'burst'; readonly asks: readonly { readonly slot: number; readonly requests: readonly Request[] }[] }
   /** Bytes that are no frame of a request. */
   | { readonly do: 'bytes'; readonly slot: number; readonly hex: string }
   /** Cuts the connections and waits until `observer` sees that the sessions' nodes are gone. */
