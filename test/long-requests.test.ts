@@ -16,7 +16,7 @@ const SESSION_MS = 30_000
 const MULTI_OPERATIONS = 5_000
 const CHILDREN = 150_000
 const LISTED_AT_ONCE = 4_900
-const LISTS = 200
+const LISTS = 500
 const EPHEMERALS = 30_000
 /** Servers see within a second that there are so many ephemeral nodes that sessions must end in pieces. */
 const SEEN_MS = 1_500
@@ -74,17 +74,21 @@ it('a list of very many children', async () => {
   expect(names).toHaveLength(CHILDREN)
 })
 
-it('lists in one write, each as long as is answered at once', async () => {
+it('lists in one write, each as long as is answered at once; and the same between two updates', async () => {
   await fill(client, '/list', LISTED_AT_ONCE, 0)
   const connection = await FrameConnection.open(server.port)
   connection.writeFrame(encodeConnectRequest({ timeoutMs: SESSION_MS }))
   await connection.nextFrame()
-  const body = new JuteWriter().int(1).int(Op.getChildren).string('/list').bool(false).done()
-  const frame = new JuteWriter().int(body.length).raw(body).done()
-  await besideNeighbour(async () => {
-    connection.write(Buffer.concat(Array.from({ length: LISTS }, () => frame)))
-    for (let left = LISTS; left > 0; left--) await connection.nextFrame()
-  })
+  const framed = (body: Buffer): Buffer => new JuteWriter().int(body.length).raw(body).done()
+  const list = framed(new JuteWriter().int(1).int(Op.getChildren).string('/list').bool(false).done())
+  const update = framed(new JuteWriter().int(1).int(Op.setData).string('/list').buffer(Buffer.from('x')).int(-1).done())
+  const lists = Array.from({ length: LISTS }, () => list)
+  for (const frames of [lists, [update, ...lists, update]]) {
+    await besideNeighbour(async () => {
+      connection.write(Buffer.concat(frames))
+      for (let left = frames.length; left > 0; left--) await connection.nextFrame()
+    })
+  }
   connection.destroy()
 })
 

@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
 import { type CommittedReads, tooManyChildren } from './committed-reads.ts'
 import type { Requester } from './requests.ts'
+import { dataLengthOf } from './tree/cached-node.ts'
 import { ChildrenWalk } from './tree/children-walk.ts'
 import { ROOT } from './tree/node-path.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
@@ -80,7 +81,16 @@ export class TreeWalks implements ZelosWalks {
   }
 
   isLong(path: string): boolean {
-    return (this.context.reads.node(path)?.numChildren ?? 0) > LISTED_AT_ONCE
+    return this.childCount(path) > LISTED_AT_ONCE
+  }
+
+  childCount(path: string): number {
+    return this.context.reads.node(path)?.numChildren ?? 0
+  }
+
+  dataBytes(path: string): number {
+    const node = this.context.reads.node(path)
+    return node === undefined ? 0 : dataLengthOf(node)
   }
 
   getChildren(

@@ -83,6 +83,9 @@ export interface WalkCompletion<R> extends Completion<R> {
 export interface ZelosWalks {
   /** Are there so many children that they should be listed by a walk? */
   isLong(path: string): boolean
+  /** To plan by, whoever may read it; 0 if there is no such node. */
+  childCount(path: string): number
+  dataBytes(path: string): number
   /** As `Zelos.getChildren`: names, node and watch of one moment, at the end. Rejects with LIMIT_EXCEEDED. */
   getChildren(
     requester: Requester,

@@ -26,6 +26,8 @@ export class PendingRequest implements Completion<UpdateResult | number> {
    */
   readonly inTurn: boolean
   settled: boolean
+  /** Of a read that waits behind others, and is answered at once when its turn comes: what that is expected to take. */
+  costUs: number
   /** Set while an update is kept from the log because of reads before it: who asks, as of its arrival. */
   held: Requester | undefined
   /** Of an update; a sync has none. */
@@ -48,6 +50,7 @@ export class PendingRequest implements Completion<UpdateResult | number> {
     this.bytes = bytes
     this.inTurn = inTurn
     this.settled = inTurn
+    this.costUs = 0
     this.held = undefined
     this.result = undefined
     this.error = undefined

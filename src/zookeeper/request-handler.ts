@@ -15,6 +15,7 @@ import { readRequest, type WireRequest } from './codec/wire-requests.ts'
 import { type DeferredParts, DeferredRead } from './deferred-read.ts'
 import { PendingRequest, RefusedRequest } from './pending-request.ts'
 import { ReadAnswers } from './read-answers.ts'
+import { readCostUs } from './read-cost.ts'
 import { writeUpdateReply } from './reply-writer.ts'
 import type { RequestClient } from './request-client.ts'
 import type { ServerContext } from './server-context.ts'
@@ -154,7 +155,11 @@ export class RequestHandler {
     if (walk !== undefined || needsSync)
       this.defer(request, xid, arrivedMs, bytes, { needsSync, walk, isNext: this.isNext })
     else if (client.queue.length === 0) this.answerRead(request, xid, arrivedMs)
-    else client.queue.push(new PendingRequest(client, xid, request, arrivedMs, bytes, true))
+    else {
+      const pending = new PendingRequest(client, xid, request, arrivedMs, bytes, true)
+      pending.costUs = readCostUs(this.server.zelos.walks, request, client.queue)
+      client.queue.push(pending)
+    }
   }
 
   private defer(request: WireRequest, xid: number, arrivedMs: number, bytes: number, parts: DeferredParts): void {

@@ -1,14 +1,17 @@
 // The requests of one connection that have no reply yet, in order of arrival, with what their number and bytes are.
 
 import type { PendingRequest } from './pending-request.ts'
+import { creationsMax, type Growth } from './read-cost.ts'
 
 /** What one connection asks for is answered so long before others have their turns. */
 export const TURN_MS = 10
+/** Of reads between two updates, which are answered in one piece if both are applied together. */
+const BETWEEN_US_MAX = 5_000
 /** Replied items in front of the others before the array is cut. */
 const SLACK = 512
 
 /** A queue without a shift of all items per reply. */
-export class RequestQueue {
+export class RequestQueue implements Growth {
   private items: (PendingRequest | undefined)[] = []
   private head = 0
   private reads = 0
@@ -19,6 +22,9 @@ export class RequestQueue {
   private sum = 0
   private largeSum = 0
 
+  private readsUs = 0
+  private creations = 0
+  private longestUpdate = 0
   private readonly largeAbove: number
 
   /** Requests of more than `largeAbove` bytes are large; -1: none is. */
@@ -43,11 +49,23 @@ export class RequestQueue {
   /**
    * True while an update must not go into the log, since it might be applied together with those before a read that waits. Most
    * reads don't mind: they are answered as of the update before them. That can't be done for those which set watches, whose
-   * events would be missed, nor behind a sync, which is no position, nor where replies wait for their client or for another turn. Nor
-   * may one overtake another that is still held: the updates of a session are applied in their order.
+   * events would be missed, nor behind a sync, which is no position, nor where replies wait for their client or for another turn,
+   * nor if they are so many or so long that others would wait for them. Nor may one overtake another that is still held: the updates
+   * of a session are applied in their order.
    */
   get holdsUpdates(): boolean {
-    return this.held > 0 || this.barriers > 0 || (this.reads > 0 && (this.syncs > 0 || this.peek()?.settled === true))
+    if (this.held > 0 || this.barriers > 0 || this.readsUs > BETWEEN_US_MAX) return true
+    return this.reads > 0 && (this.syncs > 0 || this.peek()?.settled === true)
+  }
+
+  /** Nodes that the updates in the queue create, at most. */
+  get children(): number {
+    return this.creations
+  }
+
+  /** Of data that an update in the queue may have, or had not long ago. */
+  get dataBytes(): number {
+    return this.longestUpdate
   }
 
   /**
@@ -64,11 +82,17 @@ export class RequestQueue {
     if (request.bytes > this.largeAbove) this.largeSum += request.bytes
     if (request.inTurn) {
       this.reads++
+      this.readsUs += request.costUs
       if (request.isBarrier) this.barriers++
-    } else if (request.held === undefined) {
+      return
+    }
+    this.creations += creationsMax(request.request.op, request.bytes)
+    if (request.bytes > this.longestUpdate) this.longestUpdate = request.bytes
+    if (request.held !== undefined) this.held++
+    else {
       this.inLog++
       if (request.isSync) this.syncs++
-    } else this.held++
+    }
   }
 
   /** The oldest, left in place; undefined if there is none. */
@@ -82,8 +106,10 @@ export class RequestQueue {
     if (request.bytes > this.largeAbove) this.largeSum -= request.bytes
     if (request.inTurn) {
       this.reads--
+      this.readsUs -= request.costUs
       if (request.isBarrier) this.barriers--
     } else {
+      this.creations -= creationsMax(request.request.op, request.bytes)
       this.inLog--
       if (request.isSync) this.syncs--
     }
@@ -118,6 +144,9 @@ export class RequestQueue {
     this.items.length = 0
     this.head = 0
     this.reads = 0
+    this.readsUs = 0
+    this.creations = 0
+    this.longestUpdate = 0
     this.syncs = 0
     this.barriers = 0
     this.inLog = 0
