@@ -229,7 +229,16 @@ export const OUTER_FOLDERS: readonly string[] = ['test', 'bench', 'examples', 't
 export const PURE_NODE_MODULES: Readonly<Record<string, readonly string[] | undefined>> = {
   'node:buffer': undefined,
   'node:crypto': ['createCipheriv', 'createDecipheriv', 'createHash', 'createHmac', 'hkdfSync', 'timingSafeEqual'],
-  'node:zlib': ['crc32', 'deflateRaw', 'inflateRaw', 'deflateRawSync', 'inflateRawSync'],
+  'node:zlib': [
+    'crc32',
+    'inflateRaw',
+    'inflateRawSync',
+    'brotliCompress',
+    'brotliCompressSync',
+    'brotliDecompress',
+    'brotliDecompressSync',
+    'constants',
+  ],
 }
 
 /** Modules that may touch the outside world although their layer may not, and what for. */

@@ -14,6 +14,9 @@ import { assert } from '../base/assert.ts'
 /** The largest blob. Whoever has more makes several: so memory is bounded, and no upload is ever half done. */
 export const BLOB_BYTES_MAX = 32 * 1024 * 1024
 
+/** What is put: in one piece, or in several that follow one another. */
+export type BlobBytes = Uint8Array | readonly Uint8Array[]
+
 /** A listed blob. */
 export interface BlobInfo {
   readonly name: string
@@ -48,7 +51,7 @@ export interface BlobStore {
   /** Where it is, for messages: no secrets. */
   readonly location: string
   /** `bytes` must not be changed until it resolves. */
-  put(name: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
+  put(name: string, bytes: BlobBytes, options?: CallOptions): Promise<void>
   get(name: string, options?: CallOptions): Promise<Uint8Array>
   /** Blobs whose names start with `prefix`. */
   list(prefix: string, options?: ListOptions & CallOptions): Promise<BlobPage>

@@ -5,17 +5,24 @@
 
 import { createHash } from 'node:crypto'
 import { DelosError } from '../base/delos-error.ts'
-import { BLOB_BYTES_MAX } from './blob-store.ts'
+import { BLOB_BYTES_MAX, type BlobBytes } from './blob-store.ts'
 
 /** Bytes that a checksum adds. */
 export const CHECKSUM_BYTES = 32
 
-/** As stored. LIMIT_EXCEEDED if it is too large for one blob. */
-export function withChecksum(name: string, bytes: Uint8Array): Buffer {
-  if (bytes.length > BLOB_BYTES_MAX) {
-    throw new DelosError('LIMIT_EXCEEDED', `blobBytesMax is ${BLOB_BYTES_MAX}, ${name} has ${bytes.length} bytes`)
+/** As stored, piece by piece, hashed as they are asked for. LIMIT_EXCEEDED, before the first one, if it is too large for one blob. */
+export function* withChecksum(name: string, bytes: BlobBytes): Generator<Uint8Array, void> {
+  const pieces = bytes instanceof Uint8Array ? [bytes] : bytes
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  if (length > BLOB_BYTES_MAX) {
+    throw new DelosError('LIMIT_EXCEEDED', `blobBytesMax is ${BLOB_BYTES_MAX}, ${name} has ${length} bytes`)
   }
-  return Buffer.concat([bytes, checksumOf(name, bytes)])
+  const hash = hashOf(name)
+  for (const piece of pieces) {
+    hash.update(piece)
+    yield piece
+  }
+  yield hash.digest()
 }
 
 /** What was put under that name; CORRUPT if this is anything else. `where` names it in the message. */
@@ -23,14 +30,14 @@ export function withoutChecksum(name: string, stored: Uint8Array, where: string)
   const length = stored.length - CHECKSUM_BYTES
   if (length < 0) throw new DelosError('CORRUPT', `${where} has ${stored.length} bytes and so no checksum`)
   const bytes = stored.subarray(0, length)
-  if (!checksumOf(name, bytes).equals(stored.subarray(length))) {
+  if (!hashOf(name).update(bytes).digest().equals(stored.subarray(length))) {
     throw new DelosError('CORRUPT', `${where} (${stored.length} bytes) does not have its checksum`)
   }
   return bytes
 }
 
-function checksumOf(name: string, bytes: Uint8Array): Buffer {
+function hashOf(name: string): ReturnType<typeof createHash> {
   const head = Buffer.alloc(4)
   head.writeUInt32BE(name.length)
-  return createHash('sha256').update(head).update(name, 'latin1').update(bytes).digest()
+  return createHash('sha256').update(head).update(name, 'latin1')
 }

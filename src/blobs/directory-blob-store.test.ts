@@ -65,6 +65,31 @@ describe('the directory of blobs', () => {
     }
   })
 
+  it('keeps no folder without a blob, and makes it again for who is about to put one there', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'delos-blobs-'))
+    try {
+      const runtime = nodeRuntime()
+      const [one, other] = [new DirectoryBlobStore(directory, runtime), new DirectoryBlobStore(directory, runtime)]
+      await one.put('a/b/c/x.bin', Buffer.from('x'))
+      await one.put('a/y.bin', Buffer.from('y'))
+      await other.delete('a/b/c/x.bin')
+      expect(readdirSync(`${directory}/a`)).toEqual(['y.bin'])
+      // It has made that folder before, and knows nothing of its end.
+      await one.put('a/b/c/z.bin', Buffer.from('z'))
+      const turns = async (store: DirectoryBlobStore, name: string): Promise<void> => {
+        for (let turn = 0; turn < 50; turn++) {
+          await store.put(name, Buffer.from(name))
+          await store.delete(name)
+        }
+      }
+      await Promise.all([turns(one, 'f/g/1.bin'), turns(other, 'f/g/2.bin')])
+      for (const name of ['a/b/c/z.bin', 'a/y.bin']) await one.delete(name)
+      expect(readdirSync(directory)).toEqual([])
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+
   it('removes what a killed put has left behind, when it is old, and nothing else', async () => {
     const files = (directory: string) => readdirSync(directory, { recursive: true }).map(String).sort()
     const directory = mkdtempSync(join(tmpdir(), 'delos-blobs-'))

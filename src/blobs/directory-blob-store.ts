@@ -1,5 +1,6 @@
 // Blobs as files below a directory, which is best on another machine's disk. A file appears whole and synced or not at all; what
-// a killed put leaves behind is a file that ends in `.tmp`, which no list shows and a later process removes.
+// a killed put leaves behind is a file that ends in `.tmp`, which no list shows and a later process removes. A folder goes with the
+// last blob in it.
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Disk } from '../runtime/disk.ts'
@@ -7,6 +8,7 @@ import { makeDirDurably, parentOf, writeSynced } from '../runtime/durable-file.t
 import type { Clock, Random } from '../runtime/runtime.ts'
 import {
   BLOB_BYTES_MAX,
+  type BlobBytes,
   type BlobInfo,
   type BlobPage,
   type BlobStore,
@@ -23,6 +25,9 @@ const TEMPORARY = '.tmp'
  * one whose file goes all the same, since a clock is wrong, fails and can be made again: it never appears in part.
  */
 const LEFT_BEHIND_MS = 24 * 3_600_000
+
+/** A folder may go so often between being made and being written to. */
+const PUT_ATTEMPTS = 5
 
 /** The name of a file that a put writes, and when that began. */
 const LEFT_BEHIND = /\.(\d{1,15})-[0-9a-f]{16}\.tmp$/
@@ -51,27 +56,19 @@ export class DirectoryBlobStore implements BlobStore {
     this.random = random
   }
 
-  async put(name: string, bytes: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+  async put(name: string, bytes: BlobBytes, { signal }: CallOptions = {}): Promise<void> {
     checkBlobName(name)
-    const stored = withChecksum(name, bytes)
     goOn(signal)
     await this.sweepAtTimes()
-    const path = `${this.root}/${name}`
-    const folder = parentOf(path)
-    if (!this.durable.has(folder)) await makeDirDurably(this.disk, folder)
-    this.durable.add(folder)
-    // A name of its own: another server may put the same blob at the same time.
-    const nonce = Buffer.from(this.random.bytes(8)).toString('hex')
-    const temporary = `${path}.${Math.floor(this.clock.wallMs())}-${nonce}${TEMPORARY}`
-    try {
-      await writeSynced(this.disk, temporary, stored)
-      await this.disk.rename(temporary, path)
-    } catch (error) {
-      this.durable.delete(folder)
-      await this.disk.remove(temporary).catch(() => undefined) // Why the put failed says more.
-      throw error
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.putOnce(name, bytes)
+      } catch (error) {
+        // Another process has deleted the last blob of the folder, and the folder with it.
+        const isGone = error instanceof DelosError && error.code === 'NOT_FOUND'
+        if (!isGone || attempt === PUT_ATTEMPTS) throw error
+      }
     }
-    await this.disk.syncDir(folder)
   }
 
   async get(name: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
@@ -111,11 +108,48 @@ export class DirectoryBlobStore implements BlobStore {
     const path = `${this.root}/${name}`
     if (!(await this.disk.exists(path))) return
     await this.disk.remove(path)
-    await this.disk.syncDir(parentOf(path))
+    try {
+      await this.disk.syncDir(parentOf(path))
+    } catch (error) {
+      if (error instanceof DelosError && error.code === 'NOT_FOUND') return // Somebody else has removed the emptied folder.
+      throw error
+    }
+    await this.removeEmpty(parentOf(path))
   }
 
   async close(): Promise<void> {
     // No file stays open between calls.
+  }
+
+  private async putOnce(name: string, bytes: BlobBytes): Promise<void> {
+    const path = `${this.root}/${name}`
+    const folder = parentOf(path)
+    if (!this.durable.has(folder)) await makeDirDurably(this.disk, folder)
+    this.durable.add(folder)
+    // A name of its own: another server may put the same blob at the same time.
+    const nonce = Buffer.from(this.random.bytes(8)).toString('hex')
+    const temporary = `${path}.${Math.floor(this.clock.wallMs())}-${nonce}${TEMPORARY}`
+    try {
+      await writeSynced(this.disk, temporary, withChecksum(name, bytes))
+      await this.disk.rename(temporary, path)
+    } catch (error) {
+      this.durable.delete(folder)
+      await this.disk.remove(temporary).catch(() => undefined) // Why the put failed says more.
+      throw error
+    }
+    await this.disk.syncDir(folder)
+  }
+
+  /** That folder and those above it, as far as nothing is in them. */
+  private async removeEmpty(emptied: string): Promise<void> {
+    for (let folder = emptied; folder.length > this.root.length; folder = parentOf(folder)) {
+      try {
+        await this.disk.remove(folder)
+        this.durable.delete(folder)
+      } catch {
+        return // There is something in it, or somebody else has removed it: and an empty folder would do no harm.
+      }
+    }
   }
 
   /** With the first put, and a day later again. */

@@ -1,38 +1,60 @@
 // What a backup's bytes are wrapped in before they become a blob: compressed in chunks, each with a checksum, and encrypted if there
 // is a key. A stored format: golden files in testdata/backups, described in docs/formats.md. Not here: what is inside.
 //
-//   magic "DELOSBLB" · u8 format = 1 · u8 encryption: 0 none, 1 AES-256-GCM
+//   magic "DELOSBLB" · u8 format = 2 · u8 encryption: 0 none, 1 AES-256-GCM
 //   if encrypted: key id 8 bytes · salt 16 bytes
 //   chunks, the last one marked: u8 1 if it is the last, else 0 · u32 length as stored · u32 length inside · u32 CRC-32 of what
-//   is inside · as stored: raw DEFLATE; if encrypted, that encrypted, and a tag of 16 bytes
+//   is inside · as stored: Brotli (format 1: raw DEFLATE); if encrypted, that encrypted, and a tag of 16 bytes
 //
 // Encrypted, the key of a blob is HKDF-SHA-256 of the key and the blob's salt, so no two blobs share one; the nonce is the chunk's
 // number; authenticated with each chunk are the blob's name, the chunk's number and whether it is the last.
 
 import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto'
-import { crc32, deflateRaw, inflateRaw } from 'node:zlib'
+import { crc32 } from 'node:zlib'
+import { assert } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
 import type { Random } from '../runtime/runtime.ts'
+import { type Compression, ON_OTHER_THREADS } from './compression.ts'
 
 /** Wraps and unwraps. Both give bytes of their own. */
 export interface Envelope {
-  /** For the blob of that name. */
-  wrap(name: string, inside: Uint8Array): Promise<Uint8Array>
+  /** Some of what will be inside of one blob: its bytes may be changed once this resolves. */
+  pack(part: Uint8Array): Promise<PackedPart>
+  /**
+   * The blob of that name with these parts inside, one or more, in this order. In pieces that follow one another, which may be in the
+   * memory of the parts.
+   */
+  seal(name: string, parts: readonly PackedPart[]): readonly Uint8Array[]
+  /** Both, of what is there as a whole. */
+  wrap(name: string, inside: Uint8Array): Promise<readonly Uint8Array[]>
   /** CORRUPT if damaged, FORMAT if newer, MISMATCH if it needs a key that is not this one, or should be encrypted and is not. */
   unwrap(name: string, wrapped: Uint8Array): Promise<Uint8Array>
 }
 
+/** Compressed; what its chunks take is told by `bytes`. */
+export interface PackedPart {
+  readonly chunks: readonly PackedChunk[]
+  readonly bytes: number
+}
+
+interface PackedChunk {
+  /** Room for the chunk's head, and what is compressed. */
+  readonly framed: Buffer
+  readonly insideBytes: number
+  readonly crc: number
+}
+
 const MAGIC = Buffer.from('DELOSBLB', 'latin1')
-const FORMAT = 1
+const DEFLATED = 1
+const FORMAT = 2
 const CHUNK_BYTES = 1024 * 1024
+const HEAD_BYTES = 13
 const TAG_BYTES = 16
 const KEY_ID_BYTES = 8
 const SALT_BYTES = 16
 export const KEY_BYTES = 32
-// Log entries are compressed while clients wait for the same processors: the fastest level takes most of what there is to take.
-const LEVEL = 1
 
 export interface EnvelopeOptions {
   readonly random: Random
@@ -43,27 +65,8 @@ export interface EnvelopeOptions {
    * whoever can write to the store could have put it there. Default false.
    */
   readonly acceptClear?: boolean | undefined
-  /** Instead of Node's own, which compresses on other threads: for the simulator. */
+  /** Instead of Node's own, on other threads: for the simulator. */
   readonly compression?: Compression
-}
-
-export interface Compression {
-  deflate(bytes: Uint8Array): Promise<Uint8Array>
-  /** Rejects if there is more than `bytesMax`. */
-  inflate(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
-}
-
-const ON_OTHER_THREADS: Compression = {
-  deflate: (bytes) =>
-    new Promise((resolve, reject) => {
-      deflateRaw(bytes, { level: LEVEL }, (error, packed) => (error === null ? resolve(packed) : reject(error)))
-    }),
-  inflate: (bytes, bytesMax) =>
-    new Promise((resolve, reject) => {
-      // The largest chunk has at least one byte, or Node would take the limit for none.
-      const options = { maxOutputLength: Math.max(1, bytesMax) }
-      inflateRaw(bytes, options, (error, inside) => (error === null ? resolve(inside) : reject(error)))
-    }),
 }
 
 /** What messages call a key by; tells nothing about it. */
@@ -71,7 +74,7 @@ export function keyIdOf(key: Uint8Array): string {
   return keyId(key).toString('hex')
 }
 
-export class DeflatedEnvelope implements Envelope {
+export class CompressedEnvelope implements Envelope {
   private readonly random: Random
   private readonly key: Uint8Array | undefined
   private readonly acceptClear: boolean
@@ -84,8 +87,25 @@ export class DeflatedEnvelope implements Envelope {
     this.compression = compression
   }
 
-  async wrap(name: string, inside: Uint8Array): Promise<Uint8Array> {
-    const writer = new ByteWriter(64 + (inside.length >> 1))
+  async pack(part: Uint8Array): Promise<PackedPart> {
+    const chunks: PackedChunk[] = []
+    let bytes = 0
+    for (let at = 0; at < part.length || chunks.length === 0; ) {
+      const inside = part.subarray(at, at + CHUNK_BYTES)
+      at += inside.length
+      const packed = await this.compression.pack(inside)
+      const framed = Buffer.allocUnsafeSlow(HEAD_BYTES + packed.length)
+      framed.set(packed, HEAD_BYTES)
+      chunks.push({ framed, insideBytes: inside.length, crc: crc32(inside) })
+      bytes += framed.length
+    }
+    return { chunks, bytes }
+  }
+
+  seal(name: string, parts: readonly PackedPart[]): readonly Uint8Array[] {
+    const chunks = parts.flatMap((part) => part.chunks)
+    assert(chunks.length > 0, 'a blob has a part')
+    const writer = new ByteWriter(64)
     writer.raw(MAGIC)
     writer.u8(FORMAT)
     writer.u8(this.key === undefined ? 0 : 1)
@@ -96,24 +116,29 @@ export class DeflatedEnvelope implements Envelope {
       writer.raw(salt)
       blobKey = derived(this.key, salt)
     }
-    for (let at = 0, number = 0; ; number++) {
-      const chunk = inside.subarray(at, at + CHUNK_BYTES)
-      at += chunk.length
-      const last = at >= inside.length
-      const packed = await this.compression.deflate(chunk)
+    const sealed = chunks.map(({ crc, framed, insideBytes }, number) => {
+      const last = number === chunks.length - 1
+      const packed = framed.subarray(HEAD_BYTES)
       const stored = blobKey === undefined ? packed : encrypted(blobKey, name, number, last, packed)
-      writer.u8(Number(last))
-      writer.u32(stored.length)
-      writer.u32(chunk.length)
-      writer.u32(crc32(chunk))
-      writer.raw(stored)
-      if (last) return writer.take(16)
-    }
+      const whole = blobKey === undefined ? framed : Buffer.concat([framed.subarray(0, HEAD_BYTES), stored])
+      whole.writeUInt8(Number(last), 0)
+      whole.writeUInt32BE(stored.length, 1)
+      whole.writeUInt32BE(insideBytes, 5)
+      whole.writeUInt32BE(crc, 9)
+      return whole
+    })
+    return [writer.toBytes(), ...sealed]
+  }
+
+  async wrap(name: string, inside: Uint8Array): Promise<readonly Uint8Array[]> {
+    return this.seal(name, [await this.pack(inside)])
   }
 
   async unwrap(name: string, wrapped: Uint8Array): Promise<Uint8Array> {
     const reader = new ByteReader(wrapped)
-    const blobKey = this.readHead(reader, name)
+    const { blobKey, format } = this.readHead(reader, name)
+    const { inflate, unpack } = this.compression
+    const decompress = format === DEFLATED ? inflate : unpack
     const parts: Uint8Array[] = []
     for (let number = 0; ; number++) {
       const last = reader.u8() === 1
@@ -123,7 +148,7 @@ export class DeflatedEnvelope implements Envelope {
       const stored = reader.raw(storedBytes)
       if (insideBytes > CHUNK_BYTES) throw damaged(name, number)
       const packed = blobKey === undefined ? stored : decrypted(blobKey, name, number, last, stored)
-      const part = await this.compression.inflate(packed, insideBytes).catch(() => undefined)
+      const part = await decompress(packed, insideBytes).catch(() => undefined)
       if (part === undefined || part.length !== insideBytes || crc32(part) !== sum) throw damaged(name, number)
       parts.push(part)
       if (!last) continue
@@ -132,21 +157,27 @@ export class DeflatedEnvelope implements Envelope {
     }
   }
 
-  private readHead(reader: ByteReader, name: string): Uint8Array | undefined {
+  private readHead(reader: ByteReader, name: string): BlobHead {
     if (!reader.raw(MAGIC.length).equals(MAGIC)) throw new DelosError('FORMAT', `${name} is not a blob of a backup`)
     const format = reader.u8()
     const encryption = reader.u8()
-    if (format !== FORMAT || encryption > 1) {
+    if (format < DEFLATED || format > FORMAT || encryption > 1) {
       throw new DelosError('FORMAT', `${name} has format ${format}, encryption ${encryption}: a newer version wrote it`)
     }
-    if (encryption === 0) {
-      if (this.key === undefined || this.acceptClear) return undefined
-      const why = 'is not encrypted, and a key is given: anybody who can write there may have put it there'
-      throw new DelosError(
-        'MISMATCH',
-        `${name} ${why}; accept-clear (of a server: backup-accept-clear) takes it all the same`,
-      )
-    }
+    return { format, blobKey: encryption === 0 ? this.clear(name) : this.blobKey(reader, name) }
+  }
+
+  /** Without a key; MISMATCH if only what is encrypted is taken. */
+  private clear(name: string): undefined {
+    if (this.key === undefined || this.acceptClear) return undefined
+    const why = 'is not encrypted, and a key is given: anybody who can write there may have put it there'
+    throw new DelosError(
+      'MISMATCH',
+      `${name} ${why}; accept-clear (of a server: backup-accept-clear) takes it all the same`,
+    )
+  }
+
+  private blobKey(reader: ByteReader, name: string): Uint8Array {
     const id = reader.raw(KEY_ID_BYTES)
     const salt = reader.raw(SALT_BYTES)
     if (this.key === undefined) {
@@ -158,6 +189,12 @@ export class DeflatedEnvelope implements Envelope {
     }
     return derived(this.key, salt)
   }
+}
+
+interface BlobHead {
+  readonly format: number
+  /** Undefined if it is not encrypted. */
+  readonly blobKey: Uint8Array | undefined
 }
 
 function keyId(key: Uint8Array): Buffer {

@@ -1,7 +1,14 @@
 // The contract as short as it can be said; for tests and the simulator.
 
 import { DelosError } from '../base/delos-error.ts'
-import { type BlobPage, type BlobStore, type CallOptions, checkBlobName, type ListOptions } from './blob-store.ts'
+import {
+  type BlobBytes,
+  type BlobPage,
+  type BlobStore,
+  type CallOptions,
+  checkBlobName,
+  type ListOptions,
+} from './blob-store.ts'
 import { withChecksum, withoutChecksum } from './checked-bytes.ts'
 
 const PAGE_MAX = 1000
@@ -11,10 +18,10 @@ export class MemoryBlobStore implements BlobStore {
   /** As stored: tests may damage it. */
   readonly blobs = new Map<string, Uint8Array>()
 
-  async put(name: string, bytes: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+  async put(name: string, bytes: BlobBytes, { signal }: CallOptions = {}): Promise<void> {
     checkBlobName(name)
     goOn(signal)
-    this.blobs.set(name, withChecksum(name, bytes))
+    this.blobs.set(name, Buffer.concat([...withChecksum(name, bytes)]))
   }
 
   async get(name: string, { signal }: CallOptions = {}): Promise<Uint8Array> {

@@ -3,7 +3,7 @@
 
 import { DelosError } from '../base/delos-error.ts'
 import type { Clock, Random, Timers } from '../runtime/runtime.ts'
-import type { BlobPage, BlobStore, CallOptions, ListOptions } from './blob-store.ts'
+import type { BlobBytes, BlobPage, BlobStore, CallOptions, ListOptions } from './blob-store.ts'
 
 export interface RetryOptions {
   /** Over all attempts of one call. The last one's own deadline comes on top. */
@@ -40,7 +40,7 @@ export class RetryingBlobStore implements BlobStore {
     return this.store.location
   }
 
-  put(name: string, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
+  put(name: string, bytes: BlobBytes, options: CallOptions = {}): Promise<void> {
     return this.again(options.signal, () => this.store.put(name, bytes, options))
   }
 

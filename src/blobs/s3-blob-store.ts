@@ -13,6 +13,7 @@ import { DelosError } from '../base/delos-error.ts'
 import type { Timers } from '../runtime/runtime.ts'
 import {
   BLOB_BYTES_MAX,
+  type BlobBytes,
   type BlobInfo,
   type BlobPage,
   type BlobStore,
@@ -88,9 +89,10 @@ export class S3BlobStore implements BlobStore {
     })
   }
 
-  async put(name: string, bytes: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+  async put(name: string, bytes: BlobBytes, { signal }: CallOptions = {}): Promise<void> {
     checkBlobName(name)
-    const stored = withChecksum(name, bytes)
+    // One body of known length, which is small as stored: nothing that has to be begun again piece by piece when it fails.
+    const stored = Buffer.concat([...withChecksum(name, bytes)])
     const command = new PutObjectCommand({
       Bucket: this.bucket,
       Key: this.prefix + name,

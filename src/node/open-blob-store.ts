@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { DelosError } from '../base/delos-error.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import { DirectoryBlobStore } from '../blobs/directory-blob-store.ts'
-import { DeflatedEnvelope, type Envelope, KEY_BYTES } from '../blobs/envelope.ts'
+import { CompressedEnvelope, type Envelope, KEY_BYTES } from '../blobs/envelope.ts'
 import { RetryingBlobStore, type RetryOptions } from '../blobs/retrying-blob-store.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -41,7 +41,7 @@ export async function openBlobs(
   const key = place.keyFile === undefined ? undefined : await readKey(place.keyFile)
   const store = new RetryingBlobStore(await storeAt(place, runtime), runtime, retry)
   const { acceptClear } = place
-  return { store, envelope: new DeflatedEnvelope({ random: runtime.random, key, acceptClear }) }
+  return { store, envelope: new CompressedEnvelope({ random: runtime.random, key, acceptClear }) }
 }
 
 /** As openBlobs, with the runtime of this process. */

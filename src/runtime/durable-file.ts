@@ -11,12 +11,23 @@ export async function writeFileDurably(disk: Disk, path: string, bytes: Uint8Arr
   await disk.syncDir(parentOf(path))
 }
 
-/** Makes the file at `path` anew. Its content is durable when this resolves, its name only after a sync of the directory. */
-export async function writeSynced(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+/**
+ * Makes the file at `path` anew, of bytes or of pieces that follow one another and are asked for one by one. Its content is durable
+ * when this resolves, its name only after a sync of the directory.
+ */
+export async function writeSynced(
+  disk: Disk,
+  path: string,
+  bytes: Uint8Array | Iterable<Uint8Array, void>,
+): Promise<void> {
   await disk.remove(path)
   const file = await disk.open(path, 'create')
   try {
-    await file.write(bytes, 0)
+    let at = 0
+    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
+      await file.write(piece, at)
+      at += piece.length
+    }
     await file.sync()
   } finally {
     await file.close()

@@ -8,13 +8,20 @@ import type { LogBackupOptions } from './log-backup-options.ts'
 
 /** Where another server does the work, this one waits so many times longer before it steps in. */
 const PATIENCE = 3
+/** So much that was applied is read at a time: soon, since the log has it in memory then. */
+const AHEAD_BYTES = 1024 * 1024
+/** How exactly it is known how much lies where. */
+const STRETCHES_PER_SEGMENT = 64
+/** Of a long backlog it is known less and less exactly. */
+const STRETCHES_MAX = 1024
 
-/** The backlog as it was at some moment. */
-export interface BacklogMark {
-  /** First position that was not applied. */
-  readonly to: LogPos
-  readonly bytes: number
-  readonly newest: number
+/** Entries that follow one another, and nobody has claimed. */
+interface Stretch {
+  readonly from: LogPos
+  to: LogPos
+  bytes: number
+  /** When the first of them came. */
+  sinceMs: number
 }
 
 export class Backlog {
@@ -28,21 +35,26 @@ export class Backlog {
   hurry = false
   private readonly options: LogBackupOptions
   private readonly clock: Clock
-  /** When the oldest entry came that nobody has claimed. */
-  private sinceMs: number | undefined
+  /** Ascending. */
+  private stretches: Stretch[] = []
+  private stretchBytes: number
   private unclaimedBytes = 0
+  private unreadBytes = 0
   private unkeptBytes = 0
 
   constructor(options: LogBackupOptions, clock: Clock) {
     this.options = options
     this.clock = clock
+    this.stretchBytes = options.segmentBytes / STRETCHES_PER_SEGMENT
   }
 
   /** Everything below `applied` has been applied, before anybody counted. */
   begin(applied: LogPos): void {
     this.applied = applied
     this.newest = applied - 1
-    this.sinceMs = this.clock.monotonicMs()
+    if (this.stretches.length > 0) return
+    // How much there is of former lives isn't known.
+    this.stretches.push({ from: applied, to: applied, bytes: 0, sinceMs: this.clock.monotonicMs() })
   }
 
   /** An entry was applied; `own` if it is a word of backups. */
@@ -51,8 +63,32 @@ export class Backlog {
     if (own) return
     this.newest = pos
     this.unclaimedBytes += bytes
+    this.unreadBytes += bytes
     this.unkeptBytes += bytes
-    this.sinceMs ??= this.clock.monotonicMs()
+    const last = this.stretches.at(-1)
+    if (last !== undefined && last.bytes + bytes <= this.stretchBytes) {
+      last.to = this.applied
+      last.bytes += bytes
+      return
+    }
+    this.stretches.push({ from: pos, to: this.applied, bytes, sinceMs: this.clock.monotonicMs() })
+    if (this.stretches.length > STRETCHES_MAX) this.joinPairs()
+  }
+
+  /** Somebody has claimed, or given up, all below `to`. */
+  claimed(to: LogPos): void {
+    const { stretches } = this
+    const whole = stretches.findIndex((stretch) => stretch.to > to)
+    for (const { bytes } of stretches.splice(0, whole < 0 ? stretches.length : whole)) this.unclaimedBytes -= bytes
+    const [cut] = stretches
+    if (cut === undefined || cut.from >= to) return
+    // How much of it is claimed isn't known: it still counts in full. What is left came later than its first entry.
+    stretches[0] = { ...cut, from: to, sinceMs: this.clock.monotonicMs() }
+  }
+
+  /** What is applied is being read. */
+  readingOn(): void {
+    this.unreadBytes = 0
   }
 
   /** Enough for a segment, however young. */
@@ -60,15 +96,9 @@ export class Backlog {
     return this.unclaimedBytes >= this.options.segmentBytes
   }
 
-  mark(): BacklogMark {
-    return { to: this.applied, bytes: this.unclaimedBytes, newest: this.newest }
-  }
-
-  /** This server has claimed, or tried to claim, what was waiting at that mark, up to `to`. */
-  claimed(mark: BacklogMark, to: LogPos): void {
-    const whole = to === mark.to
-    this.unclaimedBytes = whole ? this.unclaimedBytes - mark.bytes : this.options.segmentBytes
-    this.sinceMs = whole && this.newest === mark.newest ? undefined : this.clock.monotonicMs()
+  /** Enough to read on, where this server is the one that is going to claim it. */
+  get isReadable(): boolean {
+    return this.unreadBytes >= AHEAD_BYTES && !this.othersWork && this.unclaimedBytes < this.options.segmentBytes
   }
 
   /** A snapshot is in the backup. */
@@ -80,7 +110,8 @@ export class Backlog {
     const { intervalMs, segmentBytes } = this.options
     if (this.newest < claimedTo || claims.length >= CLAIMS_MAX) return false
     if (this.hurry || this.unclaimedBytes >= segmentBytes * this.patience) return true
-    return this.sinceMs !== undefined && this.clock.monotonicMs() - this.sinceMs >= intervalMs * this.patience
+    const sinceMs = this.stretches[0]?.sinceMs
+    return sinceMs !== undefined && this.clock.monotonicMs() - sinceMs >= intervalMs * this.patience
   }
 
   snapshotDue({ gaps, history, snapshots }: BackupState): boolean {
@@ -96,5 +127,14 @@ export class Backlog {
 
   private get patience(): number {
     return this.othersWork ? PATIENCE : 1
+  }
+
+  private joinPairs(): void {
+    this.stretchBytes *= 2
+    this.stretches = this.stretches.flatMap((stretch, at, all) => {
+      if (at % 2 === 1) return []
+      const next = all[at + 1]
+      return next === undefined ? [stretch] : [{ ...stretch, to: next.to, bytes: stretch.bytes + next.bytes }]
+    })
   }
 }

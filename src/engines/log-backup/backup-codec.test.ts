@@ -67,8 +67,11 @@ const MANIFEST: SnapshotManifest = {
 function segment(): Uint8Array {
   const builder = new SegmentBuilder(at(97))
   builder.add(ENTRIES.slice(0, 2), ({ pos }) => 1_790_000_000_000 + pos)
+  const first = Buffer.from(builder.piece())
   builder.add(ENTRIES.slice(2), ({ pos }) => 1_790_000_000_000 + pos)
-  return builder.finish(HISTORY, at(120))
+  const second = Buffer.from(builder.piece())
+  expect(builder.bytes).toBe(first.length + second.length)
+  return Buffer.concat([builder.head(HISTORY, at(120)), first, second])
 }
 
 describe('what is in the blobs of a backup', () => {

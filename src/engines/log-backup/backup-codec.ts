@@ -95,21 +95,33 @@ export function decodeAbout(bytes: Uint8Array, where: string): BackupAbout {
   return { clusterId, databaseId, historyId, database, beganMs, restored }
 }
 
-/** Takes entries as they are read, so that no copy of a whole segment is made in one go. */
+/**
+ * Makes the bytes of a segment from entries as they are read, and hands them out in pieces, so that it needs no room for the whole. What
+ * they begin with, the head, is known last.
+ */
 export class SegmentBuilder {
   readonly from: LogPos
-  private readonly writer = new ByteWriter(64 * 1024)
+  private readonly writer: ByteWriter
+  private handedOut = 0
   private count = 0
   private before: number
   private firstMs = 0
   private lastMs = 0
 
-  constructor(from: LogPos) {
+  /** Room for `bytes` at a time; it grows if more is added before the next piece. */
+  constructor(from: LogPos, bytes = 64 * 1024) {
     this.from = from
     this.before = from
+    this.writer = new ByteWriter(bytes)
   }
 
+  /** Of all entries that were added. */
   get bytes(): number {
+    return this.handedOut + this.writer.size
+  }
+
+  /** Not handed out yet. */
+  get waitingBytes(): number {
     return this.writer.size
   }
 
@@ -127,12 +139,20 @@ export class SegmentBuilder {
     }
   }
 
-  /** The segment's bytes; the builder is not used again. */
-  finish(historyId: string, to: LogPos): Uint8Array {
+  /** The next bytes behind the head: valid until more is added. */
+  piece(): Uint8Array {
+    const piece = this.writer.peek()
+    this.handedOut += piece.length
+    this.writer.reset()
+    return piece
+  }
+
+  /** What comes before all pieces; nothing is added any more. */
+  head(historyId: string, to: LogPos): Uint8Array {
     const head = begin('segment', 128)
     head.string(historyId)
     for (const number of [this.from, to, this.firstMs, this.lastMs, this.count]) head.varint(number)
-    return Buffer.concat([head.peek(), this.writer.peek()])
+    return head.toBytes()
   }
 }
 

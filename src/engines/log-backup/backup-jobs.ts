@@ -74,9 +74,14 @@ export class BackupJobs {
     return oldestOf(all.map(([, trouble]) => trouble))
   }
 
+  /** Is that one, which there is only one of, under way or pausing? */
+  isUnderWay(kind: JobKind): boolean {
+    return this.running.has(keyOf(kind))
+  }
+
   /** Nothing if it is under way already; `claim` tells those of one kind apart. */
   start(kind: JobKind, work: () => Promise<void>, claim?: LogPos): void {
-    const key = `${kind} ${claim ?? ''}`
+    const key = keyOf(kind, claim)
     if (this.running.has(key) || this.signal.aborted) return
     const job = work().then(
       () => {
@@ -142,6 +147,10 @@ export class BackupJobs {
     else this.waiting.add(ended)
     return () => this.waiting.delete(ended)
   }
+}
+
+function keyOf(kind: JobKind, claim?: LogPos): string {
+  return `${kind} ${claim ?? ''}`
 }
 
 function oldestOf(troubles: readonly BackupTrouble[]): BackupTrouble | undefined {

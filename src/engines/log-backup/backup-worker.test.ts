@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MapTx } from '../../../test/support/view-cluster.ts'
-import { DeflatedEnvelope } from '../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../blobs/envelope.ts'
 import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
 import type { CopySource } from '../../engine/copy-source.ts'
 import type { EngineContext } from '../../engine/engine-layer.ts'
@@ -9,6 +9,7 @@ import type { LogRead } from '../../log/shared-log.ts'
 import { SeededRandom } from '../../sim/seeded-random.ts'
 import { SYNCHRONOUS } from '../../sim/workloads/backup/hostile-blobs.ts'
 import { ManualTime } from '../../store/manual-time.ts'
+import { decodeSegment } from './backup-codec.ts'
 import type { BackupMessage } from './backup-message.ts'
 import { BackupState, SNAPSHOTS_MAX } from './backup-state.ts'
 import { BackupWorker } from './backup-worker.ts'
@@ -42,7 +43,7 @@ function withWorker(read: (from: LogPos, to: LogPos) => LogRead, callsMax = 50, 
   const ids = '0'.repeat(32)
   const store = new MemoryBlobStore()
   const options = { ...LOG_BACKUP_OPTIONS, keepMs: 0, intervalMs: 1, snapshotMs: 1, tickMs: 100, silentMs: 400 }
-  const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
+  const envelope = new CompressedEnvelope({ random, compression: SYNCHRONOUS })
   const target = { store, envelope, freeBytes: given.freeBytes }
   const worker = new BackupWorker({
     context: {
@@ -143,6 +144,46 @@ describe('the worker of backups', () => {
     upTo(1500)
     await go(1500)
     expect(worker.trouble?.message).not.toMatch(/takeover/)
+    await worker.end()
+  })
+
+  it('reads on while the log grows, and claims without reading anything twice', async () => {
+    const MB = 1_000_000
+    const reads: { from: number; to: number }[] = []
+    const entryAt = (from: LogPos): LogRead => ({
+      entries: [{ pos: from, bytes: Buffer.alloc(MB / 10, from), voided: false }],
+      next: at(from + 1),
+    })
+    const { go, said, state, store, upTo, worker } = withWorker(
+      (from, to) => {
+        reads.push({ from, to })
+        return entryAt(from)
+      },
+      5_000,
+      { options: { intervalMs: 60_000, segmentBytes: 5 * MB } },
+    )
+    worker.begin(at(11))
+    await go(300)
+    const claims = () => said.filter(({ kind }) => kind === 'claim')
+    const apply = async (from: number, to: number): Promise<void> => {
+      for (let position = from; position < to; position++) worker.advanced(at(position), MB / 10, false)
+      upTo(to)
+      await go(200)
+    }
+    await apply(20, 60)
+    // Not enough for a segment; all of it is read, from the first position of the backup on.
+    expect(reads).toHaveLength(50)
+    expect(claims()).toEqual([])
+    await apply(60, 80)
+    expect(claims()).toMatchObject([{ from: 10, to: 60 }])
+    expect(reads.map(({ from }) => from)).toEqual(reads.map((_, i) => 10 + i))
+    expect(state.end).toBe(60)
+    const name = [...store.blobs.keys()].find((one) => one.endsWith('.segment')) as string
+    const envelope = new CompressedEnvelope({ random: new SeededRandom(1), compression: SYNCHRONOUS })
+    const segment = decodeSegment(await envelope.unwrap(name, await store.get(name)), name)
+    expect(segment.entries.map(({ bytes, pos }) => [pos, bytes[0], bytes.length])).toEqual(
+      Array.from({ length: 50 }, (_, i) => [10 + i, 10 + i, MB / 10]),
+    )
     await worker.end()
   })
 

@@ -1,14 +1,12 @@
-// What a serving server does so that the log is backed up: claims and uploads segments and snapshots, takes over from who is silent,
-// lets go of what is too old, opens the escape hatch, and at an orderly end uploads what is waiting. Propose side only. Not here: what
-// any of it means in apply (backup-state.ts), and when something is due (backlog.ts, claim-watch.ts, escape-hatch.ts).
+// What a serving server does so that the log is backed up: begins whatever is due and not under way, and at an orderly end sees that
+// what is waiting is uploaded. Propose side only. Not here: what any of it means in apply (backup-state.ts), when something is due
+// (backlog.ts, claim-watch.ts, escape-hatch.ts), and how it is done (segment-uploads.ts, snapshot-upload.ts, backup-upkeep.ts).
 
-import { DelosError } from '../../base/delos-error.ts'
 import type { CopySource } from '../../engine/copy-source.ts'
 import type { EngineContext } from '../../engine/engine-layer.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { Timer } from '../../runtime/runtime.ts'
 import { Backlog } from './backlog.ts'
-import type { SegmentBuilder } from './backup-codec.ts'
 import { BackupJobs, type BackupTrouble } from './backup-jobs.ts'
 import type { BackupMessage } from './backup-message.ts'
 import { BackupNames } from './backup-names.ts'
@@ -18,13 +16,12 @@ import { declareBackup, dueForgetting, sweepForgotten } from './backup-upkeep.ts
 import { ClaimWatch } from './claim-watch.ts'
 import { EscapeHatch } from './escape-hatch.ts'
 import type { BackupTarget, LogBackupOptions } from './log-backup-options.ts'
-import { putSegment, readSegment, type SegmentRead } from './segment-upload.ts'
+import { type PackedSegment, putSegment } from './segment-copy.ts'
+import { SegmentUploads } from './segment-uploads.ts'
 import { putSnapshot } from './snapshot-upload.ts'
 
 /** Segments that this server has claimed and not uploaded: one is read while the other is on its way. */
 const SEGMENTS_AT_ONCE = 2
-/** Of the text that tells why something was given up. */
-const REASON_CHARS_MAX = 300
 
 export interface WorkerParts {
   readonly context: EngineContext
@@ -38,12 +35,6 @@ export interface WorkerParts {
   say(message: BackupMessage): Promise<BackupOutcome>
 }
 
-/** A segment that is read and not yet uploaded. */
-export interface ReadSegment {
-  readonly builder: SegmentBuilder
-  readonly to: LogPos
-}
-
 export class BackupWorker {
   /** Cumulative, of this server. */
   readonly counts = { segments: 0, snapshots: 0, uploadedBytes: 0, failures: 0, takeovers: 0, skips: 0 }
@@ -53,8 +44,7 @@ export class BackupWorker {
   private readonly backlog: Backlog
   private readonly hatch: EscapeHatch
   private readonly jobs: BackupJobs
-  /** Read before they were claimed; by their beginning. */
-  private readonly read = new Map<LogPos, ReadSegment>()
+  private readonly uploads: SegmentUploads
   private timer: Timer | undefined
   private serving = false
   private declared = false
@@ -65,17 +55,50 @@ export class BackupWorker {
 
   constructor(parts: WorkerParts) {
     this.parts = parts
-    const { context, options, source } = parts
-    const { clock, random, timers } = context
-    this.names = new BackupNames(source.database, source.identity.historyId)
+    const { context, options, source, state, target } = parts
+    const { clock, random, serverId, timers } = context
+    const { historyId } = source.identity
+    this.names = new BackupNames(source.database, historyId)
     this.watch = new ClaimWatch(options.silentMs, options.tickMs, random)
     this.backlog = new Backlog(options, clock)
-    this.hatch = new EscapeHatch(options, clock)
     this.jobs = new BackupJobs({
       clock,
       timers,
       due: () => this.look(),
       ended: (well) => this.jobEnded(well),
+    })
+    const { backlog, jobs } = this
+    const { signal } = jobs
+    const say = (message: BackupMessage): Promise<BackupOutcome> => this.say(message)
+    this.hatch = new EscapeHatch({
+      backlog,
+      clock,
+      historyId,
+      options,
+      say,
+      serverId,
+      state,
+      uploadTrouble: () => jobs.uploadTrouble,
+      skipped: () => {
+        this.counts.skips++
+      },
+    })
+    this.uploads = new SegmentUploads({
+      backlog,
+      envelope: target.envelope,
+      options,
+      say,
+      serverId,
+      signal,
+      source,
+      state,
+      timers,
+      settled: (segment) => this.settled(segment, target, signal),
+      trimmed: (from, oldest) => this.hatch.skipTrimmed(from, oldest),
+      uploaded: (bytes) => {
+        this.counts.segments++
+        this.counts.uploadedBytes += bytes
+      },
     })
   }
 
@@ -100,14 +123,18 @@ export class BackupWorker {
 
   /** An entry was applied; `own` if it is one of LogBackup's. */
   advanced(pos: LogPos, bytes: number, own: boolean): void {
-    this.backlog.advanced(pos, bytes, own)
-    if (this.serving && !own && this.backlog.isLarge) this.look()
+    const { backlog, jobs } = this
+    backlog.advanced(pos, bytes, own)
+    if (!this.serving || own || !(backlog.isLarge || backlog.isReadable)) return
+    if (!jobs.isUnderWay('claim')) this.look()
   }
 
   /** What LogBackup said was applied. */
   changed(message: BackupMessage): void {
     if (message.kind === 'claim') this.backlog.othersWork = message.serverId !== this.me
     if (message.kind === 'kept') this.backlog.kept()
+    this.backlog.claimed(this.parts.state.claimedTo)
+    this.uploads.passed(this.parts.state)
     if (this.serving) this.look()
     this.stepped()
   }
@@ -128,16 +155,16 @@ export class BackupWorker {
   // ── what is due ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private tick(): void {
-    const { backlog, hatch, jobs } = this
+    const { hatch, jobs } = this
     const { context, options, state } = this.parts
     this.timer = context.timers.after(options.tickMs, () => this.tick())
     if (!this.active) return
-    hatch.saw(state.end, backlog.newest >= state.end)
+    hatch.look()
     const held = [...state.claims.filter(({ done }) => !done), ...(state.snapshotClaim ? [state.snapshotClaim] : [])]
     for (const { claim, due } of this.watch.look(context.clock.monotonicMs(), held, this.me)) {
       jobs.start(due, () => (due === 'progress' ? this.tellProgress(claim) : this.takeOver(claim)), claim.id)
     }
-    jobs.start('hatch', () => this.openHatch())
+    jobs.start('hatch', () => hatch.open())
     jobs.start('forget', () => this.forget())
     this.look()
   }
@@ -145,14 +172,13 @@ export class BackupWorker {
   /** Begins whatever is due and not under way. */
   private look(): void {
     if (!this.active) return
-    const { backlog, jobs, mine } = this
+    const { backlog, jobs, mine, uploads } = this
     const { source, state } = this.parts
     if (state.history?.historyId !== source.identity.historyId) return jobs.start('begin', () => this.beginHistory())
     if (!this.declared) return jobs.start('declare', () => this.declare())
-    // Of claims that others took over or that were given up.
-    for (const from of this.read.keys()) if (from < state.end) this.read.delete(from)
-    for (const claim of mine) jobs.start('segment', () => this.upload(claim), claim.id)
-    if (mine.length < SEGMENTS_AT_ONCE && backlog.segmentDue(state)) jobs.start('claim', () => this.claim())
+    for (const claim of mine) jobs.start('segment', () => uploads.upload(claim), claim.id)
+    const proceeds = backlog.isReadable || backlog.segmentDue(state)
+    if (mine.length < SEGMENTS_AT_ONCE && proceeds) jobs.start('claim', () => uploads.proceed())
     const { snapshotClaim } = state
     if (snapshotClaim?.serverId === this.me) jobs.start('snapshot', () => this.snapshot(snapshotClaim))
     else if (snapshotClaim === undefined && backlog.snapshotDue(state)) {
@@ -183,45 +209,9 @@ export class BackupWorker {
     this.declared = true
   }
 
-  private async claim(): Promise<void> {
-    const { backlog } = this
-    const mark = backlog.mark()
-    const from = this.parts.state.claimedTo
-    const read = await this.readLog(from, mark.to, this.parts.options.segmentBytes)
-    if (read.kind === 'trimmed') return await this.skipTrimmed(from, read.oldest)
-    const { to } = read
-    this.read.set(from, read)
-    const outcome = await this.say({ kind: 'claim', serverId: this.me, from, to }).catch((error: unknown) => {
-      this.read.delete(from)
-      throw error
-    })
-    if (outcome.kind === 'void') this.read.delete(from)
-    backlog.claimed(mark, to)
-  }
-
-  private async upload({ from, id, to }: SegmentClaim): Promise<void> {
-    let segment = this.read.get(from)
-    if (segment?.to !== to) {
-      const read = await this.readLog(from, to, Number.MAX_SAFE_INTEGER)
-      if (read.kind === 'trimmed') return await this.skipTrimmed(from, read.oldest)
-      segment = read
-    }
-    const bytes = await this.settled(segment, this.parts.target, this.jobs.signal)
-    this.read.delete(from)
-    this.counts.segments++
-    this.counts.uploadedBytes += bytes
-    await this.say({ kind: 'done', serverId: this.me, claim: id, bytes })
-  }
-
-  private readLog(from: LogPos, to: LogPos, bytesMax: number): Promise<SegmentRead> {
-    const { context, source } = this.parts
-    return readSegment({ source, timers: context.timers, signal: this.jobs.signal }, { from, to }, bytesMax)
-  }
-
   /** Resolves when the segment is durable in the blob store. Apart, so that a simulation can plant the bug. */
-  protected settled({ builder, to }: ReadSegment, target: BackupTarget, signal: AbortSignal): Promise<number> {
-    const { historyId } = this.parts.source.identity
-    return putSegment(target, this.names, historyId, builder, to, signal)
+  protected settled(segment: PackedSegment, target: BackupTarget, signal: AbortSignal): Promise<number> {
+    return putSegment(target, this.names, segment, signal)
   }
 
   private async claimSnapshot(): Promise<void> {
@@ -270,37 +260,6 @@ export class BackupWorker {
     const [firstMember = this.me] = context.membership.members(context.read())
     if (firstMember === this.me) await sweepForgotten(target.store, this.names, first, this.jobs.signal)
     this.swept = first
-  }
-
-  private async openHatch(): Promise<void> {
-    const { source, state } = this.parts
-    if (this.backlog.newest < state.end || state.history?.historyId !== source.identity.historyId) return
-    const reason = await this.hatch.reason(this.jobs.uploadTrouble !== undefined)
-    if (reason !== undefined) await this.skip(this.backlog.applied, reason)
-  }
-
-  /** Only while nobody else is to do what is before it; until then it fails, and is looked at again after a pause. */
-  private async skipTrimmed(from: LogPos, oldest: LogPos): Promise<void> {
-    const reason = 'the log was trimmed before it was backed up'
-    if (from !== this.parts.state.end) throw new DelosError('TRIMMED', `${reason}: from ${from} to ${oldest}`)
-    await this.skip(oldest, reason)
-  }
-
-  private async skip(to: LogPos, why: string): Promise<void> {
-    const { context, state } = this.parts
-    const { uploadTrouble } = this.jobs
-    const reason = (uploadTrouble === undefined ? why : `${why}; ${uploadTrouble.message}`).slice(0, REASON_CHARS_MAX)
-    const { end: from } = state
-    const outcome = await this.say({
-      kind: 'skip',
-      serverId: this.me,
-      from,
-      to,
-      wallMs: context.clock.wallMs(),
-      reason,
-    })
-    if (outcome.kind === 'done') this.counts.skips++
-    this.hatch.progressed()
   }
 
   // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { DeflatedEnvelope } from '../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../blobs/envelope.ts'
 import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
 import type { CopySource } from '../../engine/copy-source.ts'
 import type { LogPos } from '../../log/position.ts'
@@ -19,7 +19,7 @@ const rows = Array.from({ length: 40 }, (_, i): Row => [`keys\x00${String(i).pad
 
 /** Uploads that one snapshot; it ends without a word after so many puts. */
 function upload(store: MemoryBlobStore, partBytes: number, putsMax = Infinity, isWanted = () => true) {
-  const envelope = new DeflatedEnvelope({ random: new SeededRandom(partBytes), compression: SYNCHRONOUS })
+  const envelope = new CompressedEnvelope({ random: new SeededRandom(partBytes), compression: SYNCHRONOUS })
   const client = new MemoryBlobStore()
   let puts = 0
   client.put = async (name, bytes) => {
@@ -48,7 +48,7 @@ function upload(store: MemoryBlobStore, partBytes: number, putsMax = Infinity, i
 
 /** As a restore reads it. */
 async function restored(store: MemoryBlobStore): Promise<Row[]> {
-  const envelope = new DeflatedEnvelope({ random: new SeededRandom(1), compression: SYNCHRONOUS })
+  const envelope = new CompressedEnvelope({ random: new SeededRandom(1), compression: SYNCHRONOUS })
   const read = async (name: string): Promise<Uint8Array> => envelope.unwrap(name, await store.get(name))
   const manifest = decodeManifest(await read(names.manifest(cursor)), 'manifest')
   const found: Row[] = []

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DeflatedEnvelope } from '../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../blobs/envelope.ts'
 import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
 import { entryOf } from '../../engine/entry.ts'
 import { encodeStamped } from '../../engine/entry-codec.ts'
@@ -27,7 +27,7 @@ function entryAt(position: number): LogEntry {
 /** Backups in memory: what a test puts there. */
 function withBackups() {
   const store = new MemoryBlobStore()
-  const envelope = new DeflatedEnvelope({ random: new SeededRandom(1) })
+  const envelope = new CompressedEnvelope({ random: new SeededRandom(1) })
   const put = async (name: string, bytes: Uint8Array): Promise<void> =>
     store.put(name, await envelope.wrap(name, bytes))
   const about = async (historyId: string): Promise<BackupNames> => {
@@ -40,7 +40,8 @@ function withBackups() {
     const [from, to] = [entries[0]?.pos ?? at(0), at((entries.at(-1)?.pos ?? 0) + 1)]
     const builder = new SegmentBuilder(from)
     builder.add(entries, wallMsOf)
-    await put(names.segment({ from, to }), builder.finish(historyId, to))
+    const entriesOf = builder.piece()
+    await put(names.segment({ from, to }), Buffer.concat([builder.head(historyId, to), entriesOf]))
   }
   const snapshot = async (names: BackupNames, historyId: string, cursor: number): Promise<void> => {
     const counts = { parts: 0, partBytes: 1, rows: 0, bytes: 0, levels: new Map(), digests: new Map(), serverId: 'a' }

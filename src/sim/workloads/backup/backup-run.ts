@@ -1,7 +1,7 @@
 // One seed: three servers share a hostile log and a hostile blob store, through lives that end at any moment; then the weather
 // clears, the backup catches up, and what is restored from it is compared with what was there.
 
-import { DeflatedEnvelope } from '../../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../../blobs/envelope.ts'
 import { BackupNames } from '../../../engines/log-backup/backup-names.ts'
 import { logBackupEngine } from '../../../engines/log-backup/log-backup-engine.ts'
 import type { LogBackupOptions } from '../../../engines/log-backup/log-backup-options.ts'
@@ -230,7 +230,7 @@ export class BackupRun {
     const { random, timers, clock, queue } = this.world
     const blobs = {
       store: this.blobs.inner,
-      envelope: new DeflatedEnvelope({ random: random.fork('restore'), compression: SYNCHRONOUS }),
+      envelope: new CompressedEnvelope({ random: random.fork('restore'), compression: SYNCHRONOUS }),
     }
     const history = await chooseHistory(blobs, KEYS, undefined)
     const ranges = restorableRanges(history)

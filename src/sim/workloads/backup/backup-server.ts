@@ -1,7 +1,7 @@
 // One of several servers that back up the log which they share: Base, LogBackup and ViewTracking below a small database of keys.
 
 import { DelosError } from '../../../base/delos-error.ts'
-import { DeflatedEnvelope } from '../../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../../blobs/envelope.ts'
 import type { Applicator } from '../../../engine/engine.ts'
 import type { Entry } from '../../../engine/entry.ts'
 import { type EngineFactory, Stack } from '../../../engine/stack.ts'
@@ -85,7 +85,7 @@ export class BackupServer {
       this.life = undefined
     })
     const log = await this.under.openLog(runtime, timers, { retention: { hours: 0, bytes: 0 }, trimIntervalMs: 200 })
-    const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
+    const envelope = new CompressedEnvelope({ random, compression: SYNCHRONOUS })
     const target = { store: blobs.client(life), envelope }
     const engines: EngineFactory[] = [plantedBackup({ ...backup, target }, world.planted), viewTrackingEngine(VIEW)]
     const stack = new Stack<number>({

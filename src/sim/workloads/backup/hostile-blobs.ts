@@ -1,10 +1,10 @@
 // Object storage in bad weather: calls take their time, fail before or after they had an effect, answers are damaged, and for a while
 // nobody answers at all; until `calm` is set. It outlives the servers.
 
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { brotliCompressSync, brotliDecompressSync, inflateRawSync } from 'node:zlib'
 import { DelosError } from '../../../base/delos-error.ts'
 import type { BlobPage, BlobStore, ListOptions } from '../../../blobs/blob-store.ts'
-import type { Compression } from '../../../blobs/envelope.ts'
+import { type Compression, limitOf, PACKING } from '../../../blobs/compression.ts'
 import { MemoryBlobStore } from '../../../blobs/memory-blob-store.ts'
 import type { Life } from '../../life.ts'
 import type { SeededRandom } from '../../seeded-random.ts'
@@ -12,8 +12,9 @@ import type { Simulation } from '../../simulation.ts'
 
 /** Without threads, whose order nobody can repeat. */
 export const SYNCHRONOUS: Compression = {
-  deflate: async (bytes) => deflateRawSync(bytes, { level: 1 }),
-  inflate: async (bytes, bytesMax) => inflateRawSync(bytes, { maxOutputLength: Math.max(1, bytesMax) }),
+  pack: async (bytes) => brotliCompressSync(bytes, PACKING),
+  unpack: async (bytes, bytesMax) => brotliDecompressSync(bytes, limitOf(bytesMax)),
+  inflate: async (bytes, bytesMax) => inflateRawSync(bytes, limitOf(bytesMax)),
 }
 
 export class HostileBlobs {

@@ -1,7 +1,7 @@
 // One seed: several servers under load over one hostile log, each through lives that end at any moment; then the weather clears, and
 // everything must come to an end and be equal. Not here: what clients do, and what is right.
 
-import { DeflatedEnvelope } from '../../../blobs/envelope.ts'
+import { CompressedEnvelope } from '../../../blobs/envelope.ts'
 import { LEASE } from '../../../engines/lease/lease-engine.ts'
 import type { BackupTarget } from '../../../engines/log-backup/log-backup-options.ts'
 import { VIEW_TRACKING } from '../../../engines/view-tracking/view-tracking-engine.ts'
@@ -93,7 +93,7 @@ export class EnginesRun implements MemberRun {
 
   private backupTarget(server: string): BackupTarget {
     const { life, random } = this.world.server(server).runtime
-    const envelope = new DeflatedEnvelope({ random, compression: SYNCHRONOUS })
+    const envelope = new CompressedEnvelope({ random, compression: SYNCHRONOUS })
     return { store: this.blobs.client(life), envelope }
   }
 
