@@ -20,7 +20,9 @@ const LISTS = 500
 const EPHEMERALS = 30_000
 /** Servers see within a second that there are so many ephemeral nodes that sessions must end in pieces. */
 const SEEN_MS = 1_500
+const MISSED = 80_000
 const XID_SET_WATCHES = -8
+const XID_EVENT = -1
 const EPHEMERAL = 1
 
 let server: TestServer
@@ -115,6 +117,29 @@ it('watches that are set again, as many as a frame holds', async () => {
     connection.destroy()
     await delay(200)
   })
+})
+
+it('events that a watch which is set again has missed, nearly as many as are kept', async () => {
+  const { stat } = succeeded(await client.create2('/missed'))
+  const one: MultiOp = { op: 'setData', path: '/missed', data: '' }
+  for (let from = 0; from < MISSED; from += 2_500)
+    succeeded(await client.multi(Array.from({ length: 2_500 }, () => one)))
+  const connection = await FrameConnection.open(server.port)
+  connection.writeFrame(encodeConnectRequest({ timeoutMs: SESSION_MS }))
+  await connection.nextFrame()
+  const none: string[] = []
+  const frame = new JuteWriter().int(XID_SET_WATCHES).int(Op.setWatches2).long(stat.czxid)
+  for (const paths of [none, none, none, none, ['/']]) frame.strings(paths)
+  const events = await besideNeighbour(async () => {
+    connection.writeFrame(frame.done())
+    for (let before = 0; ; before++) {
+      const next = await connection.nextFrame()
+      if (next?.readInt32BE(0) !== XID_EVENT) return next?.readInt32BE(12) === 0 ? before : 'an error'
+    }
+  })
+  connection.destroy()
+  // The neighbour changes its node all the while.
+  expect(events).toBeGreaterThanOrEqual(MISSED)
 })
 
 it('the end of a session with very many ephemeral nodes, which is answered when all are gone', async () => {

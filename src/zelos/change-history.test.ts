@@ -104,7 +104,7 @@ class Noting {
 function since(history: ChangeHistory, zxid: Zxid, prefix = '', ms = EVER): [TreeChange, Zxid][] | undefined {
   const found: [TreeChange, Zxid][] = []
   const changes = history.since(zxid, ms, Number.MAX_SAFE_INTEGER)
-  changes?.forEach(prefix, (change, at) => found.push([change, at]))
+  while (changes?.visit(Buffer.from(prefix), Number.MAX_SAFE_INTEGER, 7, (change, at) => found.push([change, at])));
   return changes === undefined ? undefined : found
 }
 

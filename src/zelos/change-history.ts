@@ -90,27 +90,36 @@ export class ChangeHistory {
   }
 }
 
-/** Valid until the current synchronous section ends, once. */
+/** To be read once, some at a time. Holds the blocks of 8 MB at most. */
 export class MissedChanges {
   private readonly blocks: readonly ChangeBlock[]
   private readonly from: Zxid
   private readonly age: number
+  private at = 0
+  private next: ChangeBlock | undefined
 
   /** What is newer than both. */
   constructor(blocks: readonly ChangeBlock[], from: Zxid, age: number) {
     this.blocks = blocks
     this.from = from
     this.age = age
+    this.next = blocks[0]
   }
 
-  /** Those of paths that begin with `prefix`, oldest first. */
-  forEach(prefix: string, visit: ChangeVisitor): void {
+  /** Looks at `max` more, oldest first: visits those up to `last` of paths that begin with `prefix`. False if there are no more. */
+  visit(prefix: Uint8Array, last: Zxid, max: number, visit: ChangeVisitor): boolean {
     const { age, from } = this
-    const bytes = Buffer.from(prefix)
-    for (const block of this.blocks) {
-      while (block.next()) {
-        if (block.zxid > from && block.age > age && block.pathHasPrefix(bytes)) visit(block.change(), block.zxid)
-      }
+    for (let left = max; left > 0; left--) {
+      const block = this.block()
+      if (block === undefined || block.zxid > last) return false
+      if (block.zxid > from && block.age > age && block.pathHasPrefix(prefix)) visit(block.change(), block.zxid)
     }
+    return true
+  }
+
+  /** At its next change. */
+  private block(): ChangeBlock | undefined {
+    while (this.next !== undefined && !this.next.next()) this.next = this.blocks[++this.at]
+    return this.next
   }
 }

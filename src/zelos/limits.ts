@@ -23,8 +23,8 @@ export interface ZelosLimits {
   /** Watches of one connection. Throws LIMIT_EXCEEDED. */
   readonly watchesPerConnectionMax: number
   /**
-   * Persistent and recursive watches that one request sets again after a reconnect: what they have missed is told in one piece.
-   * Rejects with LIMIT_EXCEEDED, and none of the request is set.
+   * Persistent and recursive watches that one request sets again after a reconnect: they are set in one piece. Rejects with
+   * LIMIT_EXCEEDED, and none of the request is set.
    */
   readonly lastingWatchesPerResetMax: number
   /** Characters of the watched paths: of all at this server, a path counted as often as it is watched. Throws LIMIT_EXCEEDED. */

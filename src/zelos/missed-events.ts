@@ -9,7 +9,8 @@ import type { LimitGuard } from './limits.ts'
 import { OPEN_ACL } from './tree/acl-rules.ts'
 import { childOf, parentOf, ROOT } from './tree/node-path.ts'
 import type { NodeTree } from './tree/node-tree.ts'
-import { deliver } from './watches.ts'
+import type { TreeChange } from './tree/tree-updates.ts'
+import { deliver, type Watches } from './watches.ts'
 import type { WatchEventType, WatchSet, WatchSink } from './zelos.ts'
 import type { Acl, ZNode, Zxid } from './znode.ts'
 
@@ -19,6 +20,9 @@ export interface MissedEventsContext {
   readonly tree: NodeTree
   readonly store: { read(): ReadTx }
   readonly guard: LimitGuard
+  readonly watches: Watches
+  /** Of the newest update that connections were told of. */
+  readonly lastZxid: () => Zxid
 }
 
 /** Paths of which events were told: a one-shot watch of them has fired with it. */
@@ -36,8 +40,6 @@ interface Missed {
   readonly acl: readonly Acl[]
 }
 
-const NOTHING: Told = { data: new Set(), child: new Set() }
-
 export class MissedEvents {
   /** Connections that were told every event, and those that were told what the nodes show. */
   replayed = 0
@@ -48,59 +50,103 @@ export class MissedEvents {
     this.context = context
   }
 
-  /**
-   * Events after `relativeZxid`, in the order of their zxids. `last`: of the newest update. `awaySinceMs`: what was applied until
-   * then, by the monotonic clock, the connection was told.
-   */
-  tell(sink: WatchSink, watches: WatchSet, last: Zxid, awaySinceMs: number): Told {
-    const { relativeZxid: since, persistent = [], recursive = [] } = watches
-    if (persistent.length + recursive.length === 0 || since >= last) return NOTHING
-    const telling = new Telling(sink)
-    const changes = this.context.history.since(since, awaySinceMs, last)
-    if (changes !== undefined) {
-      this.replayed++
-      replay(changes, new Set(persistent), new Set(recursive), telling)
-    } else {
-      this.compared++
-      const comparison = new Comparison(this.context, since, last)
-      for (const path of new Set(persistent)) comparison.ofNode(path)
-      for (const path of new Set(recursive)) comparison.ofTree(path)
-      for (const { type, path, acl, zxid } of comparison.inOrder()) telling.tell(type, path, acl, zxid)
-    }
-    return telling
+  /** `awaySinceMs`: what was applied until then, by the monotonic clock, the connection was told. */
+  tell(sink: WatchSink, watches: WatchSet, awaySinceMs: number): MissedTelling {
+    return new MissedTelling(this.context, this, sink, watches, awaySinceMs)
   }
 }
 
-class Telling implements Told {
+/** Tells one connection what its watches have missed, in the order of the zxids. Holds the changes of 8 MB at most meanwhile. */
+export class MissedTelling implements Told {
   readonly data = new Set<string>()
   readonly child = new Set<string>()
+  private readonly context: MissedEventsContext
+  private readonly counts: MissedEvents
   private readonly sink: WatchSink
+  private readonly persistent: ReadonlySet<string>
+  private readonly recursive: ReadonlySet<string>
+  private readonly prefix: Buffer
+  private readonly awaySinceMs: number
+  /** What comes later is told by those watches too that the connection has already. */
+  private readonly begunAt: Zxid
+  /** All up to here is told. */
+  private reached: Zxid
+  /** Of those up to `until` some are told. */
+  private changes: MissedChanges | undefined
+  private until: Zxid
+  private isReplayed = false
 
-  constructor(sink: WatchSink) {
+  constructor(
+    context: MissedEventsContext,
+    counts: MissedEvents,
+    sink: WatchSink,
+    { relativeZxid, persistent = [], recursive = [] }: WatchSet,
+    awaySinceMs: number,
+  ) {
+    this.context = context
+    this.counts = counts
     this.sink = sink
+    this.persistent = new Set(persistent)
+    this.recursive = new Set(recursive)
+    this.prefix = Buffer.from(commonPrefix([...persistent, ...recursive]))
+    this.awaySinceMs = awaySinceMs
+    this.begunAt = context.lastZxid()
+    this.reached = persistent.length + recursive.length === 0 ? Number.POSITIVE_INFINITY : relativeZxid
+    this.until = relativeZxid
   }
 
-  tell(type: WatchEventType, path: string, acl: readonly Acl[], zxid: Zxid): void {
+  /**
+   * Looks at `rows` more changes. True if all is told that connections were told of by now: what comes then is for the watches
+   * themselves, set in the same section. It ends, since what is too old is not told one by one.
+   */
+  step(rows: number): boolean {
+    for (let left = rows; left > 0; left--) {
+      const last = this.context.lastZxid()
+      if (this.reached >= last) return true
+      if (this.changes === undefined && !this.lookUp(last)) continue
+      if (!this.changes?.visit(this.prefix, this.until, left, this.replay)) this.reached = this.until
+      else return false
+      this.changes = undefined
+    }
+    return false
+  }
+
+  /** False if the changes are not kept, and the nodes have told instead. */
+  private lookUp(last: Zxid): boolean {
+    const { awaySinceMs, context, counts, isReplayed, reached } = this
+    this.changes = context.history.since(reached, awaySinceMs, last)
+    this.until = last
+    if (this.changes !== undefined) {
+      if (!isReplayed) counts.replayed++
+      this.isReplayed = true
+      return true
+    }
+    counts.compared++
+    const comparison = new Comparison(context, reached, last)
+    for (const path of this.persistent) comparison.ofNode(path)
+    for (const path of this.recursive) comparison.ofTree(path)
+    for (const { type, path, acl, zxid } of comparison.inOrder()) this.tell(type, path, acl, zxid)
+    this.reached = last
+    return false
+  }
+
+  /** As Watches.fire would have told the sink. */
+  private readonly replay = (change: TreeChange, zxid: Zxid): void => {
+    const { begunAt, context, persistent, recursive, sink } = this
+    const { type, path, acl, parentAcl = OPEN_ACL } = change
+    const isTold = zxid > begunAt && context.watches.hearsOf(path, sink)
+    if (!isTold && (persistent.has(path) || isAtOrBelow(path, recursive))) this.tell(type, path, acl, zxid)
+    if (type === 'dataChanged') return
+    const parent = parentOf(path)
+    if (!persistent.has(parent) || (zxid > begunAt && context.watches.has('persistent', parent, sink))) return
+    this.tell('childrenChanged', parent, parentAcl, zxid)
+  }
+
+  private tell(type: WatchEventType, path: string, acl: readonly Acl[], zxid: Zxid): void {
     if (!deliver(this.sink, type, path, acl, zxid)) return
     if (type !== 'childrenChanged') this.data.add(path)
     if (type === 'childrenChanged' || type === 'deleted') this.child.add(path)
   }
-}
-
-/** As Watches.fire would have told the sink. */
-function replay(
-  changes: MissedChanges,
-  persistent: ReadonlySet<string>,
-  recursive: ReadonlySet<string>,
-  telling: Telling,
-): void {
-  changes.forEach(commonPrefix([...persistent, ...recursive]), (change, zxid) => {
-    const { type, path, acl, parentAcl = OPEN_ACL } = change
-    if (persistent.has(path) || isAtOrBelow(path, recursive)) telling.tell(type, path, acl, zxid)
-    if (type === 'dataChanged') return
-    const parent = parentOf(path)
-    if (persistent.has(parent)) telling.tell('childrenChanged', parent, parentAcl, zxid)
-  })
 }
 
 function isAtOrBelow(path: string, tops: ReadonlySet<string>): boolean {
@@ -208,6 +254,7 @@ class Comparison {
   }
 
   private add(type: WatchEventType, path: string, zxid: Zxid, node: ZNode): void {
+    if (zxid > this.last) return
     this.missed.push({ type, path, zxid, acl: this.context.reads.aclOf(node) })
   }
 }

@@ -106,6 +106,58 @@ describe('watches that are set again', () => {
     }
   })
 
+  it('are told many events that those which stay have missed in several turns, each once, in order, with what comes meanwhile', () => {
+    const { zelos, alice, bob, turn, set } = start()
+    const relativeZxid = zelos.lastZxid
+    for (const one of all) bob.setData(one, Buffer.of(1))
+    const stays = new TestClient(zelos)
+    zelos.addWatch(stays, '/', 'recursive')
+    // It has this one already.
+    zelos.addWatch(alice, '/x', 'persistent')
+    const answer = set(alice, { relativeZxid, recursive: ['/'], data: ['/n0001', '/x', '/n2000'] })
+    let turns = 0
+    for (; answer.result === undefined; turns++) {
+      expect(zelos.hasWatch(alice, '/', 'recursive')).toBe(false)
+      if (turns < 3) {
+        bob.setData(path(turns), Buffer.of(2))
+        bob.create(turns === 0 ? '/x' : `/x${turns}`)
+      }
+      expect(turn()).toBe(true)
+    }
+    expect(turns).toBeGreaterThan(4)
+    bob.setData(path(7), Buffer.of(2))
+    const missed = all.map((one) => `dataChanged ${one}`)
+    const events = alice.takeEvents()
+    expect(events.filter((event) => event !== 'created /x')).toEqual([
+      ...missed,
+      ...stays.takeEvents().filter((event) => event !== 'created /x'),
+    ])
+    expect(events.filter((event) => event === 'created /x')).toHaveLength(1)
+    expect([zelos.stats.missedReplayed, zelos.stats.missedCompared]).toEqual([1, 0])
+    // Those were used up.
+    for (const one of ['/n0001', '/x', '/n2000']) expect(zelos.hasWatch(alice, one, 'data')).toBe(false)
+  })
+
+  it('are told what the nodes show, if more changes than are kept come while they are told of others', () => {
+    const { zelos, alice, bob, turn, set } = start({ limits: { comparedNodesMax: 10_000 } })
+    const relativeZxid = zelos.lastZxid
+    for (const one of all) bob.setData(one, Buffer.of(1))
+    const answer = set(alice, { relativeZxid, persistent: all.slice(0, 3), recursive: ['/n2999'] })
+    const kept = 100_000
+    for (let at = 0; at < kept / 2_500; at++) {
+      const operations = Array.from({ length: 2_501 }, () => {
+        return { op: 'setData', path: '/n0005', data: null, version: -1 } as const
+      })
+      bob.multi(...operations)
+    }
+    bob.setData('/n0002', Buffer.of(2))
+    while (answer.result === undefined) expect(turn()).toBe(true)
+    const last = alice.takeEvents().filter((event) => event === 'dataChanged /n0002')
+    expect(last.length).toBeGreaterThan(0)
+    expect(zelos.hasWatch(alice, '/n2999', 'recursive')).toBe(true)
+    expect([zelos.stats.missedReplayed, zelos.stats.missedCompared]).toEqual([1, 1])
+  })
+
   it('tell nothing that a watch which stays has told between the turns', () => {
     const { alice, bob, turn, set } = start()
     const [seen, grown, gone, open] = [path(NODES - 1), path(NODES - 2), path(NODES - 3), path(NODES - 4)] as const

@@ -1,10 +1,11 @@
-// Watches that a client sets again after a reconnect, a few at a time: it may send a hundred thousand in one request, and others must
-// have their turns meanwhile. Each of them is compared with its node and set in one piece, so that no change falls in between.
+// Watches that a client sets again after a reconnect, a few at a time: it may send a hundred thousand in one request, or have missed as
+// many events, and others must have their turns meanwhile. First those that stay are told what they have missed, and set together
+// once nothing is left; then each of the others is compared with its node and set in one piece, so that no change falls in between.
 
 import type { CommittedReads } from './committed-reads.ts'
-import type { Told } from './missed-events.ts'
+import type { MissedTelling, Told } from './missed-events.ts'
 import { OPEN_ACL } from './tree/acl-rules.ts'
-import { parentOf, ROOT } from './tree/node-path.ts'
+import { parentOf } from './tree/node-path.ts'
 import type { TreeChange } from './tree/tree-updates.ts'
 import type { Walk } from './tree/tree-walk.ts'
 import { deliver, mayHear, type Watches } from './watches.ts'
@@ -15,8 +16,10 @@ export interface WatchResetParts {
   readonly reads: CommittedReads
   readonly watches: Watches
   readonly lastZxid: () => Zxid
-  /** Sets those that stay and tells what they have missed: all at once, since it is told in the order of the zxids. */
-  readonly begin: (sink: WatchSink, set: WatchSet) => Told
+  /** What those that stay have missed. Throws LIMIT_EXCEEDED if they are too many. */
+  readonly begin: (sink: WatchSink, set: WatchSet) => MissedTelling
+  /** Sets those that stay. Throws LIMIT_EXCEEDED. */
+  readonly setLasting: (sink: WatchSink, set: WatchSet) => void
 }
 
 const ONCE = ['data', 'exist', 'child'] as const
@@ -27,7 +30,9 @@ export class WatchReset implements Walk {
   private readonly parts: WatchResetParts
   private readonly sink: WatchSink
   private readonly set: WatchSet
-  private told: Told | undefined
+  private told: MissedTelling | undefined
+  /** Those that stay are set. */
+  private isCaughtUp = false
   /** Since then, by watches that stay. */
   private readonly toldSince = { data: new Set<string>(), child: new Set<string>() }
   private list = 0
@@ -41,6 +46,7 @@ export class WatchReset implements Walk {
 
   step(_reader: unknown, rows: number): boolean {
     this.told ??= this.parts.begin(this.sink, this.set)
+    if (!this.isCaughtUp && !this.catchUp(this.told, rows)) return false
     for (let left = rows; left > 0; left--) {
       while (this.at === this.set[ONCE[this.list] ?? 'data'].length) {
         this.list++
@@ -53,25 +59,25 @@ export class WatchReset implements Walk {
     return false
   }
 
+  private catchUp(told: MissedTelling, rows: number): boolean {
+    if (!told.step(rows)) return false
+    this.parts.setLasting(this.sink, this.set)
+    this.isCaughtUp = true
+    return true
+  }
+
   /** The client has heard of it if one of its watches that stay does: it has taken out those that fire once. */
   changed({ type, path, acl, parentAcl = OPEN_ACL }: TreeChange): void {
     const { parts, set, sink, toldSince } = this
     const { persistent = [], recursive = [] } = set
     if (this.told === undefined || persistent.length + recursive.length === 0) return
-    if (this.isLasting(path) && mayHear(sink, acl)) {
+    if (parts.watches.hearsOf(path, sink) && mayHear(sink, acl)) {
       toldSince.data.add(path)
       if (type === 'deleted') toldSince.child.add(path)
     }
     if (type === 'dataChanged') return
     const parent = parentOf(path)
     if (parts.watches.has('persistent', parent, sink) && mayHear(sink, parentAcl)) toldSince.child.add(parent)
-  }
-
-  private isLasting(path: string): boolean {
-    const { parts, sink } = this
-    if (parts.watches.has('persistent', path, sink)) return true
-    for (let at = path; !parts.watches.has('recursive', at, sink); at = parentOf(at)) if (at === ROOT) return false
-    return true
   }
 
   /** It fires at once if its change was missed, unless a watch that stays has told it. */

@@ -118,6 +118,14 @@ export class Watches {
     }
   }
 
+  /** Is the sink told of what happens to the node itself by a watch that stays? */
+  hearsOf(path: string, sink: WatchSink): boolean {
+    if (this.sinks.get(sink)?.lasting === undefined) return false
+    if (this.has('persistent', path, sink)) return true
+    for (let at = path; !this.has('recursive', at, sink); at = parentOf(at)) if (at === ROOT) return false
+    return true
+  }
+
   /** Removes such watches of the sink. False if there were none. */
   remove(selector: WatchSelector, path: string, sink: WatchSink): boolean {
     switch (selector) {

@@ -10,7 +10,7 @@ import { Chores } from './chores.ts'
 import { CommittedReads, ReadsAtCompletion } from './committed-reads.ts'
 import { CommittedInspection } from './inspection.ts'
 import { checkAcls, LimitGuard } from './limits.ts'
-import { MissedEvents, type Told } from './missed-events.ts'
+import { MissedEvents, type MissedTelling } from './missed-events.ts'
 import { PendingUpdate } from './pending-update.ts'
 import { UpdateEncoder } from './request-codec.ts'
 import type { Requester, Update, UpdateOperation, UpdateResult } from './requests.ts'
@@ -118,9 +118,18 @@ export class ZelosDatabase implements Zelos, AppliedListener {
       reads,
       watches: this.watches,
       lastZxid: () => this.lastZxid,
-      begin: (sink, set) => this.setLasting(sink, set),
+      begin: (sink, set) => this.missedBy(sink, set),
+      setLasting: (sink, set) => this.setLasting(sink, set),
     }
-    this.missed = new MissedEvents({ history, reads, guard, tree: options.applicator.tree, store: options.store })
+    this.missed = new MissedEvents({
+      history,
+      reads,
+      guard,
+      tree: options.applicator.tree,
+      store: options.store,
+      watches: this.watches,
+      lastZxid: () => this.atCompletion.zxid ?? this.lastZxid,
+    })
     const { memberCount = () => 1, timerService } = options
     this.renewals = new SessionRenewals({
       clock: options.runtime.clock,
@@ -302,14 +311,16 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     this.resets.start(reset, completion, () => completion.resolve(ZCODE.OK))
   }
 
-  private setLasting(sink: WatchSink, watches: WatchSet): Told {
+  private missedBy(sink: WatchSink, watches: WatchSet): MissedTelling {
     const { relativeZxid, persistent = [], recursive = [] } = watches
     const refused = this.guard.check('lastingWatchesPerResetMax', persistent.length + recursive.length)
     if (refused !== undefined) throw refused
-    const awaySinceMs = this.awaySinceMs(sink, relativeZxid)
+    return this.missed.tell(sink, watches, this.awaySinceMs(sink, relativeZxid))
+  }
+
+  private setLasting(sink: WatchSink, { persistent = [], recursive = [] }: WatchSet): void {
     for (const path of persistent) this.addWatch(sink, path, 'persistent')
     for (const path of recursive) this.addWatch(sink, path, 'recursive')
-    return this.missed.tell(sink, watches, this.lastZxid, awaySinceMs)
   }
 
   /**
