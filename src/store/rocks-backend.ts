@@ -40,7 +40,8 @@ const SLICE_ROWS = 1024
 const CHUNK_BYTES_MAX = 1024 * 1024
 /** Each may hold a thread of the pool, where files are read and synced as well. */
 const PREFETCHES_MAX = 2
-const PREFETCH_OPTIONS = {}
+/** Of one, since rows may be large: what is left is not brought closer. */
+const PREFETCH_OPTIONS = { highWaterMarkBytes: 16 << 20 }
 /** All that the thread makes is garbage with the slice that it came for: as much room as the process gives itself is waste. */
 const WORKER_YOUNG_MIB = 6
 

@@ -68,6 +68,17 @@ describe('the RocksDB store', () => {
     await new Promise((resolve) => rocks.db_close(db, resolve))
   }
 
+  it('brings no more than some megabytes closer at a time, however large rows are', async () => {
+    const store = await open()
+    const keys = Array.from({ length: 64 }, (_, i) => `k${String(i).padStart(2, '0')}`)
+    for (const key of keys) put(store, key, 'x'.repeat(1 << 20))
+    await store.flush()
+    const before = process.memoryUsage().external
+    await store.prefetch(keys)
+    expect(process.memoryUsage().external - before).toBeLessThan(24 << 20)
+    await store.close()
+  })
+
   it('is refused on a platform without a build in one clear line', () => {
     const line = 'no RocksDB build for linux-arm64: use one of linux-x64, darwin-arm64'
     expect(() => loadRocks('linux-arm64')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', message: line }))

@@ -290,6 +290,50 @@ describe('limits', () => {
     await few.close()
   })
 
+  it('hold for the rows that the writes of a transaction hide from its own scans', async () => {
+    const few = await openTableServer({ limits: { scannedRowsMax: 5 } })
+    const rows = defineTable({ name: 'rows', columns: { id: int64() }, key: ['id'] })
+    await few.db.migrate(rows)
+    await few.db.batch((batch) => {
+      for (let id = 0n; id < 20n; id++) batch.insert(rows, { id })
+    })
+    const emptied = await few.db.transaction(async (tx) => {
+      for (let id = 0n; id < 20n; id++) tx.delete(rows, { id })
+      tx.insert(rows, { id: -1n })
+      return await tx.scan(rows)
+    })
+    expect(emptied).toMatchObject({ ok: true, value: { rows: [{ id: -1n }], page: expect.any(String) } })
+    await few.close()
+  })
+
+  it('hold for the bytes of one answer: pages end there, a multi-get is refused', async () => {
+    const large = await openTableServer({ limits: { answerBytesMax: 1000 } })
+    const rows = defineTable({
+      name: 'rows',
+      columns: { id: int64(), text: string() },
+      key: ['id'],
+      indexes: { byText: { columns: ['text'] }, covering: { columns: ['id'], include: ['text'] } },
+    })
+    await large.db.migrate(rows)
+    for (let id = 0n; id < 8n; id++) await large.db.insert(rows, { id, text: 'x'.repeat(300) })
+    const { position } = large.db
+    await large.db.delete(rows, { id: 7n })
+    for (const scan of [{}, { index: 'byText' }, { index: 'covering' }] as const) {
+      expect((await large.db.scan(rows, scan)).rows, JSON.stringify(scan)).toHaveLength(4)
+      expect((await large.db.scan(rows, scan, { level: { snapshot: position } })).rows).toHaveLength(4)
+      const seen: bigint[] = []
+      for await (const { id } of large.db.rows(rows, scan)) seen.push(id)
+      expect(seen).toEqual([0n, 1n, 2n, 3n, 4n, 5n, 6n])
+    }
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => ({ id: BigInt(i) }))
+    expect(await large.db.getMany(rows, ids(3))).toHaveLength(3)
+    await expect(large.db.getMany(rows, ids(4))).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      message: expect.stringContaining('answerBytesMax is 1000'),
+    })
+    await large.close()
+  })
+
   it('hold for what one answer of the feed has: bytes, whatever the number of transactions', async () => {
     const large = await openTableServer()
     const rows = defineTable({ name: 'rows', columns: { id: int64(), text: string() }, key: ['id'] })

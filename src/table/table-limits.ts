@@ -21,8 +21,10 @@ export interface TableLimits {
   /** Transactions of this server that are in the log's hands, by count and bytes. OVERLOADED. */
   readonly pendingMax: number
   readonly pendingBytesMax: number
-  /** Rows that a read of the past holds at a time of those that have changed since, in the range that it looks at. */
-  readonly snapshotChangesMax: number
+  /** Bytes of the rows of one answer, as they are stored: a page ends there, with the row at hand; a multi-get is refused. */
+  readonly answerBytesMax: number
+  /** Bytes that all reads of the past hold together of what has changed since, in the ranges that they look at. */
+  readonly snapshotBytesMax: number
 }
 
 export const DEFAULT_TABLE_LIMITS: TableLimits = {
@@ -36,7 +38,8 @@ export const DEFAULT_TABLE_LIMITS: TableLimits = {
   countedMax: 200_000,
   pendingMax: 50_000,
   pendingBytesMax: 64 << 20,
-  snapshotChangesMax: 20_000,
+  answerBytesMax: 16 << 20,
+  snapshotBytesMax: 32 << 20,
 }
 
 /** Those that apply goes by: equal on all servers, part of the build. Changed only behind a replicated level. */

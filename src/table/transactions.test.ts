@@ -467,7 +467,7 @@ describe('read levels', () => {
   })
 
   it('hold few of the rows that have changed since, however many those are', async () => {
-    const small = await openTableServer({ limits: { snapshotChangesMax: 2 } })
+    const small = await openTableServer({ limits: { snapshotBytesMax: 500 } })
     await small.db.migrate(doctors)
     const ids = Array.from({ length: 40 }, (_, i) => `d${String(i).padStart(2, '0')}`)
     for (const id of ids) await small.db.insert(doctors, { id, ward: 'x', onCall: 0n })
@@ -498,6 +498,62 @@ describe('read levels', () => {
     expect(many.map(({ row }) => row?.ward)).toEqual([...ids.map(() => 'x'), undefined, 'x'])
     expect(small.database.stats().pastWalks - pastWalks).toBeLessThan(5)
     await small.close()
+  })
+
+  it.each([
+    ['once', 1 << 20, 3100],
+    ['a little more often where that is too much', 32 << 10, 64 * 3000],
+  ])('walk through the past for 64 reads at different positions %s', async (_often, snapshotBytesMax, walkedMax) => {
+    const READERS = 64
+    const crowd = await openTableServer({ limits: { snapshotBytesMax } })
+    await crowd.db.migrate(doctors)
+    const row = (i: number) => ({ id: `d${String(i % 40).padStart(2, '0')}`, ward: `w${i}`, onCall: BigInt(i) })
+    const positions: number[] = []
+    for (let i = 0; i < 40 + READERS; i++) {
+      await crowd.db.upsert(doctors, row(i))
+      if (i >= 40) positions.push(crowd.db.position)
+    }
+    for (let n = 0; n < 3; n++) {
+      await Promise.all(Array.from({ length: 1000 }, (_, i) => crowd.db.upsert(doctors, { ...row(i), ward: 'z' })))
+    }
+    const walked = crowd.database.stats().pastTransactions
+    const seen = await Promise.all(
+      positions.map(async (snapshot) => {
+        const rows: bigint[] = []
+        for await (const { onCall } of crowd.db.rows(doctors, { limit: 15 }, { level: { snapshot } })) rows.push(onCall)
+        return rows.toSorted((a, b) => Number(a - b))
+      }),
+    )
+    // The newest forty at each of them.
+    expect(seen).toEqual(positions.map((_, n) => Array.from({ length: 40 }, (_, i) => BigInt(n + 1 + i))))
+    expect(crowd.database.stats().pastTransactions - walked).toBeLessThan(walkedMax)
+    await crowd.close()
+  })
+
+  it('look at what is newer together, and let others have their turn, however much that is', async () => {
+    const { position } = db
+    await db.batch((batch) => {
+      for (let i = 0; i < 990; i++) batch.insert(doctors, { id: `n${i}`, ward: 'x', onCall: 0n })
+    })
+    for (let n = 0; n < 5; n++) {
+      await db.batch((batch) => {
+        for (let i = 0; i < 990; i++) batch.insert(doctors, { id: `o${n}${i}`, ward: 'x', onCall: 0n })
+      })
+    }
+    const get = vi.spyOn(server.applicator.state, 'committedRow')
+    let turns = 0
+    let isOver = false
+    const count = (): void => {
+      turns++
+      if (!isOver) setImmediate(count)
+    }
+    setImmediate(count)
+    const level = { snapshot: position }
+    const { page, rows } = await db.scan(doctors, { index: 'byWard', reverse: true, filter: { onCall: 1n } }, { level })
+    isOver = true
+    expect([rows.map(({ id }) => id), page]).toEqual([['c', 'b', 'a'], undefined])
+    expect(get).not.toHaveBeenCalled()
+    expect(turns).toBeGreaterThan(1)
   })
 
   it('walk over large transactions in pieces too', async () => {

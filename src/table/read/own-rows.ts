@@ -21,19 +21,24 @@ interface Passed {
 
 /** Of one scan. */
 export class OwnRows implements RowSource {
-  readonly isCut = false
+  cutAt: Key | undefined
   readonly position: number
   private readonly committed: RowSource
   private readonly own: OwnWrites
   private readonly isCovered: boolean
+  private readonly passedMax: number
   private reverse = false
   private readonly passed: Passed[] = []
 
-  /** `isCovered`: the entries of the index show everything that is asked for. */
-  constructor(committed: RowSource, own: OwnWrites, isCovered: boolean) {
+  /**
+   * `isCovered`: the entries of the index show everything that is asked for. `passedMax`: after so many of the committed state the scan
+   * ends, also if what was written hides them all.
+   */
+  constructor(committed: RowSource, own: OwnWrites, isCovered: boolean, passedMax: number) {
     this.committed = committed
     this.own = own
     this.isCovered = isCovered
+    this.passedMax = passedMax
     this.position = committed.position
   }
 
@@ -57,6 +62,9 @@ export class OwnRows implements RowSource {
       const stored = index === undefined ? key : table.prefix + index.primaryKeyOf(key, value)
       this.passed.push({ key, value, version: this.versionOf(index, stored, value) })
       if (!this.own.has(stored)) yield row
+      if (this.passed.length < this.passedMax) continue
+      this.cutAt = key
+      return
     }
     for (; next < own.length; next++) yield own[next] as Row
   }

@@ -1,60 +1,28 @@
-// What rows of a range, or entries of an index, were at a position of the past: found by one walk through the change log since then,
-// in pieces between turns of the event loop. Kept for the pages that follow, a few at a time, each of bounded size.
-//
-// A change tells of the past if the row before it is at most as new as that position: then it was the first since. So what a walk
-// keeps are the rows of its range that were replaced or deleted since, however much else has changed. What a row was is not kept,
-// but where the change log tells it.
+// The ranges of the past that reads look at (past-range.ts): kept for the pages that follow, and filled by one walk through the change
+// log for all of them. However many reads there are, at however many positions, a transaction is decoded once for all that wait for
+// it; and all ranges together are bounded by bytes: where that ends the largest one is cut, and its page ends there.
 
 import { DelosError } from '../../base/delos-error.ts'
-import type { Key } from '../../base/key.ts'
 import type { Timers } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import { readChanges } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
-import type { CompiledTable } from '../codec/compiled-table.ts'
-import { storedRow, versionOfStored } from '../codec/stored-row.ts'
-
-/** Which rows: those with keys in [from, to) of a table, or those whose entries in an index are. */
-export interface PastWanted {
-  readonly position: number
-  readonly table: number
-  /** 0: rows by their keys. */
-  readonly index: number
-  readonly from: Key
-  readonly to: Key
-  readonly reverse: boolean
-  /** Of the rows in that range these alone: so many are held, however many others have changed. */
-  readonly rows?: ReadonlySet<Key>
-}
-
-/** A row, or an entry, that was there. */
-export interface PastEntry {
-  readonly key: Key
-  /** Of an entry. */
-  readonly value: Uint8Array
-  readonly row: Key
-  /** Of the change that replaced it. */
-  readonly replacedAt: number
-}
+import { PastRange, type PastWanted } from './past-range.ts'
 
 export interface PastParts {
   readonly state: TableState
   readonly store: { read(): ReadTx }
   readonly timers: Timers
-  /** Entries that one range holds: twice as many for a moment. */
-  readonly entriesMax: number
+  /** That all ranges hold together, about. */
+  readonly bytesMax: number
 }
 
-/** Transactions looked at in one turn, by a walk or by the read itself: some ms. */
+/** Transactions looked at in one turn, by the walk or by a read itself: some ms. */
 const PIECE = 1000
 /** The same of rows before and after them, with the transaction at hand. */
 const PIECE_BYTES = 4 << 20
-const RANGES_MAX = 8
-const NOTHING = new Uint8Array(0)
-
-function atOnce({ entriesMax }: PastParts): number {
-  return Math.min(PIECE, entriesMax)
-}
+/** As many reads can walk at a time. */
+const RANGES_MAX = 256
 
 /** Thrown inside of a read that has to wait: look again when `walk` has resolved. */
 export class PastMissing extends Error {
@@ -72,186 +40,138 @@ export class PastRanges {
   /** Looked at so far. */
   transactions = 0
   /** The one used last comes last. */
-  private readonly ranges: PastRange[] = []
+  private ranges: PastRange[] = []
+  /** Where the walk stands: it goes on to the end, then to whoever is left. */
+  private place = 0
+  private piece: Promise<void> | undefined
 
   constructor(parts: PastParts) {
     this.parts = parts
   }
 
-  /** What is wanted, as of now. Throws PastMissing, SNAPSHOT_GONE; OVERLOADED if too many reads walk at a time. */
+  /** What is wanted, as of now; maybe cut. Throws PastMissing, SNAPSHOT_GONE; OVERLOADED if too many reads walk at a time. */
   of(wanted: PastWanted): PastRange {
-    const at = this.ranges.findLastIndex((range) => range.covers(wanted))
-    const range = this.ranges[at] ?? this.begin(wanted)
-    if (at >= 0) this.ranges.push(...this.ranges.splice(at, 1))
-    if (!range.catchUp(atOnce(this.parts))) throw new PastMissing(() => range.walk())
+    const range = this.ranges.findLast((one) => one.covers(wanted)) ?? this.begin(wanted)
+    this.used(range)
+    this.requireKept(range)
+    // So little is not worth a turn.
+    if (this.parts.state.position - range.upTo <= PIECE) this.look([range], range.upTo)
+    if (!this.isComplete(range)) throw new PastMissing(() => this.walkTo(range))
     return range
   }
 
   /** Reads that walk begin again. */
   forget(): void {
-    this.ranges.length = 0
-  }
-
-  /** What is known ends where this begins. */
-  beyond(wanted: PastWanted): PastMissing {
-    const range = this.begin(wanted)
-    return new PastMissing(() => range.walk())
+    this.ranges = []
   }
 
   private begin(wanted: PastWanted): PastRange {
-    if (this.ranges.length >= RANGES_MAX) this.makeRoom()
-    const range = new PastRange(this.parts, wanted, (transactions) => {
-      this.transactions += transactions
-    })
+    this.ranges = this.ranges.filter((range) => range.readers > 0 || this.isKept(range))
+    if (this.ranges.length >= RANGES_MAX && !this.dropIdle()) {
+      throw new DelosError('OVERLOADED', `${RANGES_MAX} reads of the past are under way: wait, and try again`)
+    }
+    const range = new PastRange(wanted)
     this.ranges.push(range)
     return range
   }
 
-  private makeRoom(): void {
-    const idle = this.ranges.findIndex(({ isWalking }) => !isWalking)
-    if (idle < 0)
-      throw new DelosError('OVERLOADED', `${RANGES_MAX} reads of the past are under way: wait, and try again`)
-    this.ranges.splice(idle, 1)
-  }
-}
-
-export class PastRange {
-  private readonly parts: PastParts
-  private readonly wanted: PastWanted
-  private readonly looked: (transactions: number) => void
-  private found: PastEntry[] = []
-  private sorted = true
-  /** Behind it, in the order of the scan, something may be missing. */
-  private end: Key | undefined
-  private upTo: number
-  private walking: Promise<void> | undefined
-
-  /** `looked`: told how many transactions were looked at. */
-  constructor(parts: PastParts, wanted: PastWanted, looked: (transactions: number) => void) {
-    this.parts = parts
-    this.wanted = wanted
-    this.looked = looked
-    this.upTo = wanted.position
+  private used(range: PastRange): void {
+    const at = this.ranges.indexOf(range)
+    if (at >= 0) this.ranges.push(...this.ranges.splice(at, 1))
   }
 
-  get isWalking(): boolean {
-    return this.walking !== undefined
+  /** Of those for which nobody waits the one that was not used for longest. */
+  private dropIdle(): boolean {
+    const idle = this.ranges.findIndex(({ readers }) => readers === 0)
+    if (idle >= 0) this.ranges.splice(idle, 1)
+    return idle >= 0
   }
 
-  /** In the order of the scan; those of [from, to), as far as they are known. */
-  entries(from: Key, to: Key): readonly PastEntry[] {
-    const { reverse } = this.wanted
-    if (!this.sorted) this.found.sort((a, b) => (a.key < b.key === reverse ? 1 : -1))
-    this.sorted = true
-    return this.found.filter(({ key }) => key >= from && key < to)
+  private isComplete({ upTo }: PastRange): boolean {
+    return upTo === this.parts.state.position
   }
 
-  /** Something may be missing at the end. */
-  get isCut(): boolean {
-    return this.end !== undefined
+  private isKept({ upTo }: PastRange): boolean {
+    return upTo >= this.parts.state.counters.oldestChange - 1
   }
 
-  /** In the order of the scan. */
-  isFirst(a: Key, b: Key): boolean {
-    return this.wanted.reverse ? a > b : a < b
+  private requireKept(range: PastRange): void {
+    if (this.isKept(range)) return
+    const begins = this.parts.state.counters.oldestChange - 1
+    throw new DelosError('SNAPSHOT_GONE', `position ${range.wanted.position} is gone: what is kept begins at ${begins}`)
   }
 
-  /** Does the scan go on past what is known here? Then it ends before `key`, and its next page has a range of its own. */
-  isBehind(key: Key): boolean {
-    const { end } = this
-    return end !== undefined && (this.wanted.reverse ? key <= end : key >= end)
+  private async walkTo(range: PastRange): Promise<void> {
+    if (!this.ranges.includes(range)) this.ranges.push(range)
+    range.readers++
+    try {
+      // Forgotten: the read begins anew.
+      while (!this.isComplete(range) && this.ranges.includes(range)) {
+        await this.nextPiece()
+        this.requireKept(range)
+      }
+    } finally {
+      range.readers--
+      this.used(range)
+    }
   }
 
-  covers({ from, index, position, reverse, rows, table, to }: PastWanted): boolean {
-    const { wanted } = this
-    // One that holds whatever it comes to first may end before them.
-    const hasRows = rows === undefined ? wanted.rows === undefined : [...rows].every((key) => wanted.rows?.has(key))
-    return (
-      hasRows &&
-      table === wanted.table &&
-      index === wanted.index &&
-      position === wanted.position &&
-      reverse === wanted.reverse &&
-      from >= wanted.from &&
-      to <= wanted.to &&
-      // The scan must have something to begin with.
-      !this.isBehind(reverse ? to : from)
+  private nextPiece(): Promise<void> {
+    const { timers } = this.parts
+    this.piece ??= new Promise<void>((resolve) => timers.soon(resolve)).then(() => {
+      this.piece = undefined
+      this.walkOn()
+    })
+    return this.piece
+  }
+
+  /** One piece for all that wait, the next of those ahead of the walk: whoever comes later does not turn it back. */
+  private walkOn(): void {
+    const { state, store } = this.parts
+    state.load(store.read())
+    const waiting = this.ranges.filter((range) => range.readers > 0 && this.isKept(range) && !this.isComplete(range))
+    if (waiting.length === 0) return
+    const ahead = waiting.filter(({ upTo }) => upTo >= this.place)
+    const from = Math.min(...(ahead.length > 0 ? ahead : waiting).map(({ upTo }) => upTo))
+    this.place = this.look(
+      waiting.filter(({ upTo }) => upTo >= from),
+      from,
     )
   }
 
-  /** Looks at one piece, at most so many transactions. True once that was everything that is committed. Throws SNAPSHOT_GONE. */
-  catchUp(transactionsMax: number): boolean {
-    const { state, store } = this.parts
-    const reader = store.read()
-    const { oldestChange } = state.counters
-    if (this.upTo < oldestChange - 1) {
-      const gone = `position ${this.wanted.position} is gone: what is kept begins at ${oldestChange - 1}`
-      throw new DelosError('SNAPSHOT_GONE', gone)
-    }
-    const table = state.catalog.byIdOf(this.wanted.table)
-    const most = Math.min(state.position, this.upTo + transactionsMax)
-    const to = table === undefined ? most : this.look(reader, table, most)
-    this.looked(to - this.upTo)
-    this.upTo = to
-    return to === state.position
-  }
-
-  /** The same in pieces, however much it is. */
-  walk(): Promise<void> {
-    this.walking ??= this.walkOn().finally(() => {
-      this.walking = undefined
+  /** What some ranges, all at `from` or ahead of it, have to know of a piece behind it. Answers how far that went. */
+  private look(ranges: readonly PastRange[], from: number): number {
+    const { bytesMax, state, store } = this.parts
+    const looking = ranges.flatMap((range) => {
+      const table = state.catalog.byIdOf(range.wanted.table)
+      return table === undefined ? [] : [{ range, table }]
     })
-    return this.walking
-  }
-
-  private async walkOn(): Promise<void> {
-    const { timers } = this.parts
-    const piece = atOnce(this.parts)
-    for (let done = false; !done; ) {
-      done = this.catchUp(piece)
-      await new Promise<void>((resolve) => timers.soon(resolve))
-    }
-  }
-
-  /** Answers how far it came. */
-  private look(reader: ReadTx, table: CompiledTable, to: number): number {
-    const { position, table: id } = this.wanted
+    let reached = Math.min(state.position, from + PIECE)
     let bytes = 0
-    for (const { changes, position: replacedAt } of readChanges(reader, this.upTo + 1, to + 1)) {
-      for (const { after, before, key, table: changed } of changes) {
-        bytes += (before?.length ?? 0) + (after?.length ?? 0)
-        if (changed !== id || before === undefined || versionOfStored(before) > position) continue
-        this.take(table, table.prefix + key, before, replacedAt)
+    let added = 0
+    for (const { changes, position } of readChanges(store.read(), from + 1, reached + 1)) {
+      for (const { range, table } of looking) {
+        if (position > range.upTo) added += range.look(table, changes, position)
       }
-      if (bytes >= PIECE_BYTES) return replacedAt
+      if (added > bytesMax) added = this.shrink()
+      for (const { after, before } of changes) bytes += (before?.length ?? 0) + (after?.length ?? 0)
+      if (bytes < PIECE_BYTES) continue
+      reached = position
+      break
     }
-    return to
+    this.shrink()
+    for (const range of ranges) range.upTo = Math.max(range.upTo, reached)
+    this.transactions += reached - from
+    return reached
   }
 
-  private take(table: CompiledTable, row: Key, before: Uint8Array, replacedAt: number): void {
-    const { from, index: id, rows, to } = this.wanted
-    if (rows !== undefined && !rows.has(row)) return
-    let key = row
-    let value: Uint8Array = NOTHING
-    if (id !== 0) {
-      const index = table.indexes.find(({ descriptor }) => descriptor.id === id)
-      const entry = index?.entryOf(storedRow(before).row(table), row.slice(table.prefix.length))
-      if (entry === undefined) return
-      key = entry.key
-      value = entry.value
+  /** The largest one gives way, half by half; if none can, those that nobody waits for. */
+  private shrink(): 0 {
+    const { bytesMax } = this.parts
+    while (this.ranges.reduce((sum, { bytes }) => sum + bytes, 0) > bytesMax) {
+      const bySize = this.ranges.toSorted((a, b) => b.bytes - a.bytes)
+      if (!bySize.some((range) => range.halve()) && !this.dropIdle()) break
     }
-    if (key < from || key >= to || this.isBehind(key)) return
-    this.found.push({ key, value, row, replacedAt })
-    this.sorted = false
-    if (rows === undefined && this.found.length > 2 * this.parts.entriesMax) this.cut()
-  }
-
-  /** Only those that the scan comes to first. */
-  private cut(): void {
-    const { entriesMax } = this.parts
-    const sorted = this.entries(this.wanted.from, this.wanted.to)
-    const end = (sorted[entriesMax] as PastEntry).key
-    this.end = end
-    this.found = sorted.filter(({ key }) => this.isFirst(key, end))
+    return 0
   }
 }

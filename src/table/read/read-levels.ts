@@ -34,7 +34,7 @@ export class ReadLevels {
   constructor(parts: ReadLevelParts) {
     this.parts = parts
     const { limits, state, store, timers } = parts
-    this.ranges = new PastRanges({ state, store, timers, entriesMax: limits.snapshotChangesMax })
+    this.ranges = new PastRanges({ state, store, timers, bytesMax: limits.snapshotBytesMax })
   }
 
   /** Transactions that reads of the past have looked at. */

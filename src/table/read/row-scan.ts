@@ -1,4 +1,4 @@
-// Runs a plan over a source of rows: one page, in one synchronous section.
+// Runs a plan over a source of rows: one page, in one synchronous section, or in several where what the source shows does not change.
 
 import type { Key } from '../../base/key.ts'
 import type { Row } from '../../store/local-store.ts'
@@ -10,122 +10,143 @@ import type { RangeRead, ScanAnswer } from '../messages.ts'
 import type { TableLimits } from '../table-limits.ts'
 import { encodePageToken } from './page-token.ts'
 import type { RowSource } from './row-source.ts'
-import type { ScanPlan } from './scan-plan.ts'
+import { behindKey, type ScanPlan } from './scan-plan.ts'
 
 /** Entries whose rows are read at once. */
 const FETCH = 128
 
+/** A page in one section. */
 export function runScan(plan: ScanPlan, source: RowSource, limits: TableLimits, evidence: boolean): ScanAnswer {
-  const examinedMax = evidence ? Math.min(limits.scannedRowsMax, limits.pageExaminedMax) : limits.pageExaminedMax
-  const page = new Page(plan, source.position, examinedMax, evidence)
-  const { index, range, reverse } = plan
-  // Without values the rows come several times faster; unique indexes have a part of theirs in the value.
-  const keysOnly = index !== undefined && !index.descriptor.unique
-  const rows = source.scan(plan.table, index, range, { reverse, keysOnly })
-  if (index === undefined) page.takeRows(rows)
-  else if (plan.covered !== undefined) page.takeCovered(rows, index, plan.covered)
-  else page.takeEntries(rows, index, source)
-  if (source.isCut) page.endsHere()
+  const page = new Page(plan, limits, evidence)
+  page.look(source, Number.POSITIVE_INFINITY)
   return page.answer(source)
 }
 
-class Page {
-  private readonly plan: ScanPlan
-  private readonly position: number
+/** Rows or entries that a page looks at, whatever becomes of them; `evidence`: each of them again when it is applied. */
+export function examinedMaxOf({ pageExaminedMax, scannedRowsMax }: TableLimits, evidence: boolean): number {
+  return evidence ? Math.min(scannedRowsMax, pageExaminedMax) : pageExaminedMax
+}
+
+export class Page {
+  readonly plan: ScanPlan
   private readonly examinedMax: number
+  private readonly bytesMax: number
   private readonly digest: RangeDigest | undefined
   private readonly project: (row: RowData) => RowData
   private readonly found: RowData[] = []
+  /** Of what was found, as it is stored. */
+  private bytes = 0
   private examined = 0
-  /** Undefined: everything was looked at. */
+  /** After so many this section is over. */
+  private sectionTo = 0
+  /** What was looked at last. */
   private last: Key | undefined
-  private latest: Key | undefined
-  private full = false
+  /** There is nothing behind it. */
+  private isComplete = false
 
-  constructor(plan: ScanPlan, position: number, examinedMax: number, evidence: boolean) {
+  constructor(plan: ScanPlan, limits: TableLimits, evidence: boolean) {
     this.plan = plan
-    this.position = position
-    this.examinedMax = examinedMax
+    this.examinedMax = examinedMaxOf(limits, evidence)
+    this.bytesMax = limits.answerBytesMax
     this.digest = evidence ? new RangeDigest() : undefined
     this.project = projection(plan)
   }
 
-  takeRows(rows: Iterable<Row>): void {
+  /** Nothing more comes into it. */
+  get isOver(): boolean {
+    return this.isComplete || this.isFull
+  }
+
+  /** What is left to be looked at. */
+  get rest(): ScanPlan {
+    const { last, plan } = this
+    return last === undefined ? plan : { ...plan, range: behindKey(plan.range, last, plan.reverse) }
+  }
+
+  /** Goes on from where it stands, for one section: looks at so many at most. */
+  look(source: RowSource, examinedMax: number): void {
+    const { covered, index, range, reverse, table } = this.rest
+    this.sectionTo = this.examined + examinedMax
+    // Without values the rows come several times faster; unique indexes have a part of theirs in the value.
+    const keysOnly = index !== undefined && !index.descriptor.unique
+    const rows = source.scan(table, index, range, { reverse, keysOnly })
+    if (index === undefined) this.takeRows(rows)
+    else if (covered !== undefined) this.takeCovered(rows, index, covered)
+    else this.takeEntries(rows, index, source)
+    if (this.isFull || this.examined >= this.sectionTo) return
+    if (source.cutAt === undefined) this.isComplete = true
+    else this.last = source.cutAt
+  }
+
+  answer(source: RowSource): ScanAnswer {
+    const { found: rows, isComplete, plan } = this
+    const { position } = source
+    const last = isComplete ? undefined : this.last
+    const digest = this.digest === undefined ? undefined : (source.evidence?.(last) ?? this.digest)
+    const { index, prefix, reverse, table } = plan
+    const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse, position }
+    const page = last === undefined ? undefined : encodePageToken({ ...token, last: last.slice(prefix.length) })
+    if (digest === undefined) return { rows, page, position }
+    return { rows, page, position, range: this.rangeRead(digest, last) }
+  }
+
+  private get isFull(): boolean {
+    return this.found.length >= this.plan.limit || this.examined >= this.examinedMax || this.bytes >= this.bytesMax
+  }
+
+  private takeRows(rows: Iterable<Row>): void {
     const { table } = this.plan
     for (const [key, bytes] of rows) {
       this.digest?.addRow(key, versionOfStored(bytes))
-      this.take(storedRow(bytes).row(table))
-      if (this.isFull(key)) return
+      if (this.take(key, storedRow(bytes).row(table), bytes.length)) return
     }
   }
 
-  takeCovered(rows: Iterable<Row>, index: CompiledIndex, covered: ReadonlySet<string>): void {
+  private takeCovered(rows: Iterable<Row>, index: CompiledIndex, covered: ReadonlySet<string>): void {
     const read = index.reader(covered)
     const { digest } = this
     for (const [key, value] of rows) {
       if (digest !== undefined) digest.addEntry(key, value)
-      this.take(read(key, value))
-      if (this.isFull(key)) return
+      if (this.take(key, read(key, value), key.length + value.length)) return
     }
   }
 
-  takeEntries(rows: Iterable<Row>, index: CompiledIndex, source: RowSource): void {
+  private takeEntries(rows: Iterable<Row>, index: CompiledIndex, source: RowSource): void {
     let batch: Row[] = []
     for (const row of rows) {
       batch.push(row)
       if (batch.length < FETCH && this.found.length + batch.length < this.plan.limit) continue
-      this.takeBatch(batch, index, source)
-      if (this.full) return
+      if (this.takeBatch(batch, index, source)) return
       batch = []
     }
     this.takeBatch(batch, index, source)
   }
 
-  /** There may be more behind what was looked at. */
-  endsHere(): void {
-    this.last ??= this.latest
-  }
-
-  answer(source: RowSource): ScanAnswer {
-    const digest = this.digest === undefined ? undefined : (source.evidence?.(this.last) ?? this.digest)
-    const { found: rows, last, plan, position } = this
-    const { index, prefix, reverse, table } = plan
-    const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse, position }
-    const page = last === undefined ? undefined : encodePageToken({ ...token, last: last.slice(prefix.length) })
-    if (digest === undefined) return { rows, page, position }
-    return { rows, page, position, range: this.rangeRead(digest) }
-  }
-
-  private takeBatch(batch: readonly Row[], index: CompiledIndex, source: RowSource): void {
+  private takeBatch(batch: readonly Row[], index: CompiledIndex, source: RowSource): boolean {
     const { table } = this.plan
     const stored = source.rows(batch.map(([key, value]) => table.prefix + index.primaryKeyOf(key, value)))
-    for (let i = 0; i < batch.length; i++) {
-      const [key] = batch[i] as Row
+    return batch.some(([key], i) => {
       const row = stored[i] as StoredRow
       this.digest?.addRow(key, row.version)
-      this.take(row.row(table))
-      if (this.isFull(key)) return
-    }
+      return this.take(key, row.row(table), row.bytes.length)
+    })
   }
 
-  private take(row: RowData): void {
+  /** True: no more in this section. */
+  private take(key: Key, row: RowData, bytes: number): boolean {
     const { filter } = this.plan
-    if (filter === undefined || filter(row)) this.found.push(this.project(row))
-  }
-
-  private isFull(key: Key): boolean {
+    if (filter === undefined || filter(row)) {
+      this.found.push(this.project(row))
+      this.bytes += bytes
+    }
     this.examined++
-    this.latest = key
-    if (this.found.length < this.plan.limit && this.examined < this.examinedMax) return false
-    this.full = true
     this.last = key
-    return true
+    return this.isFull || this.examined >= this.sectionTo
   }
 
   /** What was looked at: not what lies behind the last row of a page that is full. */
-  private rangeRead(digest: RangeDigest): RangeRead {
+  private rangeRead(digest: RangeDigest, last: Key | undefined): RangeRead {
     const { covered, index, prefix, range, reverse, table } = this.plan
-    const { last } = this
     if (!range.from.startsWith(prefix)) {
       // Behind the end of all keys: there is nothing, and nothing can come.
       const nothing = { from: '', to: '', rows: 0, rowsToo: false, reverse, digest: digest.value }

@@ -12,8 +12,8 @@ export interface RowSource {
   /** Of a scan for a transaction, up to its last key: if what it shows is not what must be so still. */
   evidence?(last: Key | undefined): RangeDigest
   readonly position: number
-  /** The scan has ended before the end of its range: what follows is the next page's. */
-  readonly isCut: boolean
+  /** Where a scan that was read to its end has ended before the end of its range: what is behind this key is the next page's. */
+  readonly cutAt: Key | undefined
   /** Rows by their stored keys. */
   row(key: Key): StoredRow | undefined
   rows(keys: readonly Key[]): readonly (StoredRow | undefined)[]
@@ -22,7 +22,7 @@ export interface RowSource {
 }
 
 export class CommittedRows implements RowSource {
-  readonly isCut = false
+  readonly cutAt = undefined
   readonly position: number
   private readonly state: TableState
   private readonly reader: ReadTx

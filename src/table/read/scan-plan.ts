@@ -158,6 +158,11 @@ function behindPage(
   if (!isSame || last < range.from || last >= range.to) {
     throw new DelosError('INVALID_ARGUMENT', 'page: this token belongs to another scan; begin anew')
   }
+  return behindKey(range, last, reverse)
+}
+
+/** What of a range is left behind this key, in the order of the scan. */
+export function behindKey(range: ScanPlan['range'], last: Key, reverse: boolean): ScanPlan['range'] {
   return reverse ? { from: range.from, to: last } : { from: `${last}\x00`, to: range.to }
 }
 

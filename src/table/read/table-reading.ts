@@ -26,9 +26,9 @@ import { coldRows } from './cold-rows.ts'
 import { OwnRows, type OwnWrites } from './own-rows.ts'
 import { decodePageToken } from './page-token.ts'
 import type { ReadLevels } from './read-levels.ts'
-import { runScan } from './row-scan.ts'
+import { examinedMaxOf, Page, runScan } from './row-scan.ts'
 import type { RowSource } from './row-source.ts'
-import { planScan } from './scan-plan.ts'
+import { planScan, type ScanPlan } from './scan-plan.ts'
 import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './table-reads.ts'
 
 export interface ReadingParts {
@@ -47,6 +47,8 @@ export interface ReadingParts {
 }
 
 const COUNT_MEMBERS: ReadonlySet<string> = new Set(['table', 'index', 'prefix', 'filter', 'level'])
+/** Rows or entries that a read of the past looks at in one turn. */
+const PAST_PIECE = 2000
 const UNTIMED = -1
 
 interface Refusals {
@@ -85,6 +87,7 @@ export class TableReading {
 
   scan(request: ScanRequest): Promise<ScanAnswer> {
     const { level = 'linearizable', table } = request
+    if (isOfThePast(level) && request.evidence !== true) return this.scanPast(request, level)
     const read = (): Promise<ScanAnswer> =>
       this.counted('scan', level, (source) => {
         this.requirePage(request)
@@ -98,7 +101,32 @@ export class TableReading {
     const { levels, limits, table } = this.parts
     this.requirePage(request)
     const plan = planScan(table(request.table), request, limits)
-    return runScan(plan, new OwnRows(levels.now(), own, plan.covered !== undefined), limits, true)
+    const source = new OwnRows(levels.now(), own, plan.covered !== undefined, examinedMaxOf(limits, true))
+    return runScan(plan, source, limits, true)
+  }
+
+  /** A page in turns: what it shows does not change meanwhile. */
+  private async scanPast(request: ScanRequest, level: ReadLevel): Promise<ScanAnswer> {
+    const { limits, stats, timers } = this.parts
+    const counts = stats.requests.scan
+    let page: Page | undefined
+    const look = (source: RowSource): ScanAnswer | undefined => {
+      this.requirePage(request)
+      const table = this.tableAt(request.table, source)
+      // Under another schema it begins anew.
+      if (page?.plan.table !== table) page = new Page(planScan(table, request, limits), limits, false)
+      page.look(source, PAST_PIECE)
+      return page.isOver ? page.answer(source) : undefined
+    }
+    for (;;) {
+      await this.prefetch(request, page?.rest)?.catch(() => undefined)
+      const answer = await this.read(level, look, counts)
+      if (answer !== undefined) {
+        counts.answered++
+        return answer
+      }
+      await new Promise<void>((resolve) => timers.soon(resolve))
+    }
   }
 
   /** Throws UNKNOWN_TABLE, and SNAPSHOT_GONE at positions where the name was another table's, or nobody's. */
@@ -114,11 +142,12 @@ export class TableReading {
     if (page !== undefined) this.parts.state.histories.require(decodePageToken(page).position)
   }
 
-  private prefetch(request: ScanRequest): Promise<void> | undefined {
+  /** `rest`: of the plan, if a part of it was done. */
+  private prefetch(request: ScanRequest, rest?: ScanPlan): Promise<void> | undefined {
     const { prefetch, store } = this.parts
     if (prefetch === undefined || request.index === undefined) return undefined
     try {
-      const plan = planScan(this.parts.table(request.table), request, this.parts.limits)
+      const plan = rest ?? planScan(this.parts.table(request.table), request, this.parts.limits)
       const cold = coldRows(plan, store.read(), this.parts.state.rows)
       return cold.length === 0 ? undefined : prefetch(cold)
     } catch {
@@ -129,7 +158,7 @@ export class TableReading {
   count(request: CountRequest): Promise<number> {
     const { filter, index, level = 'linearizable', prefix, table: name } = request
     const isWhole = filter === undefined && index === undefined && prefix === undefined
-    if (typeof level === 'object' && 'snapshot' in level) return this.countPast(request, level)
+    if (isOfThePast(level)) return this.countPast(request, level)
     return this.counted('count', level, (source) => {
       requireKnown(request, COUNT_MEMBERS, 'a count')
       const table = this.parts.table(name)
@@ -208,6 +237,10 @@ export class TableReading {
     }
     return answer instanceof Promise ? answer.catch(refused) : answer
   }
+}
+
+function isOfThePast(level: ReadLevel): boolean {
+  return typeof level === 'object' && level !== null && 'snapshot' in level
 }
 
 /** What `look` throws is the caller's, not the engine's. */

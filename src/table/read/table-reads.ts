@@ -24,11 +24,13 @@ export function readRows(
   table: CompiledTable,
   keys: readonly KeyData[],
   source: RowSource,
-  { keysMax }: TableLimits,
+  { answerBytesMax, keysMax }: TableLimits,
 ): readonly RowAnswer[] {
   requireArray(keys, 'keys')
   if (keys.length > keysMax) throw limitExceeded('keysMax', keysMax, keys.length, 'ask for fewer at once')
   const stored = source.rows(keys.map((key) => table.prefix + table.checkedKey(key)))
+  const bytes = stored.reduce((sum, row) => sum + (row?.bytes.length ?? 0), 0)
+  if (bytes > answerBytesMax) throw limitExceeded('answerBytesMax', answerBytesMax, bytes, 'ask for fewer at once')
   return stored.map((row) => answerOf(table, row))
 }
 

@@ -33,7 +33,7 @@ import type { ModelState, TablesModel } from './tables-model.ts'
 export const STEP_ROWS = 3
 
 /** So few that what a read of the past holds does not reach to the end of a table. */
-const LIMITS = { snapshotChangesMax: 3 }
+const LIMITS = { snapshotBytesMax: 700 }
 
 const BASE_LIMITS = {
   proposalDeadlineMs: 3_000,
