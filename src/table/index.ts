@@ -2,7 +2,7 @@
 // opened by `delos` (openServer); nothing here needs Node.
 
 export { DelosError, type ErrorCode } from '../base/delos-error.ts'
-export type { Position, ReadLevel, RejectionReason, TableDescription } from './messages.ts'
+export type { KeptChanges, Position, ReadLevel, RejectionReason, TableDescription } from './messages.ts'
 export {
   bool,
   bytes,

@@ -193,6 +193,12 @@ export type SchemaAnswer =
   | { readonly kind: 'conflict'; readonly version: number }
   | { readonly kind: 'forbidden'; readonly reason: string }
 
+/** How much of the past is kept, in the change log of the whole database: the newest transactions, until either is too much. */
+export interface KeptChanges {
+  readonly transactions: number
+  readonly bytes: number
+}
+
 /** How far the building of an index is. */
 export interface IndexProgress {
   readonly index: string

@@ -49,7 +49,7 @@ export class TableApplicator implements Applicator<TableResult> {
   /** `steps`: of a simulation; else what is part of the build. */
   constructor(cache: RowCacheLimits = DEFAULT_CACHE, steps?: StepLimits) {
     this.state = new TableState(cache, steps)
-    this.changes = new ChangeLog(this.state.histories)
+    this.changes = new ChangeLog(this.state.histories, this.state.retention)
     this.writer = new RowWriter(this.state, this.changes, this.expiry)
     this.transactions = new TransactionApply(this.state, this.writer, this.changes)
     this.schemas = new SchemaApply(this.state, this.changes)
@@ -109,6 +109,9 @@ export class TableApplicator implements Applicator<TableResult> {
         return undefined
       case ENTRY_KINDS.tick:
         this.tick()
+        return undefined
+      case ENTRY_KINDS.retention:
+        this.state.retention.set(this.state.tx, { transactions: reader.varint(), bytes: reader.varint() })
         return undefined
       case ENTRY_KINDS.history:
         this.beginHistory(reader.varint())

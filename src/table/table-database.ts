@@ -2,16 +2,18 @@
 // (transaction-submitter.ts), schema changes, the feed, background work. What it takes and gives is plain data (messages.ts); the typed face is tables.ts.
 
 import { ByteWriter } from '../base/byte-writer.ts'
+import { DelosError } from '../base/delos-error.ts'
 import type { Key } from '../base/key.ts'
 import type { Completion } from '../engine/engine.ts'
 import { entryOf } from '../engine/entry.ts'
 import type { LeasedReads } from '../engine/leased-reads.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { ReadTx } from '../store/local-store.ts'
+import { requireKnown } from './codec/check-request.ts'
 import type { CompiledTable } from './codec/compiled-table.ts'
 import type { RowData } from './codec/row-codec.ts'
 import { toTaggedJson } from './codec/tagged-json.ts'
-import { ENTRY_FORMAT, ENTRY_KINDS, TransactionEncoder } from './codec/transaction-codec.ts'
+import { ENTRY_FORMAT, ENTRY_KINDS, encodeRetention, TransactionEncoder } from './codec/transaction-codec.ts'
 import { Maintenance } from './maintenance.ts'
 import type {
   ChangesAnswer,
@@ -19,6 +21,7 @@ import type {
   CountRequest,
   GetManyRequest,
   GetRequest,
+  KeptChanges,
   KeyData,
   Position,
   ReadLevel,
@@ -46,6 +49,11 @@ import { TableRequestStats, type TableStats } from './table-stats.ts'
 import { type TableLog, TransactionSubmitter } from './transaction-submitter.ts'
 
 export type { TableLog }
+
+const KEPT_MEMBERS: ReadonlySet<string> = new Set(['transactions', 'bytes'])
+/** From, to. */
+const KEPT_TRANSACTIONS = [1, 1e9] as const
+const KEPT_BYTES = [1, 2 ** 45] as const
 
 export interface TableDatabaseOptions {
   readonly runtime: Pick<Runtime, 'clock' | 'timers' | 'random'>
@@ -278,6 +286,19 @@ export class TableDatabase implements TableListener {
     })
   }
 
+  /** Resolves when it holds on this server; all go by it from the same position on. Rejects with INVALID_ARGUMENT. */
+  async keepChanges(kept: Partial<KeptChanges>): Promise<void> {
+    requireKnown(kept, KEPT_MEMBERS, 'what is kept')
+    await this.log.sync()
+    const { state } = this.applicator
+    state.load(this.options.store.read())
+    const { bytes = state.retention.bytes, transactions = state.retention.transactions } = kept
+    requireWithin('transactions', transactions, KEPT_TRANSACTIONS)
+    requireWithin('bytes', bytes, KEPT_BYTES)
+    const entry = entryOf(encodeRetention({ transactions, bytes }))
+    await new Promise<unknown>((resolve, reject) => this.log.submit(entry, { resolve, reject }))
+  }
+
   /** What is stored of a table, as this server knows it. */
   descriptor(name: string): TableDescriptor | undefined {
     const { state } = this.applicator
@@ -323,4 +344,9 @@ export class TableDatabase implements TableListener {
       ...tableFigures(state, reader),
     }
   }
+}
+
+function requireWithin(name: string, value: number, [from, to]: readonly [number, number]): void {
+  if (Number.isSafeInteger(value) && value >= from && value <= to) return
+  throw new DelosError('INVALID_ARGUMENT', `${name} that are kept: a whole number from ${from} to ${to}, not ${value}`)
 }

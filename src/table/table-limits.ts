@@ -54,8 +54,8 @@ export const REPLICATED_LIMITS = {
   /** Tokens of transactions that are remembered: the newest. */
   tokensKept: 500_000,
   tokenCharsMax: 64,
-  /** Transactions in the change log, and their bytes: the newest. A minute of 60,000 small ones a second. */
-  changesKept: 4_000_000,
+  /** Transactions in the change log, and their bytes, where `keepChanges` has set nothing. A minute of 100,000 small ones a second. */
+  changesKept: 6_000_000,
   changeBytesKept: 1 << 30,
   /** Rows or entries that one step of background work looks at. */
   stepRows: 500,

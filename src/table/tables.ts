@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { requireKnown, tableName } from './codec/check-request.ts'
 import type {
   CountRequest,
+  KeptChanges,
   KeyData,
   Position,
   ReadLevel,
@@ -285,6 +286,14 @@ export class Tables {
     } finally {
       signal?.removeEventListener('abort', wake)
     }
+  }
+
+  /**
+   * How much of the past the database keeps for the feed and for snapshots, on all servers: the newest transactions, at most so many,
+   * and at most so many bytes of rows before and after. What is left out stays as it is. Default: 6 000 000 and 1 GiB.
+   */
+  keepChanges(kept: Partial<KeptChanges>): Promise<void> {
+    return this.database.keepChanges(kept)
   }
 
   private turn(): Promise<void> {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import { DelosError } from '../base/delos-error.ts'
 import { nodeRuntime } from '../runtime/node-runtime.ts'
+import { RETENTION_RECORD } from './codec/table-keys.ts'
 import type { TransactionRequest } from './messages.ts'
 import { bool, int64, json, string, uuid } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
@@ -566,6 +567,27 @@ describe('read levels', () => {
     expect(server.database.stats().pastTransactions).toBeLessThan(10)
     expect(await read).toMatchObject({ ward: 'x' })
     expect(server.database.stats().pastTransactions).toBe(13)
+  })
+
+  it('go back as far as keepChanges says: on every server, over restarts, and what is gone says why', async () => {
+    const submit = vi.spyOn(server.stack, 'submit')
+    await db.keepChanges({ transactions: 4 })
+    await db.keepChanges({ bytes: 5000 })
+    const [, entry] = submit.mock.calls.map(([{ payload }]) => Buffer.from(payload as Uint8Array).toString('hex'))
+    expect(entry).toBe('0107048827')
+    for (let i = 0; i < 10; i++) await db.update(doctors, { id: 'a' }, { increment: { onCall: 1n } })
+    const stored = server.stack.read().get(RETENTION_RECORD) as Uint8Array
+    expect(Buffer.from(stored).toString('hex')).toBe('048827')
+    expect(await db.get(doctors, { id: 'a' }, { level: { snapshot: 9 } })).toMatchObject({ onCall: 7n })
+    const gone = { code: 'SNAPSHOT_GONE', message: expect.stringContaining('begins at 9 (4 transactions of 4') }
+    await expect(db.get(doctors, { id: 'a' }, { level: { snapshot: 8 } })).rejects.toMatchObject(gone)
+    const other = await openTableServer({ shared: server.shared, serverId: 'b' })
+    await other.stack.sync()
+    expect(other.content()).toEqual(server.content())
+    await other.close()
+    for (const wrong of [{ transactions: 0 }, { bytes: -1 }, { bytes: 2 ** 50 }, { rows: 1 }, { transactions: '5' }]) {
+      await expect(db.keepChanges(wrong as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
   })
 
   it('end with SNAPSHOT_GONE where the change log begins later', async () => {

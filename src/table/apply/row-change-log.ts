@@ -12,7 +12,7 @@ import type { Key } from '../../base/key.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
 import { changeKey, changeRange, positionOfChange, rowPrefix, segmentKey } from '../codec/table-keys.ts'
-import { REPLICATED_LIMITS } from '../table-limits.ts'
+import type { KeptChanges } from '../messages.ts'
 import type { Histories } from './histories.ts'
 import type { TableCounters } from './table-counters.ts'
 
@@ -41,9 +41,11 @@ const NOTHING = new Uint8Array(0)
 export class ChangeLog {
   private readonly pending: RowChange[] = []
   private readonly histories: Histories
+  private readonly retention: KeptChanges
 
-  constructor(histories: Histories) {
+  constructor(histories: Histories, retention: KeptChanges) {
     this.histories = histories
+    this.retention = retention
   }
 
   /** In the order of the operations. */
@@ -80,7 +82,7 @@ export class ChangeLog {
     counters.segmentBytes += writer.size
     counters.changeBytes += writer.size
     if (counters.position % SEGMENT === SEGMENT - 1) endSegment(tx, counters)
-    trim(tx, counters, this.histories)
+    trim(tx, counters, this.histories, this.retention)
   }
 
   /** The positions that follow are not those behind the present one. */
@@ -96,13 +98,12 @@ function endSegment(tx: ReadWriteTx, counters: TableCounters): void {
   counters.segmentBytes = 0
 }
 
-function trim(tx: ReadWriteTx, counters: TableCounters, histories: Histories): void {
-  const { changeBytesKept, changesKept } = REPLICATED_LIMITS
+function trim(tx: ReadWriteTx, counters: TableCounters, histories: Histories, most: KeptChanges): void {
   for (let step = 0; step < TRIM_STEP; step++) {
     const kept = histories.count(counters.oldestChange, counters.position)
-    const tooMany = kept >= changesKept
+    const tooMany = kept >= most.transactions
     // The newest segments stay, however large: their bytes are not known one by one.
-    const tooLarge = counters.changeBytes > changeBytesKept && kept > 2 * SEGMENT
+    const tooLarge = counters.changeBytes > most.bytes && kept > 2 * SEGMENT
     if (!tooMany && !tooLarge) return
     tx.delete(changeKey(counters.oldestChange))
     const next = counters.oldestChange + 1

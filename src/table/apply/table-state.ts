@@ -9,6 +9,7 @@ import { type StoredRow, storedRow } from '../codec/stored-row.ts'
 import { COUNTERS_RECORD, countKey } from '../codec/table-keys.ts'
 import { REPLICATED_LIMITS, type StepLimits } from '../table-limits.ts'
 import { Catalog } from './catalog.ts'
+import { Retention } from './change-retention.ts'
 import { Histories } from './histories.ts'
 import { RowCache, type RowCacheLimits } from './row-cache.ts'
 import { readCounters, type TableCounters, writeCounters } from './table-counters.ts'
@@ -24,6 +25,7 @@ interface RowCount {
 export class TableState {
   readonly catalog = new Catalog()
   readonly histories = new Histories()
+  readonly retention = new Retention()
   readonly rows: RowCache
   readonly steps: StepLimits
   private current: TableCounters | undefined
@@ -61,6 +63,7 @@ export class TableState {
     if (this.current !== undefined) return
     this.catalog.load(reader)
     this.histories.load(reader)
+    this.retention.load(reader)
     this.current = readCounters(reader)
     this.committedAt = this.current.position
   }

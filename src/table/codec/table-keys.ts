@@ -14,6 +14,7 @@
 //   b table index             progress of an index that is being built (index-builder.ts)
 //   v table index number      duplicates that it found
 //   g table index             a range that is being removed; index 0: the rows
+//   p                   how much of the past is kept (change-retention.ts)
 //   h position           a restore began a new history behind it (histories.ts)
 
 import { type Key, keyUint, uintOfKey } from '../../base/key.ts'
@@ -39,6 +40,7 @@ const HISTORY = `${TABLE_PREFIX}h`
 
 export const COUNTERS_RECORD: Key = `${TABLE_PREFIX}m`
 export const TTL_CLOCK: Key = `${TABLE_PREFIX}x`
+export const RETENTION_RECORD: Key = `${TABLE_PREFIX}p`
 
 const POSITION_BYTES = 8
 

@@ -6,7 +6,7 @@ import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
-import type { Condition, PatchData, RangeRead, TransactionRequest, WriteOperation } from '../messages.ts'
+import type { Condition, KeptChanges, PatchData, RangeRead, TransactionRequest, WriteOperation } from '../messages.ts'
 import type { FilterData } from '../schema/descriptor.ts'
 import { limitExceeded, REPLICATED_LIMITS, type TableLimits } from '../table-limits.ts'
 import { requireKnown, requireRecord } from './check-request.ts'
@@ -20,7 +20,15 @@ import { fromTaggedJson, toTaggedJson } from './tagged-json.ts'
 export const ENTRY_FORMAT = 1
 
 /** What an entry is. `unnamedSchema`: as builds proposed it that did not note since when a table has its name. */
-export const ENTRY_KINDS = { transaction: 1, unnamedSchema: 2, step: 3, tick: 4, history: 5, schema: 6 } as const
+export const ENTRY_KINDS = {
+  transaction: 1,
+  unnamedSchema: 2,
+  step: 3,
+  tick: 4,
+  history: 5,
+  schema: 6,
+  retention: 7,
+} as const
 
 /** After a restore: the entry that takes positions behind all that the lost history may have given out. */
 export function encodeNewHistory(behind: number): Uint8Array {
@@ -28,6 +36,16 @@ export function encodeNewHistory(behind: number): Uint8Array {
   writer.u8(ENTRY_FORMAT)
   writer.u8(ENTRY_KINDS.history)
   writer.varint(behind)
+  return writer.toBytes()
+}
+
+/** From this entry on so much of the past is kept. */
+export function encodeRetention({ bytes, transactions }: KeptChanges): Uint8Array {
+  const writer = new ByteWriter(16)
+  writer.u8(ENTRY_FORMAT)
+  writer.u8(ENTRY_KINDS.retention)
+  writer.varint(transactions)
+  writer.varint(bytes)
   return writer.toBytes()
 }
 

@@ -7,6 +7,7 @@ import type { Timers } from '../../runtime/runtime.ts'
 import type { ReadTx } from '../../store/local-store.ts'
 import { readChanges } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
+import { snapshotGone } from './kept-past.ts'
 import { PastRange, type PastWanted } from './past-range.ts'
 
 export interface PastParts {
@@ -97,8 +98,8 @@ export class PastRanges {
 
   private requireKept(range: PastRange): void {
     if (this.isKept(range)) return
-    const begins = this.parts.state.counters.oldestChange - 1
-    throw new DelosError('SNAPSHOT_GONE', `position ${range.wanted.position} is gone: what is kept begins at ${begins}`)
+    const { state } = this.parts
+    throw snapshotGone(state, range.wanted.position, state.counters.oldestChange - 1)
   }
 
   private async walkTo(range: PastRange): Promise<void> {

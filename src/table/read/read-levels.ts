@@ -6,6 +6,7 @@ import type { ReadTx } from '../../store/local-store.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { ReadLevel } from '../messages.ts'
 import type { TableLimits } from '../table-limits.ts'
+import { snapshotGone } from './kept-past.ts'
 import { PastMissing, PastRanges } from './past-ranges.ts'
 import { CommittedRows, type RowSource } from './row-source.ts'
 import { SnapshotRows } from './snapshot-rows.ts'
@@ -100,8 +101,7 @@ export class ReadLevels {
       // What was before a restore is not walked back to: between the two lie all positions that were skipped.
       const keptFrom = Math.max(state.counters.oldestChange - 1, state.histories.begins)
       if (position < keptFrom) {
-        const kept = `what is kept begins at ${keptFrom}`
-        throw new DelosError('SNAPSHOT_GONE', `position ${position} is gone: ${kept}`)
+        throw snapshotGone(state, position, keptFrom)
       }
       try {
         return look(new SnapshotRows(position, { state, reader, ranges }))

@@ -10,6 +10,7 @@ import type { CompiledIndex } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { type StoredRow, storedRow, versionOfStored } from '../codec/stored-row.ts'
 import { tableOfRow } from '../codec/table-keys.ts'
+import { snapshotGone } from './kept-past.ts'
 import type { PastEntry, PastRange } from './past-range.ts'
 import type { PastRanges } from './past-ranges.ts'
 import type { RowSource } from './row-source.ts'
@@ -175,9 +176,8 @@ export class SnapshotRows implements RowSource {
 
   private before(replacedAt: number, key: Key): StoredRow | undefined {
     const { reader, state } = this.parts
-    if (replacedAt < state.counters.oldestChange) {
-      throw new DelosError('SNAPSHOT_GONE', `position ${this.position} is gone: too much has changed since`)
-    }
+    const { oldestChange } = state.counters
+    if (replacedAt < oldestChange) throw snapshotGone(state, this.position, oldestChange - 1)
     if (this.last?.position !== replacedAt) this.last = rowsBefore(reader, replacedAt)
     const bytes = this.last.rows.get(key)
     return bytes === undefined ? undefined : storedRow(bytes)
