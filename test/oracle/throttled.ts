@@ -130,8 +130,7 @@ class ThrottledRun {
   /** All connections ask at once: something long, then this and that. */
   private async burst(random: SeededRandom): Promise<void> {
     const asks = this.clients.map((client) => {
-      const all = client.requests()
-      const requests = Array.from({ length: BURST_REQUESTS }, () => random.pick(all))
+      const requests = Array.from({ length: BURST_REQUESTS }, () => random.pick(client.requests()))
       return { slot: client.slot, requests: [client.long(), ...requests] }
     })
     this.take(await this.side.run({ do: 'burst', asks }))
