@@ -4,6 +4,13 @@
 import type { WatchSink } from './zelos.ts'
 import type { SessionId } from './znode.ts'
 
+/**
+ * A client that only listens does not know what zxid it has seen: replies count, events don't. What happened so long before it
+ * came back, it was told. One timeout until it sees that nothing comes any more, one until its session ends, one to spare.
+ */
+const AWAY_TIMEOUTS = 3
+const AWAY_MS_MIN = 60_000
+
 interface Told {
   /** Connections with lasting watches. */
   readonly sinks: Set<WatchSink>
@@ -38,9 +45,13 @@ export class ToldUntil {
     this.sessions.delete(session)
   }
 
-  /** Of what was applied until then, a connection of the session was told. */
-  of(session: SessionId, nowMs: number): number {
+  /**
+   * Of what was applied until then, a connection of the session was told for sure: a client finds out that a connection is gone
+   * before its session would be.
+   */
+  surelyOf(session: SessionId, timeoutMs: number, nowMs: number): number {
     const told = this.sessions.get(session)
-    return told === undefined || told.sinks.size > 0 ? nowMs : told.untilMs
+    const untilMs = told === undefined || told.sinks.size > 0 ? nowMs : told.untilMs
+    return untilMs - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * timeoutMs)
   }
 }

@@ -51,13 +51,6 @@ const THROWING: WalkCompletion<unknown> = {
   },
 }
 
-/**
- * A client that only listens does not know what zxid it has seen: replies count, events don't. What happened so long before it
- * came back, it was told. One timeout until it sees that nothing comes any more, one until its session ends, one to spare.
- */
-const AWAY_TIMEOUTS = 3
-const AWAY_MS_MIN = 60_000
-
 export class ZelosDatabase implements Zelos, AppliedListener {
   readonly sessions: ZelosSessions
   readonly atCompletion: ReadsAtCompletion
@@ -323,15 +316,11 @@ export class ZelosDatabase implements Zelos, AppliedListener {
     for (const path of recursive) this.addWatch(sink, path, 'recursive')
   }
 
-  /**
-   * The connection was there until then, if it belongs to a session whose watches were: a client finds out that a connection is
-   * gone before its session would be. Of a new session nothing is known.
-   */
+  /** Of a new session nothing is known. */
   private awaySinceMs(sink: WatchSink, relativeZxid: Zxid): number {
     const { session: id } = sink.requester
     const session = id > relativeZxid ? undefined : this.applicator.sessions.session(this.store.read(), id)
-    if (session === undefined) return Number.NEGATIVE_INFINITY
-    return this.told.of(id, this.nowMs()) - Math.max(AWAY_MS_MIN, AWAY_TIMEOUTS * session.timeoutMs)
+    return session === undefined ? Number.NEGATIVE_INFINITY : this.told.surelyOf(id, session.timeoutMs, this.nowMs())
   }
 
   addWatch(sink: WatchSink, path: string, mode: WatchMode): void {
