@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BackupOptions } from '../src/node/backup-options.ts'
@@ -229,6 +229,51 @@ describe('a backup in a directory', () => {
     const [one, other] = [await contentOfTree(into), await contentOfTree(whole.dataDir)]
     expect(one).toEqual(other)
   }, 120_000)
+
+  it('says what to do where retention has removed what a restore that was cut off needs', async () => {
+    const dir = tempDir('removed')
+    const backup: BackupOptions = { location: `dir:${dir}/backup`, ...SPEED }
+    const server = await openServer({ dataDir: join(dir, 'data'), zookeeper: { port: 0 }, backup })
+    await snapshotMade(server)
+    const client = await ZkClient.connect(portOf(server))
+    await client.create('/a', 'b')
+    await backedUp(server, momentOf(server).position)
+    await client.close()
+    await server.close()
+    const into = (dataDir: string, until?: string): Promise<RestoreResult> =>
+      restore({
+        from: backup,
+        to: { kind: 'newest' },
+        dataDir: join(dir, dataDir),
+        database: 'zelos',
+        definition: RESTORABLE_ZELOS,
+        logger: SILENT_LOGGER,
+        progress: ({ phase }) => {
+          if (phase === until) throw new Error('cut off')
+        },
+      })
+    for (const [cut, until] of ['snapshot', 'log', 'history'].entries()) {
+      await expect(into(String(cut), until)).rejects.toThrow('cut off')
+    }
+    const history = join(
+      dir,
+      'backup/zelos',
+      readdirSync(join(dir, 'backup/zelos')).find((name) => name !== 'histories') as string,
+    )
+    rmSync(join(history, 'snapshot'), { recursive: true })
+    const gone = {
+      code: 'TRIMMED',
+      message: expect.stringMatching(/remove .*\/0 and restore anew; there is no complete snapshot/),
+    }
+    await expect(into('0')).rejects.toMatchObject(gone)
+    // That one has read all that it needs.
+    expect(await into('2')).toMatchObject({ resumed: true })
+    rmSync(join(dir, 'backup/zelos'), { recursive: true })
+    await expect(into('1')).rejects.toMatchObject({
+      code: 'TRIMMED',
+      message: expect.stringMatching(/\/1 and restore anew$/),
+    })
+  }, 60_000)
 
   it('is not restored over something else, and nobody serves from half of it', async () => {
     const dir = tempDir('occupied')

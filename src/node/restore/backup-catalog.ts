@@ -7,7 +7,9 @@ import {
   type BackupAbout,
   decodeAbout,
   decodeManifest,
+  decodePart,
   type SnapshotManifest,
+  type SnapshotPart,
 } from '../../engines/log-backup/backup-codec.ts'
 import {
   aboutPrefix,
@@ -118,12 +120,15 @@ export function restorableRanges({ segments, snapshots }: BackupHistory): Restor
 
 /** The newest snapshot from which `position` can be reached. NOT_FOUND says what can be restored. */
 export function snapshotFor(history: BackupHistory, position: LogPos): LogPos {
-  const logs = logRanges(history.segments)
-  const reaches = (cursor: LogPos): boolean =>
-    cursor === position + 1 || (cursor <= position && logs.some(({ from, to }) => from <= cursor && position < to))
-  const cursor = history.snapshots.findLast(reaches)
+  const cursor = history.snapshots.findLast((one) => isReachable(history, one, position))
   if (cursor !== undefined) return cursor
   throw new DelosError('NOT_FOUND', `position ${position} can't be restored: ${describeRestorable(history)}`)
+}
+
+/** Is there such a snapshot, and all that lies between it and that position? */
+export function isReachable({ segments, snapshots }: BackupHistory, cursor: LogPos, position: LogPos): boolean {
+  if (!snapshots.includes(cursor) || cursor > position + 1) return false
+  return cursor > position || logRanges(segments).some(({ from, to }) => from <= cursor && position < to)
 }
 
 /** For messages. */
@@ -138,3 +143,23 @@ export async function readManifest(blobs: OpenBlobs, names: BackupNames, cursor:
   if (manifest.cursor !== cursor) throw new DelosError('CORRUPT', `${name} is of a snapshot at ${manifest.cursor}`)
   return manifest
 }
+
+/** CORRUPT if it is another one than it should be. */
+export async function readPart(
+  { envelope, store }: OpenBlobs,
+  names: BackupNames,
+  manifest: SnapshotManifest,
+  number: number,
+): Promise<SnapshotPart> {
+  const name = names.part(manifest, number)
+  const part = decodePart(await envelope.unwrap(name, await store.get(name)), name)
+  if (part.cursor === manifest.cursor && part.number === number && part.historyId === manifest.historyId) return part
+  throw new DelosError('CORRUPT', `${name} is part ${part.number} of a snapshot at ${part.cursor}`)
+}
+
+/** Of the backup, where a service that is away, or the wrong key, says nothing about it. */
+export function isDamage(error: unknown): error is DelosError {
+  return error instanceof DelosError && DAMAGE.has(error.code)
+}
+
+const DAMAGE: ReadonlySet<string> = new Set(['CORRUPT', 'FORMAT', 'NOT_FOUND'])

@@ -1,78 +1,130 @@
 import { describe, expect, it } from 'vitest'
+import { CompressedEnvelope } from '../../blobs/envelope.ts'
+import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
+import { encodeAbout, encodeManifest, encodePart, SegmentBuilder } from '../../engines/log-backup/backup-codec.ts'
 import { BackupNames } from '../../engines/log-backup/backup-names.ts'
 import type { LogPos } from '../../log/position.ts'
-import type { BackupHistory } from './backup-catalog.ts'
-import { givenOutBehind } from './given-out.ts'
+import { SeededRandom } from '../../sim/seeded-random.ts'
+import { listHistories } from './backup-catalog.ts'
+import { type GivenNumber, givenOutUpTo, type KnownNumber } from './given-out.ts'
 
+const UNSEEN = 2 ** 32
 const idOf = (digit: string): string => digit.repeat(32)
 const at = (position: number): LogPos => position as LogPos
+const NUMBER: GivenNumber = {
+  key: 'keys\x00n',
+  read: (row) => (row === undefined ? 0 : Number(Buffer.from(row).toString())),
+}
+const ENTRY_BYTES = 100
 
-/** Of segments of 100 positions and 1000 bytes each. */
-function history(
-  digit: string,
-  from: number,
-  to: number,
-  restored?: { digit: string; position: number },
-): BackupHistory {
-  const historyId = idOf(digit)
-  const segments = Array.from({ length: (to - from) / 100 }, (_, i) => {
-    return { from: at(from + i * 100), to: at(from + i * 100 + 100), name: `${i}`, bytes: 1000 }
-  })
-  const ids = { clusterId: idOf('c'), databaseId: idOf('d'), historyId, database: 'keys', beganMs: 1 }
-  const source = restored && { historyId: idOf(restored.digit), position: at(restored.position) }
-  const about = { ...ids, restored: source }
-  return { about, names: new BackupNames('keys', historyId), segments, snapshots: [], bytes: segments.length * 1000 }
+/** A backup in memory. */
+function withBackup() {
+  const store = new MemoryBlobStore()
+  const envelope = new CompressedEnvelope({ random: new SeededRandom(1) })
+  const put = async (name: string, bytes: Uint8Array): Promise<void> =>
+    store.put(name, await envelope.wrap(name, bytes))
+  const namesOf = (digit: string): BackupNames => new BackupNames('keys', idOf(digit))
+  /** With a segment for each 10 positions of an entry each. */
+  const history = async (digit: string, from: number, to: number): Promise<void> => {
+    const historyId = idOf(digit)
+    const names = namesOf(digit)
+    const ids = { clusterId: idOf('c'), databaseId: idOf('d'), historyId, database: 'keys' }
+    await put(names.about, encodeAbout({ ...ids, beganMs: 1 }))
+    for (let first = from; first < to; first += 10) {
+      const builder = new SegmentBuilder(at(first))
+      const bytes = Buffer.alloc(ENTRY_BYTES)
+      builder.add(
+        [...Array(10).keys()].map((i) => ({ pos: at(first + i), bytes, voided: false })),
+        () => 1,
+      )
+      const entries = builder.piece()
+      const range = { from: at(first), to: at(first + 10) }
+      await put(names.segment(range), Buffer.concat([builder.head(historyId, range.to), entries]))
+    }
+  }
+  /** In which the number is in one of many parts. */
+  const snapshot = async (digit: string, cursor: number, number: number | undefined): Promise<void> => {
+    const keys = Array.from({ length: 40 }, (_, i) => `keys\x00${String.fromCharCode(0x60 + i)}`)
+    const rows = keys
+      .filter((key) => key !== NUMBER.key || number !== undefined)
+      .map((key) => [key, Buffer.from(key === NUMBER.key ? String(number) : 'x')] as const)
+    const head = { historyId: idOf(digit), cursor: at(cursor) }
+    const parts = Math.ceil(rows.length / 3)
+    const rest = { wallMs: 1, partBytes: 9, bytes: 1, levels: new Map(), digests: new Map(), serverId: 'a' }
+    const names = namesOf(digit)
+    for (let part = 0; part < parts; part++) {
+      const content = encodePart({ ...head, number: part, rows: rows.slice(part * 3, part * 3 + 3) })
+      await put(names.part({ cursor: at(cursor), partBytes: 9 }, part), content)
+    }
+    await put(names.manifest(at(cursor)), encodeManifest({ ...head, ...rest, parts, rows: rows.length }))
+  }
+  const upTo = async (restored?: KnownNumber): Promise<number> => {
+    const blobs = { store, envelope }
+    return await givenOutUpTo(blobs, await listHistories(blobs, 'keys'), NUMBER, restored)
+  }
+  const known = (digit: string, position: number, number: number): KnownNumber => {
+    return { historyId: idOf(digit), at: at(position), number }
+  }
+  return { store, namesOf, history, snapshot, upTo, known }
 }
 
-/** The highest number that a history of so many updates, one a position, gives out if its content had `base` of them. */
-const newest = (base: number, behind: number, updates: number): number => base + behind + updates
+/** Of segments: what is between is what an update that is no longer than a byte could have taken. */
+function between(value: number, low: number, segments: number): void {
+  expect(value).toBeGreaterThanOrEqual(low + segments * 10 * ENTRY_BYTES)
+  expect(value).toBeLessThan(low + segments * (10 * ENTRY_BYTES + 200) + 1)
+}
 
-describe('what was given out behind a restored point', () => {
-  it('is what the lost part of the log may hold, and some more for what was not backed up', () => {
-    const first = history('1', 0, 1000)
-    expect(givenOutBehind([first], first, at(1000))).toBe(2 ** 32)
-    expect(givenOutBehind([first], first, at(900))).toBe(2 ** 32 + 1000 * 1024)
+describe('what was given out before a restore', () => {
+  it('is what is restored, and what the lost part of the log may hold, and some more for what was not backed up', async () => {
+    const { history, known, snapshot, upTo } = withBackup()
+    await history('1', 0, 100)
+    await snapshot('1', 20, 5_000)
+    expect(await upTo(known('1', 100, 7_000))).toBe(7_000 + UNSEEN)
+    between(await upTo(known('1', 40, 6_000)), 6_000 + UNSEEN, 6)
   })
 
-  it('is more where somebody has restored from there before, to an earlier or a later point', () => {
-    const first = history('1', 0, 1000)
-    for (const [earlier, later] of [
-      [100, 1000],
-      [1000, 100],
-      [500, 500],
-    ] as const) {
-      const before = newest(earlier, givenOutBehind([first], first, at(earlier)), 3000)
-      const second = history('2', earlier, earlier + 2000, { digit: '1', position: earlier - 1 })
-      expect(later + givenOutBehind([first, second], first, at(later))).toBeGreaterThan(before)
-    }
+  it('is told by the newest snapshot, wherever the row is in it, and however long ago the restored point is', async () => {
+    const { history, known, snapshot, upTo } = withBackup()
+    await history('1', 500, 600)
+    await snapshot('1', 20, 1_000)
+    await snapshot('1', 580, 9_000_000)
+    between(await upTo(known('1', 30, 1_500)), 9_000_000 + UNSEEN, 2)
+    between(await upTo(undefined), 9_000_000 + UNSEEN, 2)
+    await snapshot('1', 600, undefined)
+    expect(await upTo(known('1', 30, 1_500))).toBe(1_500 + UNSEEN)
   })
 
-  it('is more also where that one was restored from in turn', () => {
-    const first = history('1', 0, 1000)
-    const second = history('2', 100, 1100, { digit: '1', position: 99 })
-    const secondBegins = 100 + givenOutBehind([first], first, at(100))
-    const before = newest(secondBegins + 500, givenOutBehind([first, second], second, at(600)), 1500)
-    const third = history('3', 600, 1600, { digit: '2', position: 599 })
-    for (const later of [50, 100, 1000]) {
-      expect(later + givenOutBehind([first, second, third], first, at(later))).toBeGreaterThan(before)
-    }
+  it('is above every other history of the backup, also of one whose old segments are gone, and of one that has just begun', async () => {
+    const { history, known, snapshot, upTo } = withBackup()
+    await history('1', 0, 100)
+    await snapshot('1', 20, 5_000)
+    await history('2', 900, 1000)
+    await snapshot('2', 900, 5 * UNSEEN)
+    between(await upTo(known('1', 100, 7_000)), 6 * UNSEEN, 10)
+    await history('3', 50, 100)
+    between(await upTo(known('1', 100, 7_000)), 7 * UNSEEN, 15)
   })
 
-  it('is more also where another one was restored from where this one comes from', () => {
-    const first = history('1', 0, 1000)
-    const second = history('2', 900, 1900, { digit: '1', position: 899 })
-    const secondBegins = 900 + givenOutBehind([first], first, at(900))
-    const third = history('3', 100, 1100, { digit: '1', position: 99 })
-    const before = newest(100, givenOutBehind([first, second], first, at(100)), 1500)
-    for (const tail of [1000, 1900]) {
-      const again = secondBegins + (tail - 900) + givenOutBehind([first, second, third], second, at(tail))
-      expect(again).toBeGreaterThan(before)
-    }
+  it('does not depend on what is damaged, which counts as much as it could have been', async () => {
+    const { history, known, namesOf, snapshot, store, upTo } = withBackup()
+    await history('1', 0, 100)
+    await snapshot('1', 20, 5_000)
+    await snapshot('1', 90, 6_000)
+    const whole = await upTo(known('1', 50, 5_500))
+    for (let part = 0; part < 20; part++) store.blobs.delete(namesOf('1').part({ cursor: at(90), partBytes: 9 }, part))
+    const without = await upTo(known('1', 50, 5_500))
+    between(without, 5_500 + UNSEEN, 5)
+    expect(whole).toBeGreaterThan(6_000 + UNSEEN)
+    store.blobs.set(namesOf('1').segment({ from: at(90), to: at(100) }), Buffer.alloc(100))
+    expect(await upTo(known('1', 50, 5_500))).toBeGreaterThan(without + 1_000_000)
   })
 
-  it('ends where histories claim to be restored from each other', () => {
-    const one = history('1', 0, 100, { digit: '2', position: 50 })
-    const other = history('2', 0, 100, { digit: '1', position: 50 })
-    expect(givenOutBehind([one, other], one, at(100))).toBeGreaterThan(2 ** 33)
+  it('leaves room for a million restores', async () => {
+    const { history, known, snapshot, upTo } = withBackup()
+    await history('1', 0, 100)
+    await snapshot('1', 20, 5_000)
+    let number = 5_000
+    for (let restores = 1; restores <= 100; restores++) number = await upTo(known('1', 20, number))
+    expect((2 ** 53 / number) * 100).toBeGreaterThan(1_000_000)
   })
 })

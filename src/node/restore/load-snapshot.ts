@@ -2,11 +2,12 @@
 // says, by its digests.
 
 import { DelosError } from '../../base/delos-error.ts'
-import { decodePart, type SnapshotManifest } from '../../engines/log-backup/backup-codec.ts'
+import type { SnapshotManifest, SnapshotPart } from '../../engines/log-backup/backup-codec.ts'
 import type { BackupNames } from '../../engines/log-backup/backup-names.ts'
 import type { LocalStore } from '../../store/local-store.ts'
 import { rowDigest } from '../database-copy-source.ts'
 import type { OpenBlobs } from '../open-blob-store.ts'
+import { readPart } from './backup-catalog.ts'
 
 /** In the store's local range: parts that are loaded and durable, as text. */
 const LOADED_KEY = 'restore/parts'
@@ -44,16 +45,11 @@ export async function loadSnapshot(load: SnapshotLoad): Promise<void> {
   await mark(store, manifest.parts + 1)
 }
 
-type Rows = ReturnType<typeof decodePart>['rows']
+type Rows = SnapshotPart['rows']
 
 async function fetchPart({ blobs, manifest, names }: SnapshotLoad, number: number): Promise<Rows> {
   if (number >= manifest.parts) return []
-  const name = names.part(manifest, number)
-  const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
-  if (part.cursor !== manifest.cursor || part.number !== number || part.historyId !== manifest.historyId) {
-    throw new DelosError('CORRUPT', `${name} is part ${part.number} of a snapshot at ${part.cursor}`)
-  }
-  return part.rows
+  return (await readPart(blobs, names, manifest, number)).rows
 }
 
 async function putRows(store: LocalStore, rows: Rows): Promise<void> {

@@ -3,13 +3,17 @@
 import type { Applicator } from '../../engine/engine.ts'
 import type { EngineFactory, Stack } from '../../engine/stack.ts'
 import { LEASE } from '../../engines/lease/lease-engine.ts'
-import type { LocalStore } from '../../store/local-store.ts'
+import { readCounters } from '../../table/apply/table-counters.ts'
+import { COUNTERS_RECORD } from '../../table/codec/table-keys.ts'
 import { encodeNewHistory } from '../../table/codec/transaction-codec.ts'
 import { TableApplicator } from '../../table/table-applicator.ts'
 import { UpdateEncoder } from '../../zelos/request-codec.ts'
+import { COUNTERS_KEY } from '../../zelos/tree/key-space.ts'
+import { decodeCounters } from '../../zelos/tree/tree-counters.ts'
 import { ZelosApplicator } from '../../zelos/zelos-applicator.ts'
 import type { DatabaseName } from '../settings.ts'
 import { TABLE_STACK, ZELOS_PLAYED } from '../stacks.ts'
+import type { GivenNumber } from './given-out.ts'
 
 /** What makes entries into content, and says that a new history begins. */
 export interface RestorableDatabase {
@@ -19,11 +23,14 @@ export interface RestorableDatabase {
   readonly optional?: ReadonlySet<string>
   /** A new one at each call. */
   makeApplicator(): { readonly applicator: Applicator<unknown>; readonly opened: (stack: Stack<unknown>) => void }
-  /**
-   * The payload of an entry that ends what only the old history's clients could go on with. `givenOut`: so many zxids, or positions of
-   * tables, behind the restored one may be known to somebody (given-out.ts).
-   */
-  newHistory?(store: LocalStore, givenOut: number): Uint8Array
+  /** How a new history of it begins: with an entry that ends what only the old history's clients could go on with. */
+  readonly newHistory?: NewHistoryEntry
+}
+
+/** Its zxids, or positions of tables, go on above what may be known to somebody (given-out.ts). */
+export interface NewHistoryEntry extends GivenNumber {
+  /** The entry's payload: all up to `givenOut` may be. */
+  encode(givenOut: number): Uint8Array
 }
 
 export const RESTORABLE_ZELOS: RestorableDatabase = {
@@ -36,9 +43,10 @@ export const RESTORABLE_ZELOS: RestorableDatabase = {
     }
     return { applicator: applicator as Applicator<unknown>, opened }
   },
-  newHistory: (store, givenOut) => {
-    const { zxid } = new ZelosApplicator().counters(store.read())
-    return new UpdateEncoder().encode({ kind: 'newHistory', zxidAbove: zxid + givenOut }, 0)
+  newHistory: {
+    key: COUNTERS_KEY,
+    read: (row) => (row === undefined ? 0 : decodeCounters(row).zxid),
+    encode: (givenOut) => new UpdateEncoder().encode({ kind: 'newHistory', zxidAbove: givenOut }, 0),
   },
 }
 
@@ -51,10 +59,10 @@ export const RESTORABLE_TABLE: RestorableDatabase = {
     }
     return { applicator: applicator as Applicator<unknown>, opened }
   },
-  newHistory: (store, givenOut) => {
-    const applicator = new TableApplicator()
-    applicator.load(store.read())
-    return encodeNewHistory(applicator.state.position + givenOut)
+  newHistory: {
+    key: COUNTERS_RECORD,
+    read: (row) => readCounters({ get: () => row }).position,
+    encode: encodeNewHistory,
   },
 }
 

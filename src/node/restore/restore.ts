@@ -5,7 +5,6 @@ import { DelosError } from '../../base/delos-error.ts'
 import { flagsKey } from '../../engine/engine-flags.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
 import { loadCursor } from '../../engines/base-engine/cursor.ts'
-import type { SnapshotManifest } from '../../engines/log-backup/backup-codec.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { nodeRuntime } from '../../runtime/node-runtime.ts'
@@ -18,9 +17,18 @@ import { bindStore } from '../database-identity.ts'
 import { type BackupPlace, type OpenBlobs, openBlobs } from '../open-blob-store.ts'
 import { openDataDirectory } from '../open-data-directory.ts'
 import { writeRestoredFrom } from '../restored-from.ts'
-import { type BackupHistory, chooseHistory, listHistories, readManifest, snapshotFor } from './backup-catalog.ts'
+import {
+  type BackupHistory,
+  chooseHistory,
+  describeRestorable,
+  isReachable,
+  listHistories,
+  listHistory,
+  readManifest,
+  snapshotFor,
+} from './backup-catalog.ts'
 import { beginHistory } from './begin-history.ts'
-import { givenOutBehind } from './given-out.ts'
+import { givenOutUpTo } from './given-out.ts'
 import { loadSnapshot } from './load-snapshot.ts'
 import { playBackup } from './play-backup.ts'
 import { ReplayLog } from './replay-log.ts'
@@ -62,8 +70,9 @@ interface Opened {
 }
 
 /**
- * Rejects with CONFLICT (the directory holds something else, or another restore), NOT_FOUND (no such backup or point), CORRUPT,
- * MISMATCH (the key), and as blob stores and disks do. Whatever it is, it may be run again.
+ * Rejects with CONFLICT (the directory holds something else, or another restore), NOT_FOUND (no such backup or point), TRIMMED
+ * (retention has removed meanwhile what it was reading: to be begun anew), CORRUPT, MISMATCH (the key), and as blob stores and disks do.
+ * Whatever else it is, it may be run again.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const runtime = nodeRuntime()
@@ -88,7 +97,11 @@ async function restoreInto(opened: Opened, options: RestoreOptions): Promise<Res
   const begun = await readMarker(disk, directory.path)
   if (begun === undefined) await mustBeEmpty(opened)
   else mustBeSame(begun, options, blobs)
-  const history = await chooseHistory(blobs, database, begun?.historyId ?? options.historyId)
+  const history = await chooseHistory(blobs, database, begun?.historyId ?? options.historyId).catch(
+    (error: unknown) => {
+      throw begun === undefined || !isNotFound(error) ? error : gone(begun, opened)
+    },
+  )
   const plan = begun ?? (await makePlan(opened, options, history))
   if (begun === undefined) await writeMarker(disk, directory.path, plan)
   progress({ phase: 'plan', done: 1, of: 1 })
@@ -97,7 +110,13 @@ async function restoreInto(opened: Opened, options: RestoreOptions): Promise<Res
   const identity: Identity = { clusterId, databaseId, historyId: plan.newHistoryId }
   if ((await readIdentity(disk, paths.directory)) === undefined) await writeIdentity(disk, paths.directory, identity)
   await writeRestoredFrom(disk, paths.directory, { historyId: plan.historyId, position: plan.position })
-  const content = await restoreContent(opened, options, { history, identity, paths, plan })
+  const content = await restoreContent(opened, options, { history, identity, paths, plan }).catch(
+    async (error: unknown) => {
+      if (!isNotFound(error)) throw error
+      const now = await listHistory(blobs, history.about)
+      throw isReachable(now, plan.cursor, plan.position) ? error : gone(plan, opened, now)
+    },
+  )
   progress({ phase: 'history', done: 0, of: 1 })
   await beginHistory({ ...opened, ...options, ...content, paths, start: (plan.position + 1) as LogPos })
   await removeMarker(disk, directory.path)
@@ -130,10 +149,13 @@ async function restoreContent(
   try {
     await bindStore(store, identity, paths.store)
     const tail = (plan.position + 1) as LogPos
-    const manifest: SnapshotManifest = await readManifest(blobs, names, plan.cursor)
-    const parts = (done: number): void => progress({ phase: 'snapshot', done, of: manifest.parts })
-    await loadSnapshot({ blobs, names, manifest, databaseId: identity.databaseId, store, progress: parts })
-    // Of one that had come to its last step, the content has gone on.
+    // Of one that had come to its last step, the content has gone on. A snapshot has its cursor before it is complete.
+    const cursor = loadCursor(store.read())
+    if (cursor < tail || cursor === plan.cursor) {
+      const manifest = await readManifest(blobs, names, plan.cursor)
+      const parts = (done: number): void => progress({ phase: 'snapshot', done, of: manifest.parts })
+      await loadSnapshot({ blobs, names, manifest, databaseId: identity.databaseId, store, progress: parts })
+    }
     if (loadCursor(store.read()) < tail) {
       const log = new ReplayLog({ blobs, historyId: about.historyId, segments, from: plan.cursor, tail })
       const { applicator, opened } = definition.makeApplicator()
@@ -142,13 +164,18 @@ async function restoreContent(
       const { engines } = definition
       await playBackup({ runtime, log, store, database, engines, applicator, opened, progress: positions })
     }
-    if (loadCursor(store.read()) === tail) inspect?.(store.read())
+    const isThere = loadCursor(store.read()) === tail
+    if (isThere) inspect?.(store.read())
     const had = ({ name }: EngineFactory): boolean =>
       definition.optional?.has(name) !== true || store.read().get(flagsKey(name)) !== undefined
-    return {
-      payload: definition.newHistory?.(store, givenOutBehind(await listHistories(blobs, database), history, tail)),
-      engines: definition.engines.filter(had),
-    }
+    const engines = definition.engines.filter(had)
+    const { newHistory } = definition
+    if (newHistory === undefined) return { payload: undefined, engines }
+    const number = newHistory.read(store.read().get(newHistory.key))
+    // One that had come to its last step has a number of the new history.
+    const restored = isThere ? { historyId: about.historyId, at: tail, number } : undefined
+    const givenOut = await givenOutUpTo(blobs, await listHistories(blobs, database), newHistory, restored)
+    return { payload: newHistory.encode(givenOut), engines }
   } finally {
     await store.close()
   }
@@ -162,6 +189,18 @@ async function makePlan(opened: Opened, options: RestoreOptions, history: Backup
   const cursor = snapshotFor(history, position)
   const { database, to } = options
   return { location: blobs.store.location, database, historyId, cursor, position, to, newHistoryId }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof DelosError && error.code === 'NOT_FOUND'
+}
+
+/** Retention has let go of what a restore that was begun still needs. */
+function gone(plan: RestorePlan, { blobs, directory }: Opened, history?: BackupHistory): DelosError {
+  const { cursor, database, historyId, position } = plan
+  const what = `${blobs.store.location} no longer has all of history ${historyId} of ${database} from the snapshot at ${cursor} to position ${position}`
+  const left = history === undefined ? '' : `; ${describeRestorable(history)}`
+  return new DelosError('TRIMMED', `${what}: remove ${directory.path} and restore anew${left}`)
 }
 
 /** FORMAT and the like may lie there: traces of a restore that was killed before it had a plan. */

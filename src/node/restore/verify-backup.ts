@@ -1,17 +1,19 @@
 // Reads a whole backup as a restore would, and says what is damaged or missing. One blob is in memory at a time.
 
 import { DelosError } from '../../base/delos-error.ts'
-import { decodePart, decodeSegment } from '../../engines/log-backup/backup-codec.ts'
+import { decodeSegment } from '../../engines/log-backup/backup-codec.ts'
 import type { LogPos } from '../../log/position.ts'
 import { rowDigest, wallMsOf } from '../database-copy-source.ts'
 import type { OpenBlobs } from '../open-blob-store.ts'
 import {
   type BackupHistory,
+  isDamage,
   type ListedSegment,
   listHistory,
   logRanges,
   type RestorableRange,
   readManifest,
+  readPart,
   restorableRanges,
 } from './backup-catalog.ts'
 
@@ -43,8 +45,7 @@ export async function verifyHistory(
     try {
       await work()
     } catch (error) {
-      // A service that is away, or the wrong key, says nothing about the backup.
-      if (!(error instanceof DelosError) || !DAMAGE.has(error.code)) throw error
+      if (!isDamage(error)) throw error
       if (error.code === 'NOT_FOUND') absent.push({ blob, problem: error.message })
       else problems.push(error.message)
     }
@@ -82,19 +83,13 @@ export async function verifyHistory(
   return { historyId: about.historyId, ...counts, restorable: restorableRanges(now), problems }
 }
 
-const DAMAGE: ReadonlySet<string> = new Set(['CORRUPT', 'FORMAT', 'NOT_FOUND'])
-
 async function verifySnapshot(blobs: OpenBlobs, history: BackupHistory, cursor: LogPos): Promise<number> {
   const { about, names } = history
   const manifest = await readManifest(blobs, names, cursor)
   const digest = rowDigest(about.databaseId)
   let rows = 0
   for (let number = 0; number < manifest.parts; number++) {
-    const name = names.part(manifest, number)
-    const part = decodePart(await blobs.envelope.unwrap(name, await blobs.store.get(name)), name)
-    if (part.cursor !== cursor || part.number !== number || part.historyId !== about.historyId) {
-      throw new DelosError('CORRUPT', `${name} is part ${part.number} of a snapshot at ${part.cursor}`)
-    }
+    const part = await readPart(blobs, names, manifest, number)
     rows += part.rows.length
     for (const [key, value] of part.rows) digest.add(key, value)
   }

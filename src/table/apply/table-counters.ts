@@ -35,7 +35,7 @@ export function noCounters(): TableCounters {
   }
 }
 
-export function readCounters(reader: ReadTx): TableCounters {
+export function readCounters(reader: Pick<ReadTx, 'get'>): TableCounters {
   const stored = reader.get(COUNTERS_RECORD)
   if (stored === undefined) return noCounters()
   const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
