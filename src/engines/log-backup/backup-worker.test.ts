@@ -11,6 +11,7 @@ import { SYNCHRONOUS } from '../../sim/workloads/backup/hostile-blobs.ts'
 import { ManualTime } from '../../store/manual-time.ts'
 import { decodeSegment } from './backup-codec.ts'
 import type { BackupMessage } from './backup-message.ts'
+import { BackupNames } from './backup-names.ts'
 import { BackupState, SNAPSHOTS_MAX } from './backup-state.ts'
 import { BackupWorker } from './backup-worker.ts'
 import { LOG_BACKUP_OPTIONS, type LogBackupOptions } from './log-backup-options.ts'
@@ -53,7 +54,7 @@ function withWorker(read: (from: LogPos, to: LogPos) => LogRead, callsMax = 50, 
       random,
       read: () => tx,
       levels: new Map(),
-      membership: { members: () => ['a'], missing: () => [] },
+      membership: { members: () => ['0', 'a'], missing: () => [] },
     } as unknown as EngineContext,
     source: {
       database: 'keys',
@@ -72,7 +73,7 @@ function withWorker(read: (from: LogPos, to: LogPos) => LogRead, callsMax = 50, 
       await turn()
       if (failing.has(message.kind)) throw new Error('not now')
       const outcome = apply(message)
-      worker.changed(message)
+      worker.changed(message, outcome)
       return outcome
     },
   })
@@ -127,6 +128,35 @@ describe('the worker of backups', () => {
     worker.begin(at(5000))
     await go(300)
     expect(said.filter(({ kind }) => kind === 'snapshot')).toEqual([])
+    await worker.end()
+  })
+
+  it('deletes what it has said is forgotten, also where the first member of the view has no place for backups', async () => {
+    const { apply, go, said, state, store, time, upTo, worker } = withWorker(everything, 500, {
+      options: { keepMs: 50_000, snapshotMs: 1e9, intervalMs: 1e9 },
+    })
+    const names = new BackupNames('keys', HISTORY)
+    const manifests: string[] = []
+    for (const [i, wallMs] of [1_000, 2_000, 100_000, 200_000, 300_000].entries()) {
+      const cursor = at(100 + 10 * i)
+      upTo(cursor)
+      apply({ kind: 'snapshot', serverId: '0' })
+      apply({ kind: 'kept', serverId: '0', claim: cursor, cursor, wallMs, rows: 1, bytes: 1 })
+      manifests.push(names.manifest(cursor))
+      await store.put(names.manifest(cursor), Buffer.from('x'))
+    }
+    upTo(500)
+    const there = () => manifests.map((name) => store.blobs.has(name))
+    // The times of snapshots count, and what this server has for the time.
+    worker.begin(at(500))
+    await go(300)
+    expect(said.filter(({ kind }) => kind === 'forget')).toHaveLength(0)
+    expect(there()).toEqual([true, true, true, true, true])
+    time.advance(1_000_000)
+    await go(300)
+    expect(said.filter(({ kind }) => kind === 'forget')).toEqual([{ kind: 'forget', serverId: 'a', below: 110 }])
+    expect(state.first).toBe(110)
+    expect(there()).toEqual([false, true, true, true, true])
     await worker.end()
   })
 

@@ -48,7 +48,8 @@ export class BackupWorker {
   private timer: Timer | undefined
   private serving = false
   private declared = false
-  private swept: LogPos | undefined
+  /** Nothing is in the blob store that this server is to delete. What a former life has left is. */
+  private isSwept = false
   private ending: Promise<void> | undefined
   /** While an orderly end waits for uploads: called at every step. */
   private stepped: () => void = () => undefined
@@ -129,8 +130,10 @@ export class BackupWorker {
     if (!jobs.isUnderWay('claim')) this.look()
   }
 
-  /** What LogBackup said was applied. */
-  changed(message: BackupMessage): void {
+  /** What LogBackup said was applied, with that outcome. */
+  changed(message: BackupMessage, outcome: BackupOutcome): void {
+    // Only now, when no server counts on it any more, by the one that has said so.
+    if (message.kind === 'forget' && message.serverId === this.me && outcome.kind === 'done') this.isSwept = false
     if (message.kind === 'claim') this.backlog.othersWork = message.serverId !== this.me
     if (message.kind === 'kept') this.backlog.kept()
     this.backlog.claimed(this.parts.state.claimedTo)
@@ -254,12 +257,14 @@ export class BackupWorker {
     if (!this.declared) return
     const below = dueForgetting(state, options, context.clock.wallMs())
     if (below !== undefined) await this.say({ kind: 'forget', serverId: this.me, below })
-    if (this.swept === state.first) return
-    // Only now, when no server counts on it any more. Whoever is first in the view does it, as far as that one can.
-    const { first } = state
-    const [firstMember = this.me] = context.membership.members(context.read())
-    if (firstMember === this.me) await sweepForgotten(target.store, this.names, first, this.jobs.signal)
-    this.swept = first
+    if (this.isSwept) return
+    this.isSwept = true
+    try {
+      await sweepForgotten(target.store, this.names, state.first, this.jobs.signal)
+    } catch (error) {
+      this.isSwept = false
+      throw error
+    }
   }
 
   // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -144,7 +144,7 @@ export class LogBackupEngine extends EngineLayer {
       this.above.postApply(entry, pos, result)
       return
     }
-    this.worker?.changed(decodeBackupMessage(own.bytes))
+    this.worker?.changed(decodeBackupMessage(own.bytes), result as BackupOutcome)
   }
 
   protected override switched(_flags: EngineFlags): void {
