@@ -18,12 +18,13 @@ import { MarshallingError } from './codec/marshalling-error.ts'
 import { OP } from './codec/opcodes.ts'
 import { writeWatcherEvent } from './codec/replies.ts'
 import { sessionHex } from './codec/session-id.ts'
+import { FlowControl } from './flow-control.ts'
 import { Outgoing } from './outgoing.ts'
 import type { PendingRequest } from './pending-request.ts'
 import { EVENT_TYPES } from './reply-writer.ts'
 import type { RequestClient } from './request-client.ts'
 import { RequestHandler } from './request-handler.ts'
-import { RequestQueue, TURN_MS } from './request-queue.ts'
+import { RequestQueue } from './request-queue.ts'
 import type { ServedConnection, ServerContext } from './server-context.ts'
 import { type CloseReason, LatencyStats } from './server-stats.ts'
 import { LAST_OP } from './server-view.ts'
@@ -37,6 +38,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   readonly acceptedMs: number
   readonly latency = new LatencyStats()
   readonly queue: RequestQueue
+  readonly flow: FlowControl
   /** Where replies go. */
   readonly replies: JuteWriter
   packetsReceived = 0
@@ -58,12 +60,8 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
   private readonly handler: RequestHandler
   private readonly outgoing: Outgoing
   private state: State = 'connecting'
-  private chunkMs = 0
   /** The chunk that is being read, until the first frame is complete: a four-letter word may have more behind it. */
   private firstChunk: Buffer | undefined
-  /** The socket is not read. */
-  private paused = false
-  private answering = false
   /** Set: nothing more is read, and the connection ends when all is answered. */
   private finishing: CloseReason | undefined
   private closeReason: CloseReason = 'client'
@@ -80,6 +78,15 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.requester = { session: 0, ownerEpoch: 0, address: connection.remoteAddress, identities: [] }
     this.queue = new RequestQueue(server.access.options.requestThrottle.largeRequestBytes)
     this.handler = new RequestHandler(server, this, connection)
+    this.flow = new FlowControl({
+      server,
+      connection,
+      queue: this.queue,
+      outgoing: this.outgoing,
+      throttle: this.handler,
+      read: this.resumeReading,
+      answer: () => this.answerSettled(),
+    })
   }
 
   /** Requests without a reply yet. */
@@ -99,7 +106,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   data(chunk: Buffer): void {
     if (this.isEnding) return
-    this.chunkMs = this.server.nowMs()
+    this.flow.arrived()
     this.server.stats.bytesReceived += chunk.length
     if (this.state === 'connecting') this.firstChunk = chunk
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
@@ -116,37 +123,16 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       return false
     }
     try {
-      this.handler.handle(frame, this.chunkMs)
+      this.handler.handle(frame, this.flow.readMs)
     } catch (thrown) {
       this.failed(thrown)
     }
-    return this.state === 'open' && !this.mustPause()
-  }
-
-  private mustPause(): boolean {
-    const { queue } = this
-    const { limits, stats } = this.server
-    if (queue.length >= limits.outstandingMax) {
-      stats.limitHit('outstandingMax')
-      return true
-    }
-    if (queue.bytes >= limits.outstandingBytesMax) {
-      stats.limitHit('outstandingBytesMax')
-      return true
-    }
-    if (this.lastReplyMs - this.chunkMs > TURN_MS) {
-      this.server.soon(this.resumeReading)
-      return true
-    }
-    return this.outgoing.congested || this.handler.isWaiting
+    return this.state === 'open' && this.flow.mayReadNext()
   }
 
   private afterSplit(outcome: SplitOutcome): void {
     if (outcome.kind === 'negative' || outcome.kind === 'too-long') this.impossibleLength(outcome.length)
-    else if (outcome.kind === 'stopped' && !this.paused && !this.isEnding) {
-      this.paused = true
-      this.connection.pause()
-    }
+    else if (outcome.kind === 'stopped' && !this.isEnding) this.flow.pause()
   }
 
   /** The first four bytes of a connection may be a word, which as a length is always out of range. */
@@ -168,14 +154,9 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   /** Goes on reading after the session was opened, or the queue or the socket has room again. */
   readonly resumeReading = (): void => {
-    if (!this.paused || this.state !== 'open' || this.finishing !== undefined || this.handler.isWaiting) return
-    const { outstandingMax, outstandingBytesMax } = this.server.limits
-    if (this.queue.length > outstandingMax / 2 || this.queue.bytes > outstandingBytesMax / 2) return
-    if (this.outgoing.congested) return
-    this.paused = false
-    this.chunkMs = this.server.nowMs()
+    if (this.state !== 'open' || !this.flow.mayReadAgain()) return
     this.afterSplit(this.splitter.resume(this.frameArrived))
-    if (!this.paused && !this.isEnding) this.connection.resume()
+    if (!this.isEnding) this.flow.resume()
   }
 
   // ── handshake ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,25 +232,22 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   /** Writes the replies of all requests at the head of the queue that have their outcome. */
   private answerSettled(): void {
-    const { handler, queue } = this
-    if (this.answering) return
-    this.answering = true
-    let endMs = Number.POSITIVE_INFINITY
+    const { flow, handler, queue } = this
+    if (!flow.beginAnswers()) return
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        const isFull = !queue.hasUpdatesInLog && (this.lastReplyMs > endMs || this.outgoing.congested)
-        if (!(head.settled || handler.prepare(head, isFull)) || (isFull && !head.isCarriedOut)) break
+        const mayAnswer = flow.mayAnswer()
+        if (!head.settled && !handler.prepare(head, mayAnswer)) break
+        if (!mayAnswer && !head.isCarriedOut) break
         queue.shift()
         handler.answer(head)
-        endMs = Math.min(endMs, this.lastReplyMs + TURN_MS)
       }
     } catch (thrown) {
       this.failed(thrown)
     }
-    this.answering = false
-    if (this.lastReplyMs > endMs) this.server.soon(() => this.answerSettled())
+    flow.endAnswers()
     handler.queueChanged()
-    if (this.paused) this.resumeReading()
+    this.resumeReading()
     if (this.finishing !== undefined && queue.length === 0) this.end(this.finishing)
   }
 
@@ -287,6 +265,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.lastZxid = server.zelos.lastZxid
     this.lastReplyMs = now
     this.lastLatencyMs = latencyMs
+    this.flow.replied(now)
     if (latencyMs >= server.slowMs) server.logSlow({ op, xid, arrivedMs, latencyMs }, this.name)
     this.outgoing.schedule()
   }
@@ -340,8 +319,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (this.isEnding || this.finishing !== undefined) return
     if (this.state === 'connecting') return this.end(reason)
     this.finishing = reason
-    this.paused = true
-    this.connection.pause()
+    this.flow.finish()
     if (this.state === 'open' && this.queue.length === 0) this.end(reason)
   }
 

@@ -1,5 +1,5 @@
 // How long a read will take, guessed when it arrives: reads that wait behind an update are answered in one piece with it, so updates
-// behind many or long ones have to wait (request-queue.ts). Not here: what is done about it.
+// behind many or long ones have to wait (flow-control.ts). Not here: what is done about it.
 
 import type { ZelosWalks } from '../zelos/zelos.ts'
 import { OP } from './codec/opcodes.ts'

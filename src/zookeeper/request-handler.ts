@@ -142,10 +142,10 @@ export class RequestHandler {
   private update(request: WireRequest, xid: number, arrivedMs: number, bytes: number): void {
     const { client } = this
     const pending = new PendingRequest(client, xid, request, arrivedMs, bytes, false)
-    const hold = client.queue.holdsUpdates
-    if (hold) pending.held = client.requester
+    const { mayLog } = client.flow
+    if (!mayLog) pending.held = client.requester
     client.queue.push(pending)
-    if (!hold) this.submit(pending, client.requester)
+    if (mayLog) this.submit(pending, client.requester)
   }
 
   private read(request: WireRequest, xid: number, arrivedMs: number, bytes: number): void {
@@ -172,10 +172,10 @@ export class RequestHandler {
 
   private readonly isNext = (request: PendingRequest): boolean => this.client.queue.peek() === request
 
-  /** The turn of a request has come that is not settled: what it still needs begins. `isFull`: no read does. True if it is settled now. */
-  prepare(head: PendingRequest, isFull: boolean): boolean {
+  /** The turn of a request has come that is not settled: what it still needs begins, a read only if it may be answered. True if it is settled now. */
+  prepare(head: PendingRequest, mayAnswer: boolean): boolean {
     if (head.held !== undefined) this.client.queue.forEachReleasable(this.release)
-    else if (head instanceof DeferredRead && !isFull) head.begin()
+    else if (head instanceof DeferredRead && mayAnswer) head.begin()
     return head.settled
   }
 

@@ -1,12 +1,8 @@
-// The requests of one connection that have no reply yet, in order of arrival, with what their number and bytes are.
+// The requests of one connection that have no reply yet, in order of arrival, with what flow control must know of them. Decides nothing.
 
 import type { PendingRequest } from './pending-request.ts'
 import { creationsMax, type Growth } from './read-cost.ts'
 
-/** What one connection asks for is answered so long before others have their turns. */
-export const TURN_MS = 10
-/** Of reads between two updates, which are answered in one piece if both are applied together. */
-const BETWEEN_US_MAX = 5_000
 /** Replied items in front of the others before the array is cut. */
 const SLACK = 512
 
@@ -14,15 +10,20 @@ const SLACK = 512
 export class RequestQueue implements Growth {
   private items: (PendingRequest | undefined)[] = []
   private head = 0
-  private reads = 0
-  private syncs = 0
-  private barriers = 0
+  /** Carried out when their turn comes, and not yet. */
+  reads = 0
+  /** Of these, those that must see no update behind them. */
+  barriers = 0
+  /** What they are expected to take, microseconds. */
+  readsUs = 0
+  /** In the log. */
+  syncs = 0
+  /** Updates and syncs that are kept from the log. */
+  held = 0
   private inLog = 0
-  private held = 0
   private sum = 0
   private largeSum = 0
 
-  private readsUs = 0
   private creations = 0
   private longestUpdate = 0
   private readonly largeAbove: number
@@ -44,18 +45,6 @@ export class RequestQueue implements Growth {
   /** Of the frames of all requests in the queue. */
   get bytes(): number {
     return this.sum
-  }
-
-  /**
-   * True while an update must not go into the log, since it might be applied together with those before a read that waits. Most
-   * reads don't mind: they are answered as of the update before them. That can't be done for those which set watches, whose
-   * events would be missed, nor behind a sync, which is no position, nor where replies wait for their client or for another turn,
-   * nor if they are so many or so long that others would wait for them. Nor may one overtake another that is still held: the updates
-   * of a session are applied in their order.
-   */
-  get holdsUpdates(): boolean {
-    if (this.held > 0 || this.barriers > 0 || this.readsUs > BETWEEN_US_MAX) return true
-    return this.reads > 0 && (this.syncs > 0 || this.peek()?.settled === true)
   }
 
   /** Nodes that the updates in the queue create, at most. */
