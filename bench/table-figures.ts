@@ -4,6 +4,8 @@ export type TableFigures = {
   /** All per second. */
   readonly pointReads: number
   readonly upserts: number
+  /** The same where each changes what its index holds. */
+  readonly movingUpserts: number
   readonly transactions: number
   readonly scannedRows: number
 }

@@ -41,6 +41,7 @@ export async function benchTable(args: readonly string[]): Promise<number> {
   const small: TableFigures = {
     pointReads: of('pointReads'),
     upserts: of('upserts'),
+    movingUpserts: of('movingUpserts'),
     transactions: of('transactions'),
     scannedRows: of('scannedRows'),
   }
@@ -54,6 +55,7 @@ export async function benchTable(args: readonly string[]): Promise<number> {
     const verdict = measured === undefined ? 'not measured' : `${measured}, ${holds ? 'holds' : 'DOES NOT HOLD'}`
     return `- ${name}, ${bound} ${limit}: ${verdict}`
   })
+  lines.push(`- upserts that move their entry of the index per second: ${small.movingUpserts}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   if (write) writePart(paths.results, 'table', `## Tables\n\n${lines.join('\n')}`)
   process.stdout.write(`${JSON.stringify({ small, large, floors })}\n`)

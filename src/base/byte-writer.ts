@@ -106,7 +106,11 @@ export class ByteWriter {
     const chars = value.length
     this.varint(chars)
     this.reserve(chars)
-    this.length += this.buffer.latin1Write(value, this.length, chars)
+    if (chars > COPIED_CHARS_MAX) {
+      this.length += this.buffer.latin1Write(value, this.length, chars)
+      return
+    }
+    for (let i = 0; i < chars; i++) this.buffer[this.length++] = value.charCodeAt(i)
   }
 
   /** A copy of what was written; the writer can be reset and reused. */

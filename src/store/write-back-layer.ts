@@ -6,15 +6,18 @@ import type { Key } from '../base/key.ts'
 import type { TransactionWrites } from './transaction-writes.ts'
 import { WriteTable, type Written } from './write-table.ts'
 
-/** Limits of the layer, active and frozen together. Past either it is full; at half of either it wants a push. */
+/**
+ * Limits of the layer, active and frozen together. Past either it is full; at half of the bytes or a quarter of the keys it wants a
+ * push: while one is under way, as many keys again come in as in it, and whoever commits should not wait for it.
+ */
 export interface LayerLimits {
   /** Keys plus values plus `ENTRY_OVERHEAD_BYTES` each. Default 32 MiB. */
   readonly layerBytesMax: number
-  /** Default 50 000: a larger table misses the caches at every commit (1 µs more a create). */
+  /** Default 100 000. Where pushes keep up a table has a quarter of it: a larger one misses the caches (1 µs more a create). */
   readonly layerKeysMax: number
 }
 
-export const DEFAULT_LAYER_LIMITS: LayerLimits = { layerBytesMax: 32 * 1024 * 1024, layerKeysMax: 50_000 }
+export const DEFAULT_LAYER_LIMITS: LayerLimits = { layerBytesMax: 32 * 1024 * 1024, layerKeysMax: 100_000 }
 
 /** What an entry costs beside its key and value: its share of the map and the index. */
 const ENTRY_OVERHEAD_BYTES = 64
@@ -76,7 +79,7 @@ export class WriteBackLayer {
   }
 
   get wantsPush(): boolean {
-    return this.activeBytes >= this.limits.layerBytesMax / 2 || this.active.size >= this.limits.layerKeysMax / 2
+    return this.activeBytes >= this.limits.layerBytesMax / 2 || this.active.size >= this.limits.layerKeysMax / 4
   }
 
   /** The table to push next. */

@@ -155,7 +155,8 @@ export class WriteTable {
 
   private mergeRun(index: number, keys: Key[], start: number, end: number): void {
     const chunk = this.chunks[index] as Key[]
-    if (end - start <= 4) {
+    // Finding the place of each is cheaper than a look at every key that is there, as long as they are few.
+    if (end - start <= Math.max(4, chunk.length >>> 4)) {
       for (let i = start; i < end; i++) chunk.splice(lowerBound(chunk, keys[i] as Key), 0, keys[i] as Key)
       if (chunk.length > CHUNK_KEYS_MAX) this.split(index, chunk)
       return

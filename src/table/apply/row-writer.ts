@@ -40,7 +40,7 @@ export class RowWriter {
   private readonly state: TableState
   private readonly changes: ChangeLog
   private readonly expiry: Expiry
-  // Entries of the row at hand, by place of the index.
+  // Entries of the row at hand, by place of the index; none where they stay as they are.
   private readonly before: (IndexEntry | undefined)[] = []
   private readonly after: (IndexEntry | undefined)[] = []
 
@@ -107,6 +107,11 @@ export class RowWriter {
     const oldRow = old?.row(table)
     for (let i = 0; i < indexes.length; i++) {
       const index = indexes[i] as CompiledIndex
+      if (oldRow !== undefined && index.isSameEntry(oldRow, row)) {
+        this.before[i] = undefined
+        this.after[i] = undefined
+        continue
+      }
       const before = oldRow === undefined ? undefined : index.entryOf(oldRow, key)
       const after = index.entryOf(row, key)
       this.before[i] = before

@@ -8,7 +8,7 @@
 import { type Key, keyOfBytes, keyToBytes } from '../../base/key.ts'
 import type { Value } from '../schema/columns.ts'
 import type { IndexDescriptor } from '../schema/descriptor.ts'
-import type { RowPredicate } from './filter.ts'
+import { filterColumns, type RowPredicate } from './filter.ts'
 import type { KeyCursor, KeyPartCodec } from './key-codec.ts'
 import type { RowData } from './row-codec.ts'
 import { entryPrefix } from './table-keys.ts'
@@ -45,6 +45,8 @@ export class CompiledIndex {
   private readonly primary: readonly KeyColumn[]
   private readonly include: readonly KeyColumn[]
   private readonly matches: RowPredicate
+  /** The columns that decide about its entries, beside the primary key. */
+  private readonly deciding: readonly string[]
 
   constructor({ descriptor, include, matches, parts, primary, table }: CompiledIndexParts) {
     this.descriptor = descriptor
@@ -54,6 +56,7 @@ export class CompiledIndex {
     this.include = include
     this.matches = matches
     this.columns = [...parts, ...primary, ...include]
+    this.deciding = [...[...parts, ...include].map(({ name }) => name), ...filterColumns(descriptor.where)]
   }
 
   /** The entry of a row with this primary key; undefined if it is not in the index. */
@@ -70,6 +73,16 @@ export class CompiledIndex {
     for (const { codec, name } of this.include) rest += codec.encode(row[name] as Value)
     if (!this.descriptor.unique) return { key: key + rest, value: NOTHING }
     return { key: hasNull ? key + primaryKey : key, value: keyToBytes(rest) }
+  }
+
+  /** Have two rows with one primary key the same entry, or neither of them one? False may be wrong. */
+  isSameEntry(a: RowData, b: RowData): boolean {
+    const { deciding } = this
+    for (let i = 0; i < deciding.length; i++) {
+      const name = deciding[i] as string
+      if (!isSameValue(a[name] as Value, b[name] as Value)) return false
+    }
+    return true
   }
 
   /** The primary key in an entry, as a key fragment. */
@@ -127,6 +140,11 @@ function run(steps: readonly Step[], cursor: KeyCursor, row: RowData): void {
     if (name === undefined) codec.skip(cursor)
     else row[name] = codec.decode(cursor)
   }
+}
+
+function isSameValue(a: Value, b: Value): boolean {
+  if (Object.is(a, b)) return true
+  return a instanceof Date && b instanceof Date && a.getTime() === b.getTime()
 }
 
 /** Without what nobody wants at the end. */
