@@ -16,6 +16,16 @@ describe('the keys of a zoo.cfg about access', () => {
     expect(outcome('ssl.x509.clientCertIdSanMatchRegex', 'a')).toEqual({ setting: 'x509-name-match', value: 'a' })
   })
 
+  it('of throttles are known by the names of the documents and by those that have an effect in ZooKeeper', () => {
+    const limit = { setting: 'request-throttle-limit', value: '7' }
+    for (const key of ['requestThrottleLimit', 'request_throttle_max_requests'])
+      expect(outcome(key, '7')).toEqual(limit)
+    const wait = { setting: 'throttled-op-wait-ms', value: '7' }
+    for (const key of ['throttledOpWaitTime', 'throttled_op_wait_time']) expect(outcome(key, '7')).toEqual(wait)
+    const tokens = { setting: 'connection-tokens', value: '7' }
+    for (const key of ['connectionMaxTokens', 'connection_throttle_tokens']) expect(outcome(key, '7')).toEqual(tokens)
+  })
+
   it('are refused with a word where the matter is: OCSP, Kerberos, Java key stores', () => {
     expect(outcome('ssl.ocsp', 'true')).toEqual({ note: expect.stringContaining('OCSP') })
     expect(outcome('ssl.ocsp', 'false')).toBe('done')

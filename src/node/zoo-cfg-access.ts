@@ -44,6 +44,11 @@ const certificateName: Rule = (value, all) => {
   }
 }
 
+/** Settings of throttles have one name in ZooKeeper's documents, and in a zoo.cfg another one has an effect. */
+function underBoth(documented: string, effective: string, rule: Rule): Readonly<Record<string, Rule>> {
+  return { [documented]: rule, [effective]: rule }
+}
+
 export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
   secureClientPort: becomes('secure-client-port'),
   secureClientPortAddress: ignored('all listeners of this server share one address (--host)'),
@@ -82,20 +87,41 @@ export const ACCESS_RULES: Readonly<Record<string, Rule>> = {
   ensembleAuthName: becomes('ensemble-names'),
   'readonlymode.enabled': flag('read-only-mode'),
 
-  connectionMaxTokens: becomes('connection-tokens'),
-  connectionTokenFillTime: becomes('connection-token-fill-ms'),
-  connectionTokenFillCount: becomes('connection-token-fill-count'),
-  connectionFreezeTime: becomes('connection-freeze-ms'),
-  connectionDropIncrease: becomes('connection-drop-increase'),
-  connectionDropDecrease: becomes('connection-drop-decrease'),
-  connectionDecreaseRatio: becomes('connection-decrease-ratio'),
-  connectionWeightEnabled: flag('connection-weights'),
-  connectionGlobalSessionWeight: becomes('connection-weight-new'),
-  connectionRenewSessionWeight: becomes('connection-weight-renew'),
-  connectionLocalSessionWeight: ignored('every session is replicated'),
-  requestThrottleLimit: becomes('request-throttle-limit'),
-  requestThrottleStallTime: ignored('a request that waits goes on as soon as there is room'),
-  throttledOpWaitTime: becomes('throttled-op-wait-ms'),
+  ...underBoth('connectionMaxTokens', 'connection_throttle_tokens', becomes('connection-tokens')),
+  ...underBoth('connectionTokenFillTime', 'connection_throttle_fill_time', becomes('connection-token-fill-ms')),
+  ...underBoth('connectionTokenFillCount', 'connection_throttle_fill_count', becomes('connection-token-fill-count')),
+  ...underBoth('connectionFreezeTime', 'connection_throttle_freeze_time', becomes('connection-freeze-ms')),
+  ...underBoth('connectionDropIncrease', 'connection_throttle_drop_increase', becomes('connection-drop-increase')),
+  ...underBoth('connectionDropDecrease', 'connection_throttle_drop_decrease', becomes('connection-drop-decrease')),
+  ...underBoth('connectionDecreaseRatio', 'connection_throttle_decrease_ratio', becomes('connection-decrease-ratio')),
+  ...underBoth('connectionWeightEnabled', 'connection_throttle_weight_enabled', flag('connection-weights')),
+  ...underBoth(
+    'connectionGlobalSessionWeight',
+    'connection_throttle_global_session_weight',
+    becomes('connection-weight-new'),
+  ),
+  ...underBoth(
+    'connectionRenewSessionWeight',
+    'connection_throttle_renew_session_weight',
+    becomes('connection-weight-renew'),
+  ),
+  ...underBoth(
+    'connectionLocalSessionWeight',
+    'connection_throttle_local_session_weight',
+    ignored('every session is replicated'),
+  ),
+  ...underBoth('requestThrottleLimit', 'request_throttle_max_requests', becomes('request-throttle-limit')),
+  ...underBoth(
+    'requestThrottleStallTime',
+    'request_throttle_stall_time',
+    ignored('a request that waits goes on as soon as there is room'),
+  ),
+  ...underBoth(
+    'requestThrottleDropStale',
+    'request_throttle_drop_stale',
+    ignored('a request that waits goes with its connection'),
+  ),
+  ...underBoth('throttledOpWaitTime', 'throttled_op_wait_time', becomes('throttled-op-wait-ms')),
   largeRequestThreshold: becomes('large-request-threshold-bytes'),
   largeRequestMaxBytes: becomesUnless('large-request-max-bytes', '-1'),
 }

@@ -121,6 +121,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   localSessionsUpgradingEnabled: (value) =>
     isFalse(value) ? 'done' : { note: "can't be honoured: every session is replicated" },
   skipACL: (value) => (value === 'yes' ? { note: "can't be honoured: access lists are always checked" } : 'done'),
+  enableEagerACLCheck: ignored('access lists are checked where updates are applied'),
+  maxResponseCacheSize: ignored('replies are not kept'),
+  maxGetChildrenResponseCacheSize: ignored('replies are not kept'),
+  'closeSessionTxn.enabled': ignored('the nodes of a session are looked up when its end is applied'),
+  'audit.enable': (value) => (isFalse(value) ? 'done' : { note: "can't be honoured: there is no audit log" }),
   'digest.enabled': ignored('stores are compared by digests of their own'),
   extendedTypesEnabled: becomes('ttl-nodes'),
   enforceQuota: becomes('enforce-quota'),
