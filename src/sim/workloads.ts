@@ -10,7 +10,6 @@ import { logWorkload } from './workloads/log/log-workload.ts'
 import { sharedLogWorkload } from './workloads/log/shared-log-workload.ts'
 import { sessionsWorkload } from './workloads/sessions/sessions-workload.ts'
 import { stackWorkload } from './workloads/stack/stack-workload.ts'
-import { tableWorkload } from './workloads/table/table-workload.ts'
 import { tablesWorkload } from './workloads/tables/tables-workload.ts'
 import { zelosWorkload } from './workloads/zelos/zelos-workload.ts'
 
@@ -20,7 +19,6 @@ const ALL: readonly Workload[] = [
   sharedLogWorkload,
   stackWorkload,
   zelosWorkload,
-  tableWorkload,
   tablesWorkload,
   enginesWorkload,
   backupWorkload,

@@ -6,9 +6,9 @@ import type { ScanRequest, SchemaRequest, TransactionRequest } from '../../../ta
 import type { SchemaChange } from '../../../table/schema/evolution.ts'
 import { TTL_TICK_MS } from '../../../table/table-limits.ts'
 import { check } from '../../workload.ts'
-import { type Proposed, SerialHistory, type Verdict } from '../table/serial-history.ts'
 import { type Ending, evidenceIn, keyText, stepOf, valueIn, withoutRows, write } from './model-rows.ts'
 import { changeTable, createTable, type ModelTable } from './model-schema.ts'
+import { type Proposed, SerialHistory, type Verdict } from './serial-history.ts'
 
 export interface ModelState {
   readonly position: number

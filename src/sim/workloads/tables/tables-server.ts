@@ -9,10 +9,10 @@ import { loadCursor } from '../../../engines/base-engine/cursor.ts'
 import { batchingEngine } from '../../../engines/batching-engine.ts'
 import { timeEngine } from '../../../engines/time/time-engine.ts'
 import type { LogPos } from '../../../log/position.ts'
-import { VirtualLog } from '../../../log/virtual-log.ts'
-import type { Clock } from '../../../runtime/runtime.ts'
+import type { VirtualLog } from '../../../log/virtual-log.ts'
 import type { ReadWriteTx } from '../../../store/local-store.ts'
-import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../../store/memory-store.ts'
+import type { MemoryStore } from '../../../store/memory-store.ts'
+import type { StoreBackend } from '../../../store/store-backend.ts'
 import { fromTaggedJson } from '../../../table/codec/tagged-json.ts'
 import { ENTRY_KINDS } from '../../../table/codec/transaction-codec.ts'
 import type { SchemaAnswer, SchemaRequest } from '../../../table/messages.ts'
@@ -26,7 +26,7 @@ import { fixedMembership } from '../engines/engine-plan.ts'
 import type { HostileService } from '../engines/hostile-service.ts'
 import { Pause } from '../engines/pause.ts'
 import { ProcessEnded } from '../lease/lease-server.ts'
-import { LOG_LIMITS } from '../log/log-clients.ts'
+import { StackMachine } from '../stack-machine.ts'
 import type { ModelState, TablesModel } from './tables-model.ts'
 
 /** Rows of one step of background work: so few that a build takes several. */
@@ -67,21 +67,17 @@ export class TablesServer {
   readonly name: string
   readonly machine: SimServer
   life: TablesLife | undefined
-  private readonly backend: MemoryBackend
+  private readonly under: StackMachine
   private readonly options: TablesServerOptions
   private readonly batchCountMax: number
 
   constructor(options: TablesServerOptions) {
-    const { name, world } = options
+    const { name, service, world } = options
     this.options = options
     this.name = name
-    this.machine = world.server(name)
-    const random = world.random.fork(`store ${name}`)
-    this.batchCountMax = random.pick([1, 3, 20])
-    this.backend = new MemoryBackend(
-      { timers: world.timers, random },
-      { delayMs: (sync) => (sync ? random.latency(0.3, 3) : random.latency(0.05, 0.5)) },
-    )
+    this.batchCountMax = world.random.fork(`batches ${name}`).pick([1, 3, 20])
+    this.under = new StackMachine(world, service, name)
+    this.machine = this.under.machine
   }
 
   get isUp(): boolean {
@@ -92,22 +88,18 @@ export class TablesServer {
   /** Resolves once it serves. */
   async start(): Promise<TablesLife> {
     const { model, names, world } = this.options
-    const { clock, life, random, timers: running } = this.machine.boot()
+    const runtime = this.machine.boot()
+    const { clock, life, random } = runtime
     const pause = new Pause(life)
-    const timers = pause.timers(running)
-    const store = openMemoryStore({
-      runtime: { clock, random, timers },
-      backend: this.backend,
-      layerKeysMax: 300,
-      wrap: (backend) => pause.backend(backend),
-    })
+    const timers = pause.timers(runtime.timers)
+    const wrap = (backend: StoreBackend): StoreBackend => pause.backend(backend)
+    const store = this.under.openStore(runtime, timers, { layerKeysMax: 300, wrap })
     const ended = new Promise<never>((_, reject) => life.onEnd(() => reject(new ProcessEnded())))
     ended.catch(() => undefined)
     life.onEnd(() => {
       this.life = undefined
-      store.crash()
     })
-    const log = await this.openLog()
+    const log = await this.under.openLog(runtime, runtime.timers)
     const stack = new Stack<TableResult>({
       serverId: this.name,
       bottom: new BaseEngine({
@@ -131,10 +123,16 @@ export class TablesServer {
     // A server that joins plays the log from its beginning.
     stack.attach(applicator, { keepsLog: true })
     await Promise.race([stack.start(), ended])
-    const runtime = { clock: clock as Clock, random, timers }
-    const database = new TableDatabase({ runtime, applicator, log: planted.log(stack), store: stack, limits: LIMITS })
+    const given = { clock, random, timers }
+    const database = new TableDatabase({
+      runtime: given,
+      applicator,
+      log: planted.log(stack),
+      store: stack,
+      limits: LIMITS,
+    })
     life.onEnd(() => database.stopServing())
-    const tables = new Tables(database, runtime)
+    const tables = new Tables(database, given)
     this.life = { stack, store, log, database, tables, pause, ended }
     await Promise.race([stack.whenServing(), ended])
     database.startServing()
@@ -148,24 +146,7 @@ export class TablesServer {
   }
 
   end(): void {
-    if (!this.machine.running) return
-    if (this.options.world.random.chance(0.5)) this.machine.kill()
-    else this.machine.crash()
-  }
-
-  private openLog(): Promise<VirtualLog> {
-    const { service, world } = this.options
-    const { clock, life, random, timers } = this.machine.runtime
-    return VirtualLog.open({
-      ...LOG_LIMITS,
-      metastore: service.metastore(life),
-      providers: [service.provider(life)],
-      clock,
-      timers,
-      random,
-      initial: { kind: 'memory', params: {} },
-      onEvent: (event) => world.counters.bump(event),
-    })
+    this.under.end()
   }
 }
 

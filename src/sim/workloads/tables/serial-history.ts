@@ -49,7 +49,6 @@ export abstract class SerialHistory<S, T extends Proposed> {
     const before = this.committedAt.get(token)
     const { outcome: expected, state } =
       before === undefined ? this.evaluate(transaction, this.state, wallMs) : { outcome: 'repeated', state: undefined }
-    if (outcome !== expected && this.mayBe(outcome, transaction)) return
     check(outcome === expected, `transaction ${token} at ${place} was ${outcome} instead of ${expected}`)
     if (outcome === 'repeated') check(position === before, `${token} was repeated at ${position}`)
     if (outcome !== 'committed') return
@@ -84,9 +83,4 @@ export abstract class SerialHistory<S, T extends Proposed> {
   }
 
   protected abstract evaluate(transaction: T, before: S, wallMs: number): Verdict<S>
-
-  /** An outcome that is right although the naive one is another. */
-  protected mayBe(_outcome: string, _transaction: T): boolean {
-    return false
-  }
 }
