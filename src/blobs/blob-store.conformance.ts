@@ -1,4 +1,4 @@
-// What every BlobStore must do, as tests. Services that fail are s3-blob-store.slow.test.ts.
+// What every BlobStore must do, as tests. Services that fail are test/s3-blob-store.test.ts.
 
 import { assert } from '../base/assert.ts'
 import { DelosError } from '../base/delos-error.ts'
@@ -31,6 +31,20 @@ export function blobStoreConformance(
         const other = await again()
         expect((await other.get('a/b/c.bin')).length).toBe(5 * 1024 * 1024)
         await other.close()
+      }))
+
+    it('takes what is put in pieces as one', () =>
+      run(async ({ store }) => {
+        const bytes = patterned(300_000)
+        const pieces = [bytes.subarray(0, 1), bytes.subarray(1, 1), bytes.subarray(1, 200_000), bytes.subarray(200_000)]
+        await store.put('a/x.bin', pieces)
+        expect(Buffer.from(await store.get('a/x.bin')).equals(bytes)).toBe(true)
+        expect((await store.list('a/')).blobs).toEqual([{ name: 'a/x.bin', bytes: bytes.length + 32 }])
+        await store.put('a/x.bin', [])
+        expect(await store.get('a/x.bin')).toHaveLength(0)
+        const large = [patterned(1000), Buffer.alloc(BLOB_BYTES_MAX)]
+        expect(await codeOf(store.put('b.bin', large))).toBe('LIMIT_EXCEEDED')
+        expect((await store.list('b')).blobs).toEqual([])
       }))
 
     it('replaces what had the name', () =>
