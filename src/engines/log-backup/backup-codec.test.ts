@@ -10,7 +10,7 @@ import {
   decodeSegment,
   encodeAbout,
   encodeManifest,
-  encodePart,
+  PartBuilder,
   SegmentBuilder,
   type SnapshotManifest,
   type SnapshotPart,
@@ -74,11 +74,20 @@ function segment(): Uint8Array {
   return Buffer.concat([builder.head(HISTORY, at(120)), first, second])
 }
 
+function part(): Uint8Array {
+  const builder = new PartBuilder()
+  const pieces = PART.rows.map((row) => {
+    builder.add(row)
+    return Buffer.from(builder.piece())
+  })
+  return Buffer.concat([builder.head(PART), ...pieces])
+}
+
 describe('what is in the blobs of a backup', () => {
   const written = {
     about: encodeAbout(ABOUT),
     segment: segment(),
-    part: encodePart(PART),
+    part: part(),
     manifest: encodeManifest(MANIFEST),
   }
 

@@ -14,7 +14,7 @@
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
-import { keyOfBytes, keyToBytes } from '../../base/key.ts'
+import { keyOfBytes } from '../../base/key.ts'
 import type { LogPos } from '../../log/position.ts'
 import type { LogEntry } from '../../log/shared-log.ts'
 import type { Row } from '../../store/local-store.ts'
@@ -46,10 +46,13 @@ export interface LogSegment extends SegmentRange {
   readonly entries: readonly LogEntry[]
 }
 
-export interface SnapshotPart {
+export interface PartHead {
   readonly historyId: string
   readonly cursor: LogPos
   readonly number: number
+}
+
+export interface SnapshotPart extends PartHead {
   readonly rows: readonly Row[]
 }
 
@@ -173,17 +176,46 @@ export function decodeSegment(bytes: Uint8Array, where: string): LogSegment {
   return { historyId, from, to, firstMs, lastMs, entries }
 }
 
-export function encodePart(part: SnapshotPart): Uint8Array {
-  const writer = begin('part', 64 * 1024)
-  writer.string(part.historyId)
-  writer.varint(part.cursor)
-  writer.varint(part.number)
-  writer.varint(part.rows.length)
-  for (const [key, value] of part.rows) {
-    writer.bytes(keyToBytes(key))
-    writer.bytes(value)
+/** As SegmentBuilder, for a part of a snapshot. */
+export class PartBuilder {
+  private readonly writer: ByteWriter
+  /** That were added. */
+  rows = 0
+  /** Of their keys and values. */
+  bytes = 0
+
+  /** Room for `bytes` at a time; it grows if more is added before the next piece. */
+  constructor(bytes = 64 * 1024) {
+    this.writer = new ByteWriter(bytes)
   }
-  return writer.take(16)
+
+  /** Not handed out yet. */
+  get waitingBytes(): number {
+    return this.writer.size
+  }
+
+  /** In the order of keys. */
+  add([key, value]: Row): void {
+    this.writer.key(key)
+    this.writer.bytes(value)
+    this.rows++
+    this.bytes += key.length + value.length
+  }
+
+  /** The next bytes behind the head: valid until more is added. */
+  piece(): Uint8Array {
+    const piece = this.writer.peek()
+    this.writer.reset()
+    return piece
+  }
+
+  /** What comes before all pieces; nothing is added any more. */
+  head({ cursor, historyId, number }: PartHead): Uint8Array {
+    const head = begin('part', 128)
+    head.string(historyId)
+    for (const value of [cursor, number, this.rows]) head.varint(value)
+    return head.toBytes()
+  }
 }
 
 export function decodePart(bytes: Uint8Array, where: string): SnapshotPart {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CompressedEnvelope } from '../../blobs/envelope.ts'
 import { MemoryBlobStore } from '../../blobs/memory-blob-store.ts'
-import { encodeAbout, encodeManifest, encodePart, SegmentBuilder } from '../../engines/log-backup/backup-codec.ts'
+import { encodeAbout, encodeManifest, PartBuilder, SegmentBuilder } from '../../engines/log-backup/backup-codec.ts'
 import { BackupNames } from '../../engines/log-backup/backup-names.ts'
 import type { LogPos } from '../../log/position.ts'
 import { SeededRandom } from '../../sim/seeded-random.ts'
@@ -53,7 +53,9 @@ function withBackup() {
     const rest = { wallMs: 1, partBytes: 9, bytes: 1, levels: new Map(), digests: new Map(), serverId: 'a' }
     const names = namesOf(digit)
     for (let part = 0; part < parts; part++) {
-      const content = encodePart({ ...head, number: part, rows: rows.slice(part * 3, part * 3 + 3) })
+      const builder = new PartBuilder()
+      for (const row of rows.slice(part * 3, part * 3 + 3)) builder.add(row)
+      const content = Buffer.concat([builder.head({ ...head, number: part }), builder.piece()])
       await put(names.part({ cursor: at(cursor), partBytes: 9 }, part), content)
     }
     await put(names.manifest(at(cursor)), encodeManifest({ ...head, ...rest, parts, rows: rows.length }))
