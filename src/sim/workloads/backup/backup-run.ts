@@ -17,6 +17,7 @@ import { CALM } from '../../faults.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
 import { HostileService } from '../engines/hostile-service.ts'
+import { Load } from '../load.ts'
 import { BackupChecks, PART_BYTES } from './backup-checks.ts'
 import { BackupServer, isWeather, KEYS, KeyDatabase } from './backup-server.ts'
 import { HostileBlobs, SYNCHRONOUS } from './hostile-blobs.ts'
@@ -24,7 +25,6 @@ import { HostileBlobs, SYNCHRONOUS } from './hostile-blobs.ts'
 const NAMES = ['a', 'b', 'c']
 const ENDS_MIN = 5
 const LOAD_MS_MIN = 5_000
-const LOAD_MS_MAX = 120_000
 const CALM_MS = 120_000
 const LOOK_MS = 120
 const RESTORES = 3
@@ -37,18 +37,13 @@ export class BackupRun {
   private readonly identity: Identity
   private readonly checks: BackupChecks
   private readonly servers: readonly BackupServer[]
-  private over = false
-  private done = 0
-  private ends = 0
+  private readonly load: Load
   private releasing = false
-  private fail!: (error: unknown) => void
-  private readonly broken = new Promise<never>((_, reject) => {
-    this.fail = reject
-  })
 
   constructor(world: Simulation, operations: number) {
     this.world = world
     this.operations = operations
+    this.load = new Load(world)
     this.service = new HostileService(world)
     this.blobs = new HostileBlobs(world)
     this.identity = drawIdentity(world.random.fork('identity'))
@@ -73,21 +68,20 @@ export class BackupRun {
   }
 
   run(): Promise<void> {
-    return Promise.race([this.toTheEnd(), this.broken])
+    return Promise.race([this.toTheEnd(), this.load.broken])
   }
 
   private async toTheEnd(): Promise<void> {
     const { queue } = this.world
     const lives = Promise.all(this.servers.map((server) => this.lives(server)))
-    lives.catch((error: unknown) => this.fail(error))
+    lives.catch((error: unknown) => this.load.fail(error))
     const endMs = queue.nowMs + LOAD_MS_MIN
-    while (this.done < this.operations || this.ends < ENDS_MIN || queue.nowMs < endMs) {
-      await this.world.sleep(LOOK_MS)
+    const look = (): void => {
       this.look()
       if (this.world.random.chance(0.04)) this.blobs.away(this.world.random.pick([500, 3_000, 8_000]))
-      check(queue.nowMs < LOAD_MS_MAX, `the load does not end: ${this.done} updates, ${this.ends} ends`)
     }
-    this.over = true
+    await this.load.until(this.operations, ENDS_MIN, LOOK_MS, look, endMs)
+    this.load.over = true
     this.service.calm = true
     this.blobs.calm = true
     this.world.faults = { ...CALM, clock: this.world.faults.clock }
@@ -106,11 +100,11 @@ export class BackupRun {
       if (serving !== undefined) {
         await this.enabled(server)
         this.watch(this.clients(server))
-        if (this.over) return
+        if (this.load.over) return
         await this.world.sleep(lifeMs)
-        if (this.over) return
+        if (this.load.over) return
       }
-      this.ends++
+      this.load.ends++
       this.noteForgotten()
       this.count(server.life?.engine.counts)
       if (random.chance(0.5)) server.machine.crash()
@@ -120,7 +114,7 @@ export class BackupRun {
   }
 
   private watch(work: Promise<void>): void {
-    work.catch((error: unknown) => this.fail(error))
+    work.catch((error: unknown) => this.load.fail(error))
   }
 
   private async enabled(server: BackupServer): Promise<void> {
@@ -137,13 +131,13 @@ export class BackupRun {
   private async clients(server: BackupServer): Promise<void> {
     const { random } = this.world
     const { life } = server
-    while (!this.over && life !== undefined && server.life === life) {
+    while (!this.load.over && life !== undefined && server.life === life) {
       const text = `${random.below(40)} ${random.below(1_000_000)}${'x'.repeat(random.below(60))}`
       // Of a process that ends meanwhile it never settles.
       const call = life.stack.propose(Buffer.from(text)).then(
-        () => this.done++,
+        () => this.load.done++,
         (error: unknown) => {
-          if (!isWeather(error)) this.fail(error)
+          if (!isWeather(error)) this.load.fail(error)
         },
       )
       await Promise.race([call, this.world.sleep(200)])
@@ -178,7 +172,7 @@ export class BackupRun {
     try {
       checks()
     } catch (failure) {
-      this.fail(failure)
+      this.load.fail(failure)
     }
   }
 

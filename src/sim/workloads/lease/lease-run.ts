@@ -10,12 +10,12 @@ import type { ReadTx } from '../../../store/local-store.ts'
 import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
 import { HostileService } from '../engines/hostile-service.ts'
+import { Load } from '../load.ts'
 import { type LeaseLife, LeaseServer, ProcessEnded } from './lease-server.ts'
 import { EDITED, numberBytes, outstandingIn, updateBytes, type Versions, versionsIn } from './versioned-database.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 const CONVERGE_MS = 60_000
-const LOAD_MS_MAX = 120_000
 const ENDS_MIN = 5
 /** Covers drifting clocks: see grant.ts. */
 const DURATION_MS = 800
@@ -27,18 +27,13 @@ export class LeaseRun {
   private readonly service: HostileService
   private readonly servers: readonly LeaseServer[]
   private floor: Versions = { version: 0, edited: 0 }
-  private over = false
-  private done = 0
-  private ends = 0
+  private readonly load: Load
   private holders = new Set<string>()
-  private fail!: (error: unknown) => void
-  private readonly broken = new Promise<never>((_, reject) => {
-    this.fail = reject
-  })
 
   constructor(world: Simulation, operations: number) {
     this.world = world
     this.operations = operations
+    this.load = new Load(world)
     this.service = new HostileService(world)
     const names = NAMES.slice(0, world.random.pick([3, 3, 5]))
     const lease = { durationMs: DURATION_MS, marginMs: MARGIN_MS, wants: true, address: '' }
@@ -50,47 +45,28 @@ export class LeaseRun {
   }
 
   run(): Promise<void> {
-    return Promise.race([this.toTheEnd(), this.broken])
+    return Promise.race([this.toTheEnd(), this.load.broken])
   }
 
   private async toTheEnd(): Promise<void> {
-    const { queue } = this.world
-    const lives = this.servers.map((server) => this.guarded(() => this.lives(server)))
+    const lives = this.servers.map((server) => this.load.actor(() => this.lives(server)))
     await this.enable()
     const actors = this.servers.flatMap((server) => [
-      this.guarded(() => this.repeat(() => this.write(server), 60)),
-      this.guarded(() => this.repeat(() => this.readHere(server), 4)),
-      this.guarded(() => this.repeat(() => this.readAnyhow(server), 40)),
-      this.guarded(() => this.repeat(() => this.edit(server), 700)),
-      this.guarded(() => this.repeat(() => this.suffer(server), 500)),
+      this.load.repeat(() => this.write(server), 60),
+      this.load.repeat(() => this.readHere(server), 4),
+      this.load.repeat(() => this.readAnyhow(server), 40),
+      this.load.repeat(() => this.edit(server), 700),
+      this.load.repeat(() => this.suffer(server), 500),
     ])
-    while (this.done < this.operations || this.ends < ENDS_MIN) {
-      await this.world.sleep(50)
-      check(queue.nowMs < LOAD_MS_MAX, `the load does not end: ${this.done} calls`)
-    }
+    await this.load.until(this.operations, ENDS_MIN, 50)
     this.heal()
     await Promise.all([...actors, ...lives])
     await this.converge()
     for (const { machine } of this.servers) machine.kill()
   }
 
-  private async guarded(body: () => Promise<void>): Promise<void> {
-    try {
-      await body()
-    } catch (error) {
-      this.fail(error)
-    }
-  }
-
-  private async repeat(step: () => Promise<void>, everyMs: number): Promise<void> {
-    while (!this.over) {
-      await this.world.sleep(this.world.random.fraction() * 2 * everyMs)
-      if (!this.over) await step()
-    }
-  }
-
   private async lives(server: LeaseServer): Promise<void> {
-    while (!this.over || server.life === undefined) {
+    while (!this.load.over || server.life === undefined) {
       try {
         if (!server.machine.running) await server.start()
       } catch (error) {
@@ -129,7 +105,7 @@ export class LeaseRun {
     const isOld = found.version < began.version || found.edited < began.edited
     check(!isOld, `${what} answers ${text(found)}; before it began somebody had been shown ${text(began)}`)
     this.raise(found)
-    this.done++
+    this.load.done++
   }
 
   private async write(server: LeaseServer, forwarded = false): Promise<void> {
@@ -145,7 +121,7 @@ export class LeaseRun {
       counters.bump('update')
       if (forwarded) counters.bump('forwarded')
       this.raise({ version, edited: 0 })
-      this.done++
+      this.load.done++
     } catch (error) {
       if (error instanceof ProcessEnded) return
       if (!(error instanceof DelosError)) throw error
@@ -214,7 +190,7 @@ export class LeaseRun {
     counters.bump(what)
     switch (what) {
       case 'end':
-        this.ends++
+        this.load.ends++
         server.end()
         return
       case 'cut off':
@@ -232,7 +208,7 @@ export class LeaseRun {
   }
 
   private heal(): void {
-    this.over = true
+    this.load.over = true
     this.service.calm = true
     for (const { life } of this.servers) {
       life?.cut.end()

@@ -8,6 +8,7 @@ import type { Simulation } from '../../simulation.ts'
 import { check } from '../../workload.ts'
 import { HostileService } from '../engines/hostile-service.ts'
 import { ProcessEnded } from '../lease/lease-server.ts'
+import { Load } from '../load.ts'
 import { TablesClients } from './tables-clients.ts'
 import { checkStore } from './tables-content.ts'
 import { TablesModel } from './tables-model.ts'
@@ -15,7 +16,6 @@ import { STEP_ROWS, type TablesLife, TablesServer } from './tables-server.ts'
 
 const NAMES = ['a', 'b', 'c']
 const ENDS_MIN = 5
-const LOAD_MS_MAX = 120_000
 const CONVERGE_MS = 30_000
 
 export class TablesRun {
@@ -24,47 +24,41 @@ export class TablesRun {
   private readonly service: HostileService
   private readonly model: TablesModel
   private readonly servers: readonly TablesServer[]
+  private readonly load: Load
   private readonly clients: TablesClients
-  private over = false
-  private done = 0
-  private ends = 0
-  private fail!: (error: unknown) => void
-  private readonly broken = new Promise<never>((_, reject) => {
-    this.fail = reject
-  })
 
   constructor(world: Simulation, operations: number) {
     this.world = world
     this.operations = operations
+    this.load = new Load(world)
     this.service = new HostileService(world)
     this.model = new TablesModel(world.clock, STEP_ROWS)
     const { model, service } = this
-    const fail = (error: unknown): void => this.fail(error)
+    const fail = (error: unknown): void => this.load.fail(error)
     this.servers = NAMES.map((name) => new TablesServer({ world, service, model, name, names: NAMES, fail }))
-    this.clients = new TablesClients({ world, model, servers: () => this.servers, operated: () => void this.done++ })
+    this.clients = new TablesClients({
+      world,
+      model,
+      servers: () => this.servers,
+      operated: () => void this.load.done++,
+    })
   }
 
   run(): Promise<void> {
-    return Promise.race([this.toTheEnd(), this.broken])
+    return Promise.race([this.toTheEnd(), this.load.broken])
   }
 
   private async toTheEnd(): Promise<void> {
-    const { queue, random } = this.world
+    const { random } = this.world
     const late = random.pick([1, 1, 2])
-    const lives = this.servers.map((server, i) => this.guarded(() => this.lives(server, i >= NAMES.length - late)))
+    const lives = this.servers.map((server, i) => this.load.actor(() => this.lives(server, i >= NAMES.length - late)))
     await this.enable()
     const actors = this.servers.flatMap((server) => [
-      ...Array.from({ length: random.pick([1, 2, 4]) }, () =>
-        this.guarded(() => this.repeat(() => this.clients.step(server), 12)),
-      ),
-      this.guarded(() => this.repeat(() => this.suffer(server), 400)),
+      ...Array.from({ length: random.pick([1, 2, 4]) }, () => this.load.repeat(() => this.clients.step(server), 12)),
+      this.load.repeat(() => this.suffer(server), 400),
     ])
-    while (this.done < this.operations || this.ends < ENDS_MIN) {
-      await this.world.sleep(60)
-      this.compare()
-      check(queue.nowMs < LOAD_MS_MAX, `the load does not end: ${this.done} calls, ${this.ends} ends`)
-    }
-    this.over = true
+    await this.load.until(this.operations, ENDS_MIN, 60, () => this.compare())
+    this.load.over = true
     this.service.calm = true
     for (const { life } of this.servers) life?.pause.end()
     await Promise.all([...actors, ...lives])
@@ -73,26 +67,11 @@ export class TablesRun {
     for (const { machine } of this.servers) machine.kill()
   }
 
-  private async guarded(body: () => Promise<void>): Promise<void> {
-    try {
-      await body()
-    } catch (error) {
-      this.fail(error)
-    }
-  }
-
-  private async repeat(step: () => Promise<void>, everyMs: number): Promise<void> {
-    while (!this.over) {
-      await this.world.sleep(this.world.random.fraction() * 2 * everyMs)
-      if (!this.over) await step()
-    }
-  }
-
   private async lives(server: TablesServer, late: boolean): Promise<void> {
     const { counters, random } = this.world
     let isNew = late
-    while (isNew && this.done < this.operations * random.fraction()) await this.world.sleep(50)
-    while (!this.over || server.life === undefined) {
+    while (isNew && this.load.done < this.operations * random.fraction()) await this.world.sleep(50)
+    while (!this.load.over || server.life === undefined) {
       try {
         if (!server.machine.running) {
           const { store } = await server.start()
@@ -136,7 +115,7 @@ export class TablesRun {
       return
     }
     if (this.isBuilding(life)) counters.bump('end while an index is built')
-    this.ends++
+    this.load.ends++
     server.end()
   }
 
