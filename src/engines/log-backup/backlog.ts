@@ -8,8 +8,9 @@ import type { LogBackupOptions } from './log-backup-options.ts'
 
 /** Where another server does the work, this one waits so many times longer before it steps in. */
 const PATIENCE = 3
-/** So much that was applied is read at a time: soon, since the log has it in memory then. */
+/** So much that was applied is read at a time, of a small segment a quarter: soon, since the log has it in memory then. */
 const AHEAD_BYTES = 1024 * 1024
+const READS_PER_SEGMENT = 4
 /** How exactly it is known how much lies where. */
 const STRETCHES_PER_SEGMENT = 64
 /** Of a long backlog it is known less and less exactly. */
@@ -98,7 +99,9 @@ export class Backlog {
 
   /** Enough to read on, where this server is the one that is going to claim it. */
   get isReadable(): boolean {
-    return this.unreadBytes >= AHEAD_BYTES && !this.othersWork && this.unclaimedBytes < this.options.segmentBytes
+    const { segmentBytes } = this.options
+    const enough = Math.min(AHEAD_BYTES, segmentBytes / READS_PER_SEGMENT)
+    return this.unreadBytes >= enough && !this.othersWork && this.unclaimedBytes < segmentBytes
   }
 
   /** A snapshot is in the backup. */

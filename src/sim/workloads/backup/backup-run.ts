@@ -55,10 +55,10 @@ export class BackupRun {
       intervalMs: random.pick([100, 400]),
       segmentBytes: random.pick([300, 2_000]),
       snapshotBytes: random.pick([1_000, 10_000]),
-      snapshotMs: random.pick([800, 5_000]),
+      snapshotMs: random.pick([400, 5_000]),
       partBytes: PART_BYTES,
       silentMs: random.pick([300, 1_500]),
-      keepMs: random.pick([0, 500]),
+      keepMs: random.pick([0, 200, 500]),
       holdMs: random.pick([0, 1_000]),
     }
     const trims = (server: BackupServer, to: LogPos): void => this.guard(() => this.checkTrim(server, to))
