@@ -231,8 +231,11 @@ export interface ChangesRequest {
   /** Changes after this position. */
   readonly after: Position
   readonly table?: string | undefined
-  /** Only rows whose primary key begins with these. */
+  /** Only rows whose primary key begins with these, and lies within bounds: `from` and `to` inclusive, `before` exclusive. */
   readonly prefix?: Readonly<Record<string, unknown>> | undefined
+  readonly from?: Readonly<Record<string, unknown>> | undefined
+  readonly to?: Readonly<Record<string, unknown>> | undefined
+  readonly before?: Readonly<Record<string, unknown>> | undefined
   readonly limit?: number | undefined
 }
 

@@ -5,6 +5,7 @@ import { DelosError } from '../base/delos-error.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { requireKnown, tableName } from './codec/check-request.ts'
 import type {
+  ChangesRequest,
   CountRequest,
   KeptChanges,
   KeyData,
@@ -93,14 +94,20 @@ export interface ChangesOptions<T extends AnyTable> {
   readonly after?: Position
   /** Only rows whose primary key begins with these. */
   readonly prefix?: BoundOf<T, undefined>
+  /** Only rows from this primary key on, and up to this one, both inclusive; `before`: exclusive. Leading columns, as in a scan. */
+  readonly from?: BoundOf<T, undefined>
+  readonly to?: BoundOf<T, undefined>
+  readonly before?: BoundOf<T, undefined>
   /** Ends the iteration. */
   readonly signal?: AbortSignal
 }
 
+type KeyBounds = Pick<ChangesRequest, 'prefix' | 'from' | 'to' | 'before'>
+
 const READ_MEMBERS: ReadonlySet<string> = new Set(['level'])
 const WRITE_MEMBERS: ReadonlySet<string> = new Set(['token'])
 const CONDITIONAL_MEMBERS: ReadonlySet<string> = new Set(['token', 'if'])
-const CHANGES_MEMBERS: ReadonlySet<string> = new Set(['after', 'prefix', 'signal'])
+const CHANGES_MEMBERS: ReadonlySet<string> = new Set(['after', 'before', 'from', 'prefix', 'signal', 'to'])
 const NO_CONDITION = {}
 
 type Columns<T extends AnyTable, S extends string> = Pick<RowOf<T>, S & keyof RowOf<T>>
@@ -266,7 +273,7 @@ export class Tables {
   ): AsyncGenerator<RowChange<RowOf<T>, KeyOf<T>>, void, undefined> {
     const { database } = this
     requireKnown(options, CHANGES_MEMBERS, 'a change feed')
-    const { after, prefix, signal } = options
+    const { after, signal, ...bounds } = options
     const name = tableName(table)
     // From another server, or of another history: then MISMATCH.
     if (after !== undefined && after > database.position) await database.read({ session: after }, () => undefined)
@@ -276,7 +283,7 @@ export class Tables {
     signal?.addEventListener('abort', wake)
     try {
       while (!isOver()) {
-        const answer = database.changes({ after: position, table: name, prefix: prefix as KeyData | undefined })
+        const answer = database.changes({ after: position, table: name, ...(bounds as KeyBounds) })
         for (const change of answer.changes) yield change as unknown as RowChange<RowOf<T>, KeyOf<T>>
         position = answer.position
         if (!answer.caughtUp) await this.turn()

@@ -8,7 +8,7 @@ import { bool, int64, json, string, uuid } from './schema/columns.ts'
 import { defineTable, desc } from './schema/define-table.ts'
 import { TableDatabase } from './table-database.ts'
 import type { TableTransaction } from './table-transaction.ts'
-import { Tables } from './tables.ts'
+import { type ChangesOptions, Tables } from './tables.ts'
 
 const doctors = defineTable({
   name: 'doctors',
@@ -642,6 +642,29 @@ describe('the change feed', () => {
       [5, 'b', 'x', undefined],
       [5, 'd', undefined, 'y'],
     ])
+  })
+
+  it('shows the changes of a range of keys, with bounds like those of a scan', async () => {
+    const ids = async (bounds: Partial<ChangesOptions<typeof doctors>>): Promise<string[]> => {
+      const seen: string[] = []
+      const stop = new AbortController()
+      for await (const { key } of db.changes(doctors, { after: 0, ...bounds, signal: stop.signal })) {
+        seen.push(key.id)
+        if (key.id === 'z') stop.abort()
+      }
+      return seen
+    }
+    await db.insert(doctors, { id: 'z', ward: 'x', onCall: 0n })
+    expect(await ids({})).toEqual(['a', 'b', 'c', 'z'])
+    expect(await ids({ from: { id: 'b' } })).toEqual(['b', 'c', 'z'])
+    expect(await ids({ from: { id: 'bb' } })).toEqual(['c', 'z'])
+    const feed = server.database.changes({ after: 0, table: 'doctors', from: { id: 'b' }, before: { id: 'c' } })
+    expect(feed.changes.map(({ key }) => key)).toEqual([{ id: 'b' }])
+    const upTo = server.database.changes({ after: 0, table: 'doctors', to: { id: 'b' } })
+    expect(upTo.changes.map(({ key }) => key)).toEqual([{ id: 'a' }, { id: 'b' }])
+    const bad = { after: 0, table: 'doctors', to: { id: 'b' }, before: { id: 'c' } }
+    expect(() => server.database.changes(bad)).toThrow('to and before: one of them')
+    expect(() => server.database.changes({ after: 0, from: { id: 'b' } })).toThrow('no table is named')
   })
 
   it('waits for what comes, shows only a part of the keys, and ends when it is told to', async () => {

@@ -12,10 +12,11 @@ import type { Change, ChangesAnswer, ChangesRequest } from '../messages.ts'
 import { rangeOf } from './scan-plan.ts'
 
 const TRANSACTIONS_MAX = 256
+const BOUNDS = ['prefix', 'from', 'to', 'before'] as const
 /** Bytes of rows, as they are stored, after which an answer ends: with the transaction at hand. */
 const ANSWER_BYTES_MAX = 1 << 20
 
-/** What comes after a position, at most so many transactions. Throws TRIMMED, UNKNOWN_TABLE and what a wrong prefix is. */
+/** What comes after a position, at most so many transactions. Throws TRIMMED, UNKNOWN_TABLE and what a wrong bound is. */
 export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequest): ChangesAnswer {
   const { after, limit = TRANSACTIONS_MAX } = request
   const { oldestChange } = state.counters
@@ -23,15 +24,16 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
     throw new DelosError('INVALID_ARGUMENT', `after: ${after} is no position`)
   if (!Number.isInteger(limit) || limit < 1)
     throw new DelosError('INVALID_ARGUMENT', `limit: ${limit} is not from 1 on`)
-  if (request.prefix !== undefined && request.table === undefined)
-    throw new DelosError('INVALID_ARGUMENT', 'prefix: of the keys of a table, and no table is named')
+  const bound = BOUNDS.find((name) => request[name] !== undefined)
+  if (bound !== undefined && request.table === undefined)
+    throw new DelosError('INVALID_ARGUMENT', `${bound}: of the keys of a table, and no table is named`)
   state.histories.require(after)
   if (after < oldestChange - 1) {
     const advice = `the oldest position to go on from is ${oldestChange - 1}: read the table, and go on from there`
     throw new DelosError('TRIMMED', `changes after position ${after} are gone; ${advice}`)
   }
   const wanted = request.table === undefined ? undefined : state.catalog.table(request.table)
-  const prefix = wanted === undefined ? '' : prefixOf(wanted, request)
+  const within = wanted === undefined ? undefined : keysWithin(wanted, request)
   const end = state.position
   const changes: Change[] = []
   let position = after
@@ -51,7 +53,7 @@ export function readFeed(state: TableState, reader: ReadTx, request: ChangesRequ
         continue
       }
       bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
-      if (wanted !== undefined && (change.table !== wanted.id || !change.key.startsWith(prefix))) continue
+      if (within !== undefined && (change.table !== wanted?.id || !within(change.key))) continue
       const table = state.catalog.byIdOf(change.table)
       // Of a table that was dropped since nothing can be told.
       if (table !== undefined) changes.push(changeOf(table, position, change))
@@ -68,8 +70,21 @@ function anotherTable(name: string, after: number, position: number): DelosError
   return new DelosError('TRIMMED', `table ${name} was another one after position ${after}; ${advice}`)
 }
 
-function prefixOf(table: CompiledTable, { prefix = {} }: ChangesRequest): Key {
-  return rangeOf(table, undefined, '', { prefix }).from
+/** Is that the primary key of a row that is wanted? */
+function keysWithin(
+  table: CompiledTable,
+  { before, from: first, prefix, to: last }: ChangesRequest,
+): (key: Key) => boolean {
+  const bounds = {
+    ...(prefix && { prefix }),
+    ...(first && { from: first }),
+    ...(last && { to: last }),
+    ...(before && { before }),
+  }
+  const range = rangeOf(table, undefined, table.prefix, bounds)
+  const from = range.from.slice(table.prefix.length)
+  const to = range.to.startsWith(table.prefix) ? range.to.slice(table.prefix.length) : undefined
+  return (key) => key >= from && (to === undefined || key < to)
 }
 
 function changeOf(table: CompiledTable, position: number, { after, before }: RowChange): Change {
