@@ -142,6 +142,6 @@ it('a restore that was cut off goes on to the point that it began with, and to n
     await expect(into(to)).rejects.toMatchObject({ code: 'CONFLICT' })
   }
   for (const to of [time(1_000), { kind: 'position', position: 5 }] as RestorePoint[]) {
-    await expect(into(to)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(into(to)).rejects.toMatchObject({ code: 'TRIMMED' })
   }
 })
