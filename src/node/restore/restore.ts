@@ -198,7 +198,10 @@ function isNotFound(error: unknown): boolean {
 /** Retention has let go of what a restore that was begun still needs. */
 function gone(plan: RestorePlan, { blobs, directory }: Opened, history?: BackupHistory): DelosError {
   const { cursor, database, historyId, position } = plan
-  const what = `${blobs.store.location} no longer has all of history ${historyId} of ${database} from the snapshot at ${cursor} to position ${position}`
+  const what =
+    history === undefined
+      ? `${blobs.store.location} holds nothing of history ${historyId} of ${database} any more; if that is the right place`
+      : `${blobs.store.location} no longer has all of history ${historyId} of ${database} from the snapshot at ${cursor} to position ${position}`
   const left = history === undefined ? '' : `; ${describeRestorable(history)}`
   return new DelosError('TRIMMED', `${what}: remove ${directory.path} and restore anew${left}`)
 }
