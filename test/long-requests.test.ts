@@ -17,6 +17,7 @@ const MULTI_OPERATIONS = 5_000
 const CHILDREN = 150_000
 const LISTED_AT_ONCE = 4_900
 const LISTS = 500
+const LISTERS = 10
 const EPHEMERALS = 30_000
 /** Servers see within a second that there are so many ephemeral nodes that sessions must end in pieces. */
 const SEEN_MS = 1_500
@@ -92,6 +93,25 @@ it('lists in one write, each as long as is answered at once; and the same betwee
     })
   }
   connection.destroy()
+})
+
+it('lists for many connections at once', async () => {
+  const body = new JuteWriter().int(1).int(Op.getChildren).string('/list').bool(false).done()
+  const frame = new JuteWriter().int(body.length).raw(body).done()
+  const connections = await Promise.all(Array.from({ length: LISTERS }, () => FrameConnection.open(server.port)))
+  for (const connection of connections) {
+    connection.writeFrame(encodeConnectRequest({ timeoutMs: SESSION_MS }))
+    await connection.nextFrame()
+  }
+  await besideNeighbour(() =>
+    Promise.all(
+      connections.map(async (connection) => {
+        connection.write(Buffer.concat(Array.from({ length: LISTS / LISTERS }, () => frame)))
+        for (let left = LISTS / LISTERS; left > 0; left--) await connection.nextFrame()
+      }),
+    ),
+  )
+  for (const connection of connections) connection.destroy()
 })
 
 it('watches that are set again, as many as a frame holds', async () => {

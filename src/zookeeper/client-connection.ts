@@ -84,8 +84,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
       queue: this.queue,
       outgoing: this.outgoing,
       throttle: this.handler,
-      read: this.resumeReading,
-      answer: () => this.answerSettled(),
+      goOn: () => this.answerSettled(),
     })
   }
 
@@ -110,6 +109,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     this.server.stats.bytesReceived += chunk.length
     if (this.state === 'connecting') this.firstChunk = chunk
     this.afterSplit(this.splitter.push(chunk, this.frameArrived))
+    this.flow.hasRead()
     // One write for all replies of this chunk; waiting for the end of the turn would only make the client wait with us.
     if (this.replies.size > 0) this.outgoing.flush()
   }
@@ -236,7 +236,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     if (!flow.beginAnswers()) return
     try {
       for (let head = queue.peek(); head !== undefined && this.state === 'open'; head = queue.peek()) {
-        const mayAnswer = flow.mayAnswer()
+        const mayAnswer = flow.mayAnswer(head)
         if (!head.settled && !handler.prepare(head, mayAnswer)) break
         if (!mayAnswer && !head.isCarriedOut) break
         queue.shift()

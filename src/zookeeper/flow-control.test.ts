@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Requester } from '../zelos/requests.ts'
 import type { SessionId } from '../zelos/znode.ts'
+import { AnswerTurns } from './answer-turns.ts'
 import { OP } from './codec/opcodes.ts'
 import type { WireRequest } from './codec/wire-requests.ts'
 import { FlowControl, type FlowParts } from './flow-control.ts'
@@ -22,11 +23,21 @@ class Flow {
   nowMs = 1_000
   readonly outgoing = { congested: false }
   readonly throttle = { isWaiting: false }
-  readonly later: string[] = []
+  /** The next turn, once something waits for it. */
+  nextTurn: (() => void) | undefined
+  readonly turns = new AnswerTurns(
+    (action) => {
+      this.nextTurn = action
+    },
+    () => this.nowMs,
+  )
+  wentOn = 0
   readonly socket: string[] = []
   readonly queue = new RequestQueue(-1)
   readonly stats = new ServerStats()
   readonly control: FlowControl
+  /** Of another connection at the same server. */
+  readonly another: () => FlowControl
 
   constructor() {
     const { outgoing, queue, stats, throttle } = this
@@ -35,12 +46,12 @@ class Flow {
       limits,
       stats,
       nowMs: () => this.nowMs,
-      soon: (action) => action(),
+      turns: this.turns,
     }
     const connection = { pause: () => this.socket.push('pause'), resume: () => this.socket.push('resume') }
-    const read = () => void this.later.push('read')
-    const answer = () => void this.later.push('answer')
-    this.control = new FlowControl({ server, connection, queue, outgoing, throttle, read, answer })
+    const goOn = () => void this.wentOn++
+    this.another = () => new FlowControl({ server, connection, queue, outgoing, throttle, goOn })
+    this.control = this.another()
     this.control.arrived()
   }
 
@@ -99,9 +110,11 @@ describe('the next request', () => {
     flow.control.replied(1_010)
     expect(flow.control.mayReadNext()).toBe(true)
     flow.control.replied(1_011)
-    expect([flow.control.mayReadNext(), flow.later]).toEqual([false, ['read']])
+    expect(flow.control.mayReadNext()).toBe(false)
     flow.control.pause()
     flow.nowMs = 1_012
+    flow.nextTurn?.()
+    expect(flow.wentOn).toBe(1)
     expect([flow.control.mayReadAgain(), flow.control.readMs, flow.control.mayReadNext()]).toEqual([true, 1_012, true])
 
     flow.control.finish()
@@ -112,31 +125,38 @@ describe('the next request', () => {
 })
 
 describe('the oldest request', () => {
-  it('is answered for ten milliseconds a turn', () => {
+  it('is answered for ten milliseconds a turn; updates are in any', () => {
     const flow = new Flow()
     const { control } = flow
+    const [read] = [flow.request(PLAIN_READ), flow.request(PLAIN_READ)]
+    const update = new PendingRequest(OWNER, 1, DELETE, 0, 10, false)
     expect([control.beginAnswers(), control.beginAnswers()]).toEqual([true, false])
     // The first answer may have taken long.
     control.replied(5_000)
     control.replied(5_010)
-    expect(control.mayAnswer()).toBe(true)
+    expect(control.mayAnswer(read)).toBe(true)
     control.replied(5_011)
-    expect(control.mayAnswer()).toBe(false)
+    expect([control.mayAnswer(read), control.mayAnswer(update)]).toEqual([false, true])
     control.endAnswers()
-    expect(flow.later).toEqual(['answer'])
+    // The turn is over for all.
+    const other = flow.another()
+    other.beginAnswers()
+    expect([other.mayAnswer(read), other.mayAnswer(update), flow.wentOn]).toEqual([false, true, 0])
+    other.endAnswers()
+    flow.nextTurn?.()
+    expect(flow.wentOn).toBe(2)
     control.beginAnswers()
-    expect(control.mayAnswer()).toBe(true)
-    control.endAnswers()
-    expect(flow.later).toEqual(['answer'])
+    expect(control.mayAnswer(read)).toBe(true)
   })
 
   it('waits for its client, unless an update behind it is in the log', () => {
     const flow = new Flow()
     flow.outgoing.congested = true
-    flow.request(PLAIN_READ).settled = false
-    expect(flow.control.mayAnswer()).toBe(false)
+    const read = flow.request(PLAIN_READ)
+    read.settled = false
+    expect(flow.control.mayAnswer(read)).toBe(false)
     flow.request(DELETE)
-    expect(flow.control.mayAnswer()).toBe(true)
+    expect(flow.control.mayAnswer(read)).toBe(true)
   })
 })
 
@@ -157,8 +177,8 @@ describe('an update', () => {
     expect(behind(DELETE, PLAIN_READ)).toBe(true)
     expect(behind(DELETE, WATCHING_READ)).toBe(false)
     expect(behind(SYNC, PLAIN_READ)).toBe(false)
-    expect(behind(DELETE, PLAIN_READ, 5_000)).toBe(true)
-    expect(behind(DELETE, PLAIN_READ, 5_001)).toBe(false)
+    expect(behind(DELETE, PLAIN_READ, 2_500)).toBe(true)
+    expect(behind(DELETE, PLAIN_READ, 2_501)).toBe(false)
     expect(mayLogBehind((flow) => flow.request(PLAIN_READ))).toBe(false)
   })
 

@@ -4,7 +4,7 @@
 //                                            the next is read      the oldest is answered    an update goes into the log
 //   many requests are outstanding, or bytes  at half of the limit  yes                       yes
 //   one waits for the throttle of all        when its turn comes   yes                       yes
-//   10 ms went to answers of it              in the next turn      in the next turn *        if no read waits
+//   10 ms of this turn went to answers       in a later turn       in a later turn *         if no read waits
 //   the client leaves much unread            when it takes it      when it takes it *        if no read waits
 //   a read waits that must see no update     yes                   yes                       when it is answered
 //     behind it: it sets a watch, stands
@@ -15,28 +15,28 @@
 //   * Now, if an update of it that is behind may be applied: the read would show it later.
 
 import type { Connection } from '../runtime/network.ts'
+import type { AnswerTurns, TurnTaker } from './answer-turns.ts'
+import type { PendingRequest } from './pending-request.ts'
 import type { RequestQueue } from './request-queue.ts'
 import type { ServerContext } from './server-context.ts'
 
-/** What one connection asks for is answered so long before others have their turns. */
-const TURN_MS = 10
-/** Of reads between two updates, which are answered in one piece if both are applied together. */
-const BETWEEN_US_MAX = 5_000
+/** Of reads between two updates, which are answered in one piece if both are applied together, and so with those of others. */
+const BETWEEN_US_MAX = 2_500
 const NEVER_MS = Number.POSITIVE_INFINITY
 
 export interface FlowParts {
-  readonly server: Pick<ServerContext, 'limits' | 'nowMs' | 'soon' | 'stats'>
+  readonly server: Pick<ServerContext, 'limits' | 'nowMs' | 'stats' | 'turns'>
   readonly connection: Pick<Connection, 'pause' | 'resume'>
   readonly queue: RequestQueue
   readonly outgoing: { readonly congested: boolean }
   /** A request of it waits for its turn among those of all connections. */
   readonly throttle: { readonly isWaiting: boolean }
-  /** What goes on in a later turn: both may be called when there is nothing to do. */
-  readonly read: () => void
-  readonly answer: () => void
+  /** Answers what can be, then reads what may be; may be called when there is nothing to do. */
+  readonly goOn: () => void
 }
 
-export class FlowControl {
+export class FlowControl implements TurnTaker {
+  readonly goOn: () => void
   /** When what is read now has come, ms of the monotonic clock. */
   readMs = 0
   private readonly server: FlowParts['server']
@@ -44,8 +44,7 @@ export class FlowControl {
   private readonly queue: RequestQueue
   private readonly outgoing: FlowParts['outgoing']
   private readonly throttle: FlowParts['throttle']
-  private readonly read: () => void
-  private readonly answer: () => void
+  private readonly turns: AnswerTurns
   private readonly outstandingMax: number
   private readonly outstandingBytesMax: number
   private lastReplyMs = 0
@@ -53,17 +52,18 @@ export class FlowControl {
   private isPaused = false
   private isFinishing = false
   private isAnswering = false
-  /** Of the answers under way. */
-  private answersUntilMs = NEVER_MS
+  /** Of the answers under way: when the first was written, and how long after it they may go on. */
+  private answersFromMs = NEVER_MS
+  private answersMs = 0
 
-  constructor({ answer, connection, outgoing, queue, read, server, throttle }: FlowParts) {
+  constructor({ connection, goOn, outgoing, queue, server, throttle }: FlowParts) {
+    this.goOn = goOn
     this.server = server
     this.connection = connection
     this.queue = queue
     this.outgoing = outgoing
     this.throttle = throttle
-    this.read = read
-    this.answer = answer
+    this.turns = server.turns
     this.outstandingMax = server.limits.outstandingMax
     this.outstandingBytesMax = server.limits.outstandingBytesMax
   }
@@ -71,7 +71,7 @@ export class FlowControl {
   /** A reply was written. */
   replied(nowMs: number): void {
     this.lastReplyMs = nowMs
-    if (this.answersUntilMs === NEVER_MS) this.answersUntilMs = nowMs + TURN_MS
+    if (this.answersFromMs === NEVER_MS) this.answersFromMs = nowMs
   }
 
   // ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,11 +92,16 @@ export class FlowControl {
       server.stats.limitHit('outstandingBytesMax')
       return false
     }
-    if (this.lastReplyMs - this.readMs > TURN_MS) {
-      server.soon(this.read)
+    if (this.lastReplyMs - this.readMs > this.turns.shareMs) {
+      this.turns.wait(this)
       return false
     }
     return !this.outgoing.congested && !this.throttle.isWaiting
+  }
+
+  /** What has come is read, as far as that may be. */
+  hasRead(): void {
+    this.turns.spent(this.lastReplyMs - this.readMs)
   }
 
   /** Nothing more comes from the socket. */
@@ -112,12 +117,17 @@ export class FlowControl {
     const { outstandingBytesMax, outstandingMax, queue } = this
     if (this.throttle.isWaiting || this.outgoing.congested) return false
     if (queue.length > outstandingMax / 2 || queue.bytes > outstandingBytesMax / 2) return false
+    if (this.turns.isOver) {
+      this.turns.wait(this)
+      return false
+    }
     this.isPaused = false
     this.arrived()
     return true
   }
 
   resume(): void {
+    this.hasRead()
     if (!this.isPaused) this.connection.resume()
   }
 
@@ -133,23 +143,24 @@ export class FlowControl {
   beginAnswers(): boolean {
     if (this.isAnswering) return false
     this.isAnswering = true
-    this.answersUntilMs = NEVER_MS
+    this.answersFromMs = NEVER_MS
+    this.answersMs = this.turns.isOver ? 0 : this.turns.shareMs
     return true
   }
 
-  /** Asked before each answer. False: only of what was carried out already. */
-  mayAnswer(): boolean {
-    return this.queue.hasUpdatesInLog || (!this.isTurnOver && !this.outgoing.congested)
+  /** Asked before each answer. False: only of what was carried out already. Updates are answered in any turn, since it costs nothing. */
+  mayAnswer({ inTurn }: PendingRequest): boolean {
+    return this.queue.hasUpdatesInLog || (!(inTurn && this.isTurnOver) && !this.outgoing.congested)
   }
 
   endAnswers(): void {
     this.isAnswering = false
-    if (this.isTurnOver) this.server.soon(this.answer)
-    this.answersUntilMs = NEVER_MS
+    if (this.isTurnOver && this.queue.length > 0) this.turns.wait(this)
+    this.turns.spent(this.lastReplyMs - this.answersFromMs)
   }
 
   private get isTurnOver(): boolean {
-    return this.lastReplyMs > this.answersUntilMs
+    return this.answersMs === 0 || this.lastReplyMs - this.answersFromMs > this.answersMs
   }
 
   // ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────────

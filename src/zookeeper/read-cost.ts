@@ -6,7 +6,7 @@ import { OP } from './codec/opcodes.ts'
 import type { SubRead, WireRequest } from './codec/wire-requests.ts'
 
 /** Microseconds, measured: of any read, of a name in a list, of a thousand bytes of data. */
-const READ_US = 3
+const READ_US = 2
 const NAME_US = 0.6
 const DATA_KB_US = 0.5
 /** A creation in a multi has at least so many bytes. */

@@ -4,6 +4,7 @@
 import type { Connection } from '../runtime/network.ts'
 import type { Zelos } from '../zelos/zelos.ts'
 import type { AccessControl } from './access-control.ts'
+import type { AnswerTurns } from './answer-turns.ts'
 import type { ClientLimits, NodeRules } from './server-options.ts'
 import type { CloseReason, ServerStats } from './server-stats.ts'
 import type { ThrottledLog } from './throttled-log.ts'
@@ -36,6 +37,8 @@ export interface ServerContext {
   readonly stats: ServerStats
   /** Who is let in, and how fast. */
   readonly access: AccessControl
+  /** Whose answers go on when. */
+  readonly turns: AnswerTurns
   /** Bytes that all connections have not taken; each accounts for its own. */
   unsentBytes: number
   /** A reply that took as long is logged; Infinity = never. */

@@ -8,6 +8,7 @@ import type { Zelos } from '../zelos/zelos.ts'
 import type { Identity } from '../zelos/znode.ts'
 import { AccessControl } from './access-control.ts'
 import { type AccessOptions, type Chance, DEFAULT_ACCESS, NO_CHANCE } from './access-options.ts'
+import { AnswerTurns } from './answer-turns.ts'
 import { ClientConnection } from './client-connection.ts'
 import { opName } from './codec/opcodes.ts'
 import { answerFourLetterWord } from './four-letter-words.ts'
@@ -51,6 +52,7 @@ export class ZooKeeperServer implements ServerContext, ServerView {
   readonly timeoutRange: readonly [minMs: number, maxMs: number]
   readonly stats = new ServerStats()
   readonly access: AccessControl
+  readonly turns: AnswerTurns
   unsentBytes = 0
   /** ZooKeeper's default. */
   traceMask = 306n
@@ -89,6 +91,10 @@ export class ZooKeeperServer implements ServerContext, ServerView {
     const { tickMs } = options
     this.timeoutRange = [options.sessionTimeoutMinMs ?? 2 * tickMs, options.sessionTimeoutMaxMs ?? 20 * tickMs]
     this.startedMs = this.nowMs()
+    this.turns = new AnswerTurns(
+      (action) => this.soon(action),
+      () => this.nowMs(),
+    )
     const { timers, random = NO_CHANCE } = runtime
     this.access = new AccessControl(access, { zelos, timers, chance: random, nowMs: () => this.nowMs() })
   }
