@@ -64,6 +64,8 @@ export interface TableDatabaseOptions {
   /** LocalStore.prefetch, if scans shall fetch rows ahead. */
   readonly prefetch?: (keys: readonly Key[]) => Promise<void>
   readonly limits?: Partial<TableLimits>
+  /** Rows that a scan or count looks at in one turn, where a simulation wants few. */
+  readonly pieceRows?: number
   /** Of the engine Lease, if the stack has it: for reads at the level `lease`. */
   readonly leasedReads?: LeasedReads | undefined
 }
@@ -103,6 +105,7 @@ export class TableDatabase implements TableListener {
       prefetch: options.prefetch,
       levels,
       limits,
+      pieceRows: options.pieceRows,
       state,
       stats,
       store,

@@ -569,6 +569,42 @@ describe('read levels', () => {
     expect(server.database.stats().pastTransactions).toBe(13)
   })
 
+  it.each([
+    ['the change log', 100_000],
+    ['one section, where that keeps too little', 1],
+  ])('scan and count much in turns, and as if it were at once, by %s', async (_how, transactions) => {
+    const slow = await openTableServer({ pieceRows: 4 })
+    await slow.db.migrate(doctors)
+    await slow.db.keepChanges({ transactions })
+    const ids = Array.from({ length: 40 }, (_, i) => `d${String(i).padStart(2, '0')}`)
+    for (const id of ids) await slow.db.insert(doctors, { id, ward: 'x', onCall: 0n })
+    let isOver = false
+    const writing = (async () => {
+      // Seven rows are on call at every position, the first ones apart.
+      for (let i = 0; !isOver; i++) {
+        await slow.db.batch((batch) => {
+          for (const [at, onCall] of [
+            [i, 0n],
+            [i + 7, 1n],
+          ] as const) {
+            batch.update(doctors, { id: ids[(at * 7) % 40] as string }, { set: { onCall } })
+          }
+        })
+      }
+    })()
+    for (const index of [undefined, 'byWard'] as const) {
+      for (let n = 0; n < 5; n++) {
+        const { page, rows } = await slow.db.scan(doctors, { ...(index && { index }), filter: { ward: 'x' } })
+        expect([rows.map(({ id }) => id), page]).toEqual([ids, undefined])
+        expect(rows.filter(({ onCall }) => onCall === 1n).length).toBeLessThan(8)
+        expect(await slow.db.count(doctors, { filter: { ward: 'x' } })).toBe(40)
+      }
+    }
+    isOver = true
+    await writing
+    await slow.close()
+  })
+
   it('go back as far as keepChanges says: on every server, over restarts, and what is gone says why', async () => {
     const submit = vi.spyOn(server.stack, 'submit')
     await db.keepChanges({ transactions: 4 })

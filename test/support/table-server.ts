@@ -39,6 +39,7 @@ export interface TableServerOptions {
   readonly backend?: MemoryBackend
   readonly limits?: Partial<TableLimits>
   readonly prefetch?: TableDatabaseOptions['prefetch']
+  readonly pieceRows?: number
 }
 
 export async function openTableServer(options: TableServerOptions = {}) {
@@ -67,6 +68,7 @@ export async function openTableServer(options: TableServerOptions = {}) {
     store: stack,
     prefetch,
     ...(limits && { limits }),
+    ...(options.pieceRows !== undefined && { pieceRows: options.pieceRows }),
   })
   database.startServing()
   return {

@@ -11,7 +11,7 @@ import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadTx, ReadWriteTx } from '../../store/local-store.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
-import { changeKey, changeRange, positionOfChange, rowPrefix, segmentKey } from '../codec/table-keys.ts'
+import { changeKey, changeRange, positionOfChange, segmentKey } from '../codec/table-keys.ts'
 import type { KeptChanges } from '../messages.ts'
 import type { Histories } from './histories.ts'
 import type { TableCounters } from './table-counters.ts'
@@ -148,21 +148,22 @@ function decodeChanges(bytes: Uint8Array): readonly RowChange[] {
   return changes
 }
 
-/** What rows were before the transaction at a position, by their stored keys. */
-export interface RowsBefore {
-  readonly position: number
-  readonly rows: ReadonlyMap<Key, Uint8Array | undefined>
-}
-
-/** That transaction must be there. */
-export function rowsBefore(reader: ReadTx, position: number): RowsBefore {
+/** What a row was before the transaction at a position, which must be there: by what it was first of all its changes in it. */
+export function rowBefore(reader: ReadTx, position: number, table: number, key: Key): Uint8Array | undefined {
   const bytes = reader.get(changeKey(position))
   if (bytes === undefined) throw new DelosError('CORRUPT', `the change log lacks position ${position}`)
-  const rows = new Map<Key, Uint8Array | undefined>()
-  for (const { before, key, table } of decodeChanges(bytes)) {
-    const stored = rowPrefix(table) + key
-    // Of several changes of one row the first one: what the others replaced nobody has seen.
-    if (!rows.has(stored)) rows.set(stored, before)
+  const changes = new ByteReader(bytes)
+  for (let left = changes.varint(); left > 0; left--) {
+    const isTable = changes.varint() === table
+    const chars = changes.varint()
+    // Most are others: no text is made of them.
+    if (isTable && chars === key.length && changes.raw(chars).latin1Slice(0, chars) === key) {
+      const before = changes.bytes()
+      return before.length === 0 ? undefined : before
+    }
+    if (!isTable || chars !== key.length) changes.skip(chars)
+    changes.skip(changes.varint())
+    changes.skip(changes.varint())
   }
-  return { position, rows }
+  return undefined
 }

@@ -20,8 +20,9 @@ export interface PastParts {
 
 /** Transactions looked at in one turn, by the walk or by a read itself: some ms. */
 const PIECE = 1000
-/** The same of rows before and after them, with the transaction at hand. */
+/** The same of rows before and after them, with the transaction at hand; a change costs as much as so many bytes. */
 const PIECE_BYTES = 4 << 20
+const CHANGE_BYTES = 1 << 10
 /** As many reads can walk at a time. */
 const RANGES_MAX = 256
 
@@ -155,7 +156,7 @@ export class PastRanges {
         if (position > range.upTo) added += range.look(table, changes, position)
       }
       if (added > bytesMax) added = this.shrink()
-      for (const { after, before } of changes) bytes += (before?.length ?? 0) + (after?.length ?? 0)
+      for (const { after, before } of changes) bytes += CHANGE_BYTES + (before?.length ?? 0) + (after?.length ?? 0)
       if (bytes < PIECE_BYTES) continue
       reached = position
       break

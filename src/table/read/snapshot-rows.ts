@@ -4,12 +4,12 @@
 import { DelosError } from '../../base/delos-error.ts'
 import { type Key, keyAfterPrefix } from '../../base/key.ts'
 import type { KeyRange, ReadTx, Row, ScanOptions } from '../../store/local-store.ts'
-import { type RowsBefore, rowsBefore } from '../apply/row-change-log.ts'
+import { rowBefore } from '../apply/row-change-log.ts'
 import type { TableState } from '../apply/table-state.ts'
 import type { CompiledIndex } from '../codec/compiled-index.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
 import { type StoredRow, storedRow, versionOfStored } from '../codec/stored-row.ts'
-import { tableOfRow } from '../codec/table-keys.ts'
+import { rowPrefix, tableOfRow } from '../codec/table-keys.ts'
 import { snapshotGone } from './kept-past.ts'
 import type { PastEntry, PastRange } from './past-range.ts'
 import type { PastRanges } from './past-ranges.ts'
@@ -38,8 +38,6 @@ export class SnapshotRows implements RowSource {
   /** Rows behind entries that a scan has shown: where the change log has them. */
   private readonly shown = new Map<Key, number>()
   private followed = 0
-  /** The transaction read last: many rows may be of one. */
-  private last: RowsBefore | undefined
 
   constructor(position: number, parts: SnapshotParts) {
     this.position = position
@@ -178,8 +176,8 @@ export class SnapshotRows implements RowSource {
     const { reader, state } = this.parts
     const { oldestChange } = state.counters
     if (replacedAt < oldestChange) throw snapshotGone(state, this.position, oldestChange - 1)
-    if (this.last?.position !== replacedAt) this.last = rowsBefore(reader, replacedAt)
-    const bytes = this.last.rows.get(key)
+    const table = tableOfRow(key)
+    const bytes = rowBefore(reader, replacedAt, table, key.slice(rowPrefix(table).length))
     return bytes === undefined ? undefined : storedRow(bytes)
   }
 

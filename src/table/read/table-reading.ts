@@ -15,6 +15,7 @@ import type {
   GetManyRequest,
   GetRequest,
   KeyData,
+  Position,
   ReadLevel,
   RowAnswer,
   ScanAnswer,
@@ -29,7 +30,7 @@ import type { ReadLevels } from './read-levels.ts'
 import { examinedMaxOf, Page, runScan } from './row-scan.ts'
 import type { RowSource } from './row-source.ts'
 import { planScan, type ScanPlan } from './scan-plan.ts'
-import { countPage, countRange, readPage, readRow, readRows, tooManyCounted } from './table-reads.ts'
+import { countKeys, countPage, readRow, readRows, tooManyCounted } from './table-reads.ts'
 
 export interface ReadingParts {
   readonly clock: Clock
@@ -38,6 +39,8 @@ export interface ReadingParts {
   /** LocalStore.prefetch, if scans shall fetch rows ahead. */
   readonly prefetch: ((keys: readonly Key[]) => Promise<void>) | undefined
   readonly limits: TableLimits
+  /** Rows that a read looks at in one turn. */
+  readonly pieceRows: number | undefined
   readonly state: TableState
   readonly stats: TableRequestStats
   readonly timers: Timers
@@ -47,9 +50,13 @@ export interface ReadingParts {
 }
 
 const COUNT_MEMBERS: ReadonlySet<string> = new Set(['table', 'index', 'prefix', 'filter', 'level'])
-/** Rows or entries that a read of the past looks at in one turn. */
-const PAST_PIECE = 2000
+/** Rows or entries that a read looks at in one turn: some ms. Of the past each costs more; of now a full page is one. */
+const NOW_ROWS = 10_000
+const PAST_ROWS = 1000
 const UNTIMED = -1
+
+/** How many rows a turn looks at, at a level. */
+type PieceOf = (level: ReadLevel) => number
 
 interface Refusals {
   refused: number
@@ -85,16 +92,59 @@ export class TableReading {
     )
   }
 
-  scan(request: ScanRequest): Promise<ScanAnswer> {
-    const { level = 'linearizable', table } = request
-    if (isOfThePast(level) && request.evidence !== true) return this.scanPast(request, level)
-    const read = (): Promise<ScanAnswer> =>
-      this.counted('scan', level, (source) => {
-        this.requirePage(request)
-        return readPage(this.tableAt(table, source), request, source, this.parts.limits)
-      })
-    // If that fails the read itself says why.
-    return this.prefetch(request)?.then(read, read) ?? read()
+  /**
+   * One page, in turns where it looks at much: the first one says at which position, and those that follow show just that, so it is as
+   * if all had been one. If so little of the past is kept that this is gone, it is one.
+   */
+  async scan(request: ScanRequest): Promise<ScanAnswer> {
+    const { level = 'linearizable' } = request
+    const { clock, stats } = this.parts
+    const startMs = stats.sampled() ? clock.monotonicMs() : UNTIMED
+    const counts = stats.requests.scan
+    try {
+      const answer = await this.orAtOnce(level, (piece) => this.scanInTurns(request, level, piece))
+      counts.answered++
+      if (startMs !== UNTIMED) stats.times.scan.record(clock.monotonicMs() - startMs)
+      return answer
+    } catch (error) {
+      counts.refused++
+      throw error
+    }
+  }
+
+  private async scanInTurns(request: ScanRequest, level: ReadLevel, piece: PieceOf): Promise<ScanAnswer> {
+    const { limits, timers } = this.parts
+    let page: Page | undefined
+    let now = level
+    const look = (source: RowSource): ScanAnswer | Position => {
+      this.requirePage(request)
+      const table = this.tableAt(request.table, source)
+      // Under another schema it begins anew.
+      if (page?.plan.table !== table) {
+        page = new Page(planScan(table, request, limits), limits, request.evidence === true)
+      }
+      page.look(source, piece(now))
+      return page.isOver ? page.answer(source) : source.position
+    }
+    for (;;) {
+      // If that fails the read itself says why.
+      await this.prefetch(request, page?.rest)?.catch(() => undefined)
+      const answer = await this.read(now, look)
+      if (typeof answer !== 'number') return answer
+      now = { snapshot: answer }
+      await new Promise<void>((resolve) => timers.soon(resolve))
+    }
+  }
+
+  private async orAtOnce<A>(level: ReadLevel, read: (piece: PieceOf) => Promise<A>): Promise<A> {
+    const piece = (now: ReadLevel): number => this.parts.pieceRows ?? (isOfThePast(now) ? PAST_ROWS : NOW_ROWS)
+    try {
+      return await read(piece)
+    } catch (error) {
+      const isGone = error instanceof DelosError && error.code === 'SNAPSHOT_GONE'
+      if (!isGone || isOfThePast(level)) throw error
+      return await read(() => Number.POSITIVE_INFINITY)
+    }
   }
 
   scanOver(request: ScanRequest, own: OwnWrites): ScanAnswer {
@@ -103,30 +153,6 @@ export class TableReading {
     const plan = planScan(table(request.table), request, limits)
     const source = new OwnRows(levels.now(), own, plan.covered !== undefined, examinedMaxOf(limits, true))
     return runScan(plan, source, limits, true)
-  }
-
-  /** A page in turns: what it shows does not change meanwhile. */
-  private async scanPast(request: ScanRequest, level: ReadLevel): Promise<ScanAnswer> {
-    const { limits, stats, timers } = this.parts
-    const counts = stats.requests.scan
-    let page: Page | undefined
-    const look = (source: RowSource): ScanAnswer | undefined => {
-      this.requirePage(request)
-      const table = this.tableAt(request.table, source)
-      // Under another schema it begins anew.
-      if (page?.plan.table !== table) page = new Page(planScan(table, request, limits), limits, false)
-      page.look(source, PAST_PIECE)
-      return page.isOver ? page.answer(source) : undefined
-    }
-    for (;;) {
-      await this.prefetch(request, page?.rest)?.catch(() => undefined)
-      const answer = await this.read(level, look, counts)
-      if (answer !== undefined) {
-        counts.answered++
-        return answer
-      }
-      await new Promise<void>((resolve) => timers.soon(resolve))
-    }
   }
 
   /** Throws UNKNOWN_TABLE, and SNAPSHOT_GONE at positions where the name was another table's, or nobody's. */
@@ -155,39 +181,49 @@ export class TableReading {
     }
   }
 
-  count(request: CountRequest): Promise<number> {
+  async count(request: CountRequest): Promise<number> {
     const { filter, index, level = 'linearizable', prefix, table: name } = request
-    const isWhole = filter === undefined && index === undefined && prefix === undefined
-    if (isOfThePast(level)) return this.countPast(request, level)
+    const counts = this.parts.stats.requests.count
+    if (isOfThePast(level) || filter !== undefined) {
+      try {
+        const count = await this.orAtOnce(level, (piece) => this.countInTurns(request, level, piece))
+        counts.answered++
+        return count
+      } catch (error) {
+        counts.refused++
+        throw error
+      }
+    }
     return this.counted('count', level, (source) => {
       requireKnown(request, COUNT_MEMBERS, 'a count')
       const table = this.parts.table(name)
+      const isWhole = index === undefined && prefix === undefined
       if (isWhole) return this.parts.state.rowCount(this.parts.store.read(), table)
-      return countRange(table, request, source, this.parts.limits)
+      return countKeys(table, request, source, this.parts.limits)
     })
   }
 
-  /** In turns, page by page: each needs a part of the past of its own. */
-  private async countPast(request: CountRequest, level: ReadLevel): Promise<number> {
+  /** Page by page, all at one position. */
+  private async countInTurns(request: CountRequest, level: ReadLevel, piece: PieceOf): Promise<number> {
     requireKnown(request, COUNT_MEMBERS, 'a count')
-    const { limits, stats, timers } = this.parts
-    const counts = stats.requests.count
+    const { limits, timers } = this.parts
     let count = 0
     let examined = 0
     let page: string | undefined
+    let now = level
+    const look = (source: RowSource) => ({
+      ...countPage(this.tableAt(request.table, source), request, page, source, limits, piece(now)),
+      position: source.position,
+    })
     while (examined <= limits.countedMax) {
-      const look = (source: RowSource) => countPage(this.tableAt(request.table, source), request, page, source, limits)
-      const counted = await this.read(level, look, counts)
+      const counted = await this.read(now, look)
       count += counted.count
       examined += counted.examined
       page = counted.page
-      if (page === undefined) {
-        counts.answered++
-        return count
-      }
+      if (page === undefined) return count
+      now = { snapshot: counted.position }
       await new Promise<void>((resolve) => timers.soon(resolve))
     }
-    counts.refused++
     throw tooManyCounted(limits)
   }
 

@@ -7,7 +7,7 @@ import type { CompiledTable } from '../codec/compiled-table.ts'
 import { filterColumns } from '../codec/filter.ts'
 import type { RowData } from '../codec/row-codec.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
-import type { CountRequest, KeyData, RowAnswer, ScanAnswer, ScanRequest } from '../messages.ts'
+import type { CountRequest, KeyData, RowAnswer } from '../messages.ts'
 import { limitExceeded, type TableLimits } from '../table-limits.ts'
 import { runScan } from './row-scan.ts'
 import type { RowSource } from './row-source.ts'
@@ -39,57 +39,38 @@ export function answerOf(table: CompiledTable, stored: StoredRow | undefined): R
   return { row: table.rows.copy(stored.row(table)), version: stored.version }
 }
 
-export function readPage(
+/** Keys of a range of the committed state. Throws LIMIT_EXCEEDED if those are too many for one section. */
+export function countKeys(
   table: CompiledTable,
-  request: ScanRequest,
-  source: RowSource,
-  limits: TableLimits,
-): ScanAnswer {
-  return runScan(planScan(table, request, limits), source, limits, request.evidence === true)
-}
-
-/** Of a range of the committed state, looking at each key. Throws LIMIT_EXCEEDED if those are too many for one section. */
-export function countRange(
-  table: CompiledTable,
-  request: CountRequest,
+  { index, prefix }: CountRequest,
   source: RowSource,
   limits: TableLimits,
 ): number {
   const { countedMax } = limits
   let count = 0
-  if (request.filter === undefined) {
-    const plan = planScan(table, { table: table.name, index: request.index, prefix: request.prefix }, limits)
-    const keysOnly = plan.index?.descriptor.unique !== true
-    for (const _ of source.scan(table, plan.index, plan.range, { keysOnly, limit: countedMax + 1 })) count++
-    if (count > countedMax) throw tooManyCounted(limits)
-    return count
-  }
-  let page: string | undefined
-  for (let examined = 0; examined <= countedMax; ) {
-    const counted = countPage(table, request, page, source, limits)
-    count += counted.count
-    examined += counted.examined
-    page = counted.page
-    if (page === undefined) return count
-  }
-  throw tooManyCounted(limits)
+  const plan = planScan(table, { table: table.name, index, prefix }, limits)
+  const keysOnly = plan.index?.descriptor.unique !== true
+  for (const _ of source.scan(table, plan.index, plan.range, { keysOnly, limit: countedMax + 1 })) count++
+  if (count > countedMax) throw tooManyCounted(limits)
+  return count
 }
 
-/** Of one page. Whatever the filter lets through, it ends at the same number of keys: `pageRowsMax`. */
+/** Of one page, which ends after so many keys, whatever the filter lets through. */
 export function countPage(
   table: CompiledTable,
   { filter, index, prefix }: CountRequest,
   page: string | undefined,
   source: RowSource,
   limits: TableLimits,
+  keysMax: number,
 ): { readonly count: number; readonly examined: number; readonly page: string | undefined } {
-  const { pageRowsMax: limit } = limits
+  const limit = Math.min(keysMax, limits.countedMax + 1)
   const matches = table.filter(filter)
   const select = filter === undefined ? table.primary.map(({ name }) => name) : [...new Set(filterColumns(filter))]
   const request = { table: table.name, index, prefix, select, page, limit }
-  const answer = readPage(table, request, source, { ...limits, pageExaminedMax: limit })
-  const { rows } = answer
-  return { count: rows.filter((row) => matches(row as RowData)).length, examined: rows.length, page: answer.page }
+  const most = { ...limits, pageExaminedMax: limit, pageRowsMax: limit }
+  const { page: next, rows } = runScan(planScan(table, request, most), source, most, false)
+  return { count: rows.filter((row) => matches(row as RowData)).length, examined: rows.length, page: next }
 }
 
 export function tooManyCounted({ countedMax }: TableLimits): DelosError {

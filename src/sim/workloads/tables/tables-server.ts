@@ -32,6 +32,9 @@ import type { ModelState, TablesModel } from './tables-model.ts'
 /** Rows of one step of background work: so few that a build takes several. */
 export const STEP_ROWS = 3
 
+/** Rows of a turn of a scan: so few that most take several. */
+const PIECE_ROWS = 3
+
 /** So few that what a read of the past holds does not reach to the end of a table. */
 const LIMITS = { snapshotBytesMax: 700 }
 
@@ -130,6 +133,7 @@ export class TablesServer {
       log: planted.log(stack),
       store: stack,
       limits: LIMITS,
+      pieceRows: PIECE_ROWS,
     })
     life.onEnd(() => database.stopServing())
     const tables = new Tables(database, given)
