@@ -10,9 +10,11 @@ import type { StoredRow } from '../codec/stored-row.ts'
 import type { CountRequest, KeyData, RowAnswer } from '../messages.ts'
 import { limitExceeded, type TableLimits } from '../table-limits.ts'
 import { runScan } from './row-scan.ts'
-import type { RowSource } from './row-source.ts'
+import { CommittedRows, type RowSource } from './row-source.ts'
 import { planScan } from './scan-plan.ts'
 
+/** Rows of a multi-get that are read at once. */
+const FETCH = 128
 const NO_ROW: RowAnswer = { row: undefined, version: 0 }
 
 export function readRow(table: CompiledTable, key: KeyData, source: RowSource): RowAnswer {
@@ -28,9 +30,18 @@ export function readRows(
 ): readonly RowAnswer[] {
   requireArray(keys, 'keys')
   if (keys.length > keysMax) throw limitExceeded('keysMax', keysMax, keys.length, 'ask for fewer at once')
-  const stored = source.rows(keys.map((key) => table.prefix + table.checkedKey(key)))
-  const bytes = stored.reduce((sum, row) => sum + (row?.bytes.length ?? 0), 0)
-  if (bytes > answerBytesMax) throw limitExceeded('answerBytesMax', answerBytesMax, bytes, 'ask for fewer at once')
+  const wanted = keys.map((key) => table.prefix + table.checkedKey(key))
+  // In parts, so that what is too much is not all in memory first. Of the past one walk finds all.
+  const together = source instanceof CommittedRows ? FETCH : wanted.length
+  const stored: (StoredRow | undefined)[] = []
+  let bytes = 0
+  for (let at = 0; at < wanted.length; at += together) {
+    for (const row of source.rows(wanted.slice(at, at + together))) {
+      stored.push(row)
+      bytes += row?.bytes.length ?? 0
+    }
+    if (bytes > answerBytesMax) throw limitExceeded('answerBytesMax', answerBytesMax, bytes, 'ask for fewer at once')
+  }
   return stored.map((row) => answerOf(table, row))
 }
 
