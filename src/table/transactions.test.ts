@@ -531,6 +531,31 @@ describe('read levels', () => {
     await crowd.close()
   })
 
+  it('take no turn for every row because others have left much behind', async () => {
+    const crowd = await openTableServer({ limits: { snapshotBytesMax: 16 << 10 } })
+    await crowd.db.migrate(doctors)
+    const keys = Array.from({ length: 40 }, (_, i) => ({ id: `d${String(i).padStart(2, '0')}` }))
+    for (const key of keys) await crowd.db.insert(doctors, { ...key, ward: 'x', onCall: 0n })
+    const other = defineTable({ ...doctors, name: 'others' })
+    await crowd.db.migrate(other)
+    const positions: number[] = []
+    for (let i = 0; i < 8; i++) {
+      positions.push((await crowd.db.upsert(other, { id: 'o', ward: 'x', onCall: 0n })).position)
+    }
+    await crowd.db.batch((batch) => {
+      for (const key of keys) batch.delete(doctors, key)
+    })
+    for (const snapshot of positions) {
+      const found = await crowd.db.getMany(doctors, keys, { level: { snapshot } })
+      expect(found.every(({ row }) => row !== undefined)).toBe(true)
+    }
+    const walked = crowd.database.stats().pastTransactions
+    const seen = await crowd.db.scan(doctors, {}, { level: { snapshot: positions[0] as number } })
+    expect(seen.rows).toHaveLength(40)
+    expect(crowd.database.stats().pastTransactions - walked).toBeLessThan(20)
+    await crowd.close()
+  })
+
   it('look at what is newer together, and let others have their turn, however much that is', async () => {
     const { position } = db
     await db.batch((batch) => {

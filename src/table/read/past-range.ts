@@ -35,6 +35,8 @@ export interface PastEntry {
 
 /** What an entry holds beside its keys, about. */
 const ENTRY_BYTES = 150
+/** And what a row that is asked for does. */
+const ROW_BYTES = 50
 /** So many that are in no order yet are put into it, at least. */
 const UNSORTED = 1024
 const NOTHING = new Uint8Array(0)
@@ -56,6 +58,7 @@ export class PastRange {
   constructor(wanted: PastWanted) {
     this.wanted = wanted
     this.upTo = wanted.position
+    for (const key of wanted.rows ?? []) this.bytes += ROW_BYTES + key.length
   }
 
   /** Of [from, to), in the order of the scan. */

@@ -167,13 +167,20 @@ export class PastRanges {
     return reached
   }
 
-  /** The largest one gives way, half by half; if none can, those that nobody waits for. */
+  /** The largest one gives way, half by half; it goes where it can't and nobody waits for it, or all others would come to nothing. */
   private shrink(): 0 {
     const { bytesMax } = this.parts
     while (this.ranges.reduce((sum, { bytes }) => sum + bytes, 0) > bytesMax) {
       const bySize = this.ranges.toSorted((a, b) => b.bytes - a.bytes)
-      if (!bySize.some((range) => range.halve()) && !this.dropIdle()) break
+      if (!bySize.some((range) => range.halve() || this.drop(range))) break
     }
     return 0
+  }
+
+  /** False: somebody waits for it. */
+  private drop(range: PastRange): boolean {
+    if (range.readers > 0) return false
+    this.ranges = this.ranges.filter((one) => one !== range)
+    return true
   }
 }
