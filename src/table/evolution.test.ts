@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTableServer, type TableServer } from '../../test/support/table-server.ts'
 import { ID_MAX } from './codec/table-keys.ts'
+import { decodePageToken, encodePageToken } from './read/page-token.ts'
 import { enumOf, int64, string, timestamp } from './schema/columns.ts'
 import { defineTable } from './schema/define-table.ts'
 import type { Tables } from './tables.ts'
@@ -61,6 +62,32 @@ describe('a schema', () => {
     const fourth = defineTable({ ...third, columns: { ...third.columns, title: string().default('again') } })
     await db.migrate(fourth)
     expect((await db.get(fourth, { id: 'n' }))?.title).toBe('again')
+  })
+
+  it('is named by page tokens, which are good for as long as their index is there', async () => {
+    const withIndex = defineTable({ name: 'things', columns, key: ['id'], indexes: { byName: { columns: ['name'] } } })
+    await db.migrate(withIndex)
+    await db.schema.ready(withIndex)
+    await fill(3, (i) => `n${i}`)
+    const scan = { index: 'byName', limit: 1 } as const
+    const { page } = await db.scan(withIndex, scan)
+    expect(decodePageToken(page as string)).toMatchObject({ schema: 2 })
+    // As builds before wrote it.
+    const older = encodePageToken({ ...decodePageToken(page as string), schema: undefined })
+    expect(Buffer.from(older, 'base64url')[0]).toBe(2)
+    const wider = defineTable({ ...withIndex, columns: { ...columns, size: int64().default(7n) } })
+    await db.migrate(wider)
+    for (const token of [page, older]) {
+      const { rows } = await db.scan(wider, { ...scan, page: token })
+      expect(rows).toEqual([{ id: '00001', name: 'n1', kind: 'a', size: 7n }])
+    }
+    await db.migrate(defineTable({ ...wider, indexes: {} }), { drop: ['byName'] })
+    await db.migrate(wider)
+    await db.schema.ready(wider)
+    await expect(db.scan(wider, { ...scan, page })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('of schema version 2; now it is 5'),
+    })
   })
 
   it('refuses what would lose or reinterpret data, and says what to do instead', async () => {

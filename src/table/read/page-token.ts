@@ -1,16 +1,20 @@
-// Where a page ended, as an opaque text: table, index, direction, the last key and the position of the page. It names nothing that
-// passes: it is good for as long as the index is there, over restarts and schema changes; but not of a history that a restore has
-// left, where the same numbers may have meant other tables.
+// Where a page ended, as an opaque text: table and its schema version, index, direction, the last key and the position of the page. It
+// names nothing that passes: it is good for as long as the index is there, over restarts and schema changes (the version says what has
+// happened where it is gone); but not of a history that a restore has left, where the same numbers may have meant other tables.
 
 import { ByteReader } from '../../base/byte-reader.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 
-const VERSION = 2
+const VERSION = 3
+/** The same without a schema version. */
+const VERSION_2 = 2
 
 export interface PageToken {
   readonly table: number
+  /** Schema version of the table when the page was read; undefined: an older token, which does not say. */
+  readonly schema: number | undefined
   /** 0: the rows themselves. */
   readonly index: number
   readonly reverse: boolean
@@ -20,10 +24,11 @@ export interface PageToken {
   readonly last: Key
 }
 
-export function encodePageToken({ index, last, position, reverse, table }: PageToken): string {
+export function encodePageToken({ index, last, position, reverse, schema, table }: PageToken): string {
   const writer = new ByteWriter(64)
-  writer.u8(VERSION)
+  writer.u8(schema === undefined ? VERSION_2 : VERSION)
   writer.varint(table)
+  if (schema !== undefined) writer.varint(schema)
   writer.varint(index)
   writer.u8(reverse ? 1 : 0)
   writer.varint(position)
@@ -35,9 +40,12 @@ export function encodePageToken({ index, last, position, reverse, table }: PageT
 export function decodePageToken(text: string): PageToken {
   try {
     const reader = new ByteReader(Buffer.from(text, 'base64url'))
-    if (reader.u8() === VERSION) {
-      const [table, index, reverse] = [reader.varint(), reader.varint(), reader.u8() === 1]
-      return { table, index, reverse, position: reader.varint(), last: reader.key() }
+    const version = reader.u8()
+    if (version === VERSION || version === VERSION_2) {
+      const table = reader.varint()
+      const schema = version === VERSION ? reader.varint() : undefined
+      const [index, reverse, position] = [reader.varint(), reader.u8() === 1, reader.varint()]
+      return { table, schema, index, reverse, position, last: reader.key() }
     }
   } catch {
     // What is wrong with it nobody could mend.

@@ -84,7 +84,7 @@ export class Page {
     const last = isComplete ? undefined : this.last
     const digest = this.digest === undefined ? undefined : (source.evidence?.(last) ?? this.digest)
     const { index, prefix, reverse, table } = plan
-    const token = { table: table.id, index: index?.descriptor.id ?? 0, reverse, position }
+    const token = { table: table.id, schema: table.version, index: index?.descriptor.id ?? 0, reverse, position }
     const page = last === undefined ? undefined : encodePageToken({ ...token, last: last.slice(prefix.length) })
     if (digest === undefined) return { rows, page, position }
     return { rows, page, position, range: this.rangeRead(digest, last) }

@@ -156,7 +156,9 @@ function behindPage(
   const last = prefix + token.last
   const isSame = token.table === table.id && token.index === (index?.descriptor.id ?? 0) && token.reverse === reverse
   if (!isSame || last < range.from || last >= range.to) {
-    throw new DelosError('INVALID_ARGUMENT', 'page: this token belongs to another scan; begin anew')
+    const { schema = table.version } = token
+    const changed = schema === table.version ? '' : ` (of schema version ${schema}; now it is ${table.version})`
+    throw new DelosError('INVALID_ARGUMENT', `page: this token belongs to another scan${changed}; begin anew`)
   }
   return behindKey(range, last, reverse)
 }
