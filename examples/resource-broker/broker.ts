@@ -73,13 +73,8 @@ export class Broker {
         if (before !== undefined) return { machine: before.machine }
         const { rows: used } = await tx.scan(allocations, { index: 'byTeam', prefix: { team } })
         if (used.length >= this.machinesPerTeam) return { refused: 'share used up' }
-        const { rows } = await tx.scan(machines, {
-          index: 'free',
-          prefix: { zone },
-          from: { cores: coresMin },
-          limit: 1,
-        })
-        const [machine] = rows
+        const smallest = { index: 'free', prefix: { zone }, from: { cores: coresMin }, limit: 1 } as const
+        const [machine] = (await tx.scan(machines, smallest)).rows
         if (machine === undefined) return { refused: 'no such machine is free' }
         tx.update(machines, { id: machine.id }, { set: { free: false } })
         tx.insert(allocations, { request, team, machine: machine.id })
@@ -111,10 +106,8 @@ export class Broker {
 
   /** What happens after a position, for ever, or until the signal. Keep the position of the last event, and go on from there. */
   async *events(after: Position, signal?: AbortSignal): AsyncGenerator<BrokerEvent> {
-    for await (const { after: now, before, position } of this.tables.changes(allocations, {
-      after,
-      ...(signal && { signal }),
-    })) {
+    const feed = this.tables.changes(allocations, { after, ...(signal && { signal }) })
+    for await (const { after: now, before, position } of feed) {
       const row = now ?? before
       if (row === undefined) continue
       yield { position, what: now === undefined ? 'released' : 'allocated', team: row.team, machine: row.machine }

@@ -5,13 +5,11 @@ import { openServer } from 'delos'
 import { Broker } from './broker.ts'
 
 const [dataDir = './broker-data', round = '0'] = process.argv.slice(2)
-const MACHINES = 6
-const TEAMS = 4
 const SHARE = 2
 
 const server = await openServer({ dataDir, databases: ['table'] })
 const broker = await Broker.open(server.tables, SHARE)
-for (let i = 0; i < MACHINES; i++) await broker.addMachine(`m${i}`, 'here', BigInt(1 + (i % 3)))
+for (let i = 0; i < 6; i++) await broker.addMachine(`m${i}`, 'here', BigInt(1 + (i % 3)))
 
 const print = (...words: string[]): boolean => process.stdout.write(`${words.join(' ')}\n`)
 
@@ -32,4 +30,4 @@ async function run(team: string): Promise<never> {
   }
 }
 
-await Promise.all(Array.from({ length: TEAMS }, (_, i) => run(`team${i}`)))
+await Promise.all(['red', 'green', 'blue', 'white'].map(run))
