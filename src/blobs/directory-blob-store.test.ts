@@ -90,6 +90,26 @@ describe('the directory of blobs', () => {
     }
   })
 
+  it('lists what there is while another process deletes the last blob of a folder', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'delos-blobs-'))
+    try {
+      const runtime = nodeRuntime()
+      const other = new DirectoryBlobStore(directory, runtime)
+      for (const name of ['a/x.bin', 'b/x.bin', 'c/x.bin']) await other.put(name, Buffer.from(name))
+      const { disk } = runtime
+      const slow = Object.assign(Object.create(disk) as typeof disk, {
+        list: async (path: string) => {
+          if (path.endsWith('/b')) await other.delete('b/x.bin')
+          return await disk.list(path)
+        },
+      })
+      const { blobs } = await new DirectoryBlobStore(directory, { ...runtime, disk: slow }).list('')
+      expect(blobs.map(({ name }) => name)).toEqual(['a/x.bin', 'c/x.bin'])
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+
   it('removes what a killed put has left behind, when it is old, and nothing else', async () => {
     const files = (directory: string) => readdirSync(directory, { recursive: true }).map(String).sort()
     const directory = mkdtempSync(join(tmpdir(), 'delos-blobs-'))

@@ -189,8 +189,17 @@ export class DirectoryBlobStore implements BlobStore {
   private async entries(folder: string): Promise<string[]> {
     const path = folder === '' ? this.root : `${this.root}/${folder.slice(0, -1)}`
     // Foreign things that no blob could be called are left alone.
-    const entries = (await this.disk.exists(path)) ? await this.disk.list(path) : []
-    return entries.filter((entry) => /^[a-z0-9][a-z0-9.-]*$/.test(entry))
+    return (await this.entriesAt(path)).filter((entry) => /^[a-z0-9][a-z0-9.-]*$/.test(entry))
+  }
+
+  /** None where there is no such folder: another process may have just deleted the last blob in it. */
+  private async entriesAt(path: string): Promise<string[]> {
+    try {
+      return await this.disk.list(path)
+    } catch (error) {
+      if (error instanceof DelosError && error.code === 'NOT_FOUND') return []
+      throw error
+    }
   }
 
   private async sizeOf(name: string): Promise<number | undefined> {
