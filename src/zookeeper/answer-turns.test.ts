@@ -77,3 +77,16 @@ it('a connection waits once, however often it asks', () => {
   while (loop.turn());
   expect([loop.done, loop.turns.shareMs]).toEqual([['a'], 10])
 })
+
+it("what one of them throws ends nobody else's turn", () => {
+  const loop = new Loop()
+  loop.turns.wait({
+    goOn: () => {
+      throw new Error('a bug')
+    },
+  })
+  loop.turns.wait(loop.taker('a', 1, 1))
+  expect(() => loop.turn()).toThrow('a bug')
+  while (loop.turn());
+  expect([loop.done, loop.turns.isOver]).toEqual([['a'], false])
+})

@@ -59,14 +59,17 @@ export class AnswerTurns {
     let left = this.waiting.size
     if (left === 0) return
     const startedMs = this.nowMs()
-    for (const taker of this.waiting) {
-      if (left-- === 0 || this.isOver) break
-      this.waiting.delete(taker)
-      taker.goOn()
-      this.spentMs = Math.max(this.spentMs, this.nowMs() - startedMs)
+    try {
+      for (const taker of this.waiting) {
+        if (left-- === 0 || this.isOver) break
+        this.waiting.delete(taker)
+        taker.goOn()
+        this.spentMs = Math.max(this.spentMs, this.nowMs() - startedMs)
+      }
+    } finally {
+      // What comes now from the network has a turn of its own; and whatever one of them throws, the others go on.
+      this.spentMs = 0
+      if (this.waiting.size > 0) this.schedule()
     }
-    // What comes now from the network has a turn of its own.
-    this.spentMs = 0
-    if (this.waiting.size > 0) this.schedule()
   }
 }

@@ -247,6 +247,7 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
     }
     flow.endAnswers()
     handler.queueChanged()
+    if (flow.isHeldBack) this.touch()
     this.resumeReading()
     if (this.finishing !== undefined && queue.length === 0) this.end(this.finishing)
   }
@@ -289,9 +290,13 @@ export class ClientConnection implements ConnectionEvents, SessionOwner, Request
 
   drain(): void {
     this.outgoing.drained()
-    // While it was not read its pings were not seen; that it takes replies is as good.
-    if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
+    this.touch()
     this.answerSettled()
+  }
+
+  /** While it is not read its pings are not seen; that it takes replies, or waits for its turn, is as good. */
+  private touch(): void {
+    if (this.session !== undefined) this.server.zelos.sessions.touch(this.session.id)
   }
 
   /** For an operator. */

@@ -104,6 +104,11 @@ export class FlowControl implements TurnTaker {
     this.turns.spent(this.lastReplyMs - this.readMs)
   }
 
+  /** What its client sends is not seen for now. */
+  get isHeldBack(): boolean {
+    return this.isPaused && !this.isFinishing
+  }
+
   /** Nothing more comes from the socket. */
   pause(): void {
     if (this.isPaused) return

@@ -101,8 +101,13 @@ export class RequestHandler {
     bytes: number,
     isLate: boolean,
   ): void => {
-    if (isLate) this.refuse(xid, request.op, arrivedMs, ERR.throttledOp)
-    else this.dispatch(request, xid, arrivedMs, bytes)
+    try {
+      if (isLate) this.refuse(xid, request.op, arrivedMs, ERR.throttledOp)
+      else this.dispatch(request, xid, arrivedMs, bytes)
+    } catch (thrown) {
+      // Called by the throttle, which has others to serve.
+      this.client.failed(thrown)
+    }
   }
 
   private dispatch(request: WireRequest, xid: number, arrivedMs: number, bytes: number): void {
