@@ -182,6 +182,16 @@ describe('an update', () => {
     expect(mayLogBehind((flow) => flow.request(PLAIN_READ))).toBe(false)
   })
 
+  it('that was long makes reads look long until it is answered, though the queue is never empty', () => {
+    const flow = new Flow()
+    const { queue } = flow
+    flow.request(DELETE, { bytes: 1_000_000 })
+    flow.request(DELETE)
+    expect(queue.dataBytes).toBe(1_000_000)
+    queue.shift()
+    expect(queue.dataBytes).toBe(10)
+  })
+
   it('that arrives while one before it is held goes into the log behind it', () => {
     const flow = new Flow()
     const { control, queue } = flow

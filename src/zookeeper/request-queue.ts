@@ -25,6 +25,7 @@ export class RequestQueue implements Growth {
   private largeSum = 0
 
   private creations = 0
+  /** Since the queue was empty. */
   private longestUpdate = 0
   private readonly largeAbove: number
 
@@ -52,9 +53,9 @@ export class RequestQueue implements Growth {
     return this.creations
   }
 
-  /** Of data that an update in the queue may have, or had not long ago. */
+  /** Of data that an update in the queue may have, at most. */
   get dataBytes(): number {
-    return this.longestUpdate
+    return Math.min(this.longestUpdate, this.sum)
   }
 
   /**
