@@ -74,6 +74,11 @@ export class BackupJobs {
     return oldestOf(all.map(([, trouble]) => trouble))
   }
 
+  /** Those jobs are no longer this server's to do, and others have done them: that they failed here says nothing any more. */
+  settled(kinds: readonly JobKind[]): void {
+    for (const kind of kinds) this.troubles.delete(kind)
+  }
+
   /** Is that one, which there is only one of, under way or pausing? */
   isUnderWay(kind: JobKind): boolean {
     return this.running.has(keyOf(kind))

@@ -177,6 +177,38 @@ describe('the worker of backups', () => {
     await worker.end()
   })
 
+  it('takes uploads for failing no longer than until another server has made them', async () => {
+    let free = 2_000
+    const { apply, go, said, state, store, upTo, worker } = withWorker(everything, 5_000, {
+      options: { freeBytesMin: 1_000, holdMs: 0, silentMs: 1e9, snapshotMs: 1e9, intervalMs: 60_000 },
+      freeBytes: async () => free,
+    })
+    const asB = (message: BackupMessage): void => worker.changed(message, apply(message))
+    const put = store.put.bind(store)
+    upTo(500)
+    worker.begin(at(500))
+    await go(300)
+    const claim = { kind: 'claim', serverId: 'a', from: at(10), to: at(100) } as const
+    store.put = () => Promise.reject(new Error('no way there'))
+    asB(claim)
+    await go(300)
+    expect(worker.trouble?.message).toMatch(/no way there/)
+    const [held] = state.claims
+    const { id, lastHeard } = held as NonNullable<typeof held>
+    asB({ kind: 'takeover', serverId: 'b', claim: id, lastHeard })
+    await go(2_000)
+    expect(worker.trouble).toBeDefined()
+    asB({ kind: 'done', serverId: 'b', claim: (state.claims[0] as NonNullable<typeof held>).id, bytes: 1 })
+    expect(state.end).toBe(100)
+    expect(worker.trouble).toBeUndefined()
+    // So a disk that fills up is no reason to give up anything here.
+    free = 10
+    await go(500)
+    expect(said.filter(({ kind }) => kind === 'skip')).toEqual([])
+    store.put = put
+    await worker.end()
+  })
+
   it('reads on while the log grows, and claims without reading anything twice', async () => {
     const MB = 1_000_000
     const reads: { from: number; to: number }[] = []

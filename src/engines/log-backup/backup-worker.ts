@@ -103,7 +103,7 @@ export class BackupWorker {
     })
   }
 
-  /** What has failed for the longest time, and has not worked since. */
+  /** What has failed for the longest time, and has not worked since, nor for others in its place. */
   get trouble(): BackupTrouble | undefined {
     return this.jobs.trouble
   }
@@ -136,6 +136,7 @@ export class BackupWorker {
     if (message.kind === 'forget' && message.serverId === this.me && outcome.kind === 'done') this.isSwept = false
     if (message.kind === 'claim') this.backlog.othersWork = message.serverId !== this.me
     if (message.kind === 'kept') this.backlog.kept()
+    if (message.serverId !== this.me && outcome.kind === 'done') this.othersDid(message.kind)
     this.backlog.claimed(this.parts.state.claimedTo)
     this.uploads.passed(this.parts.state)
     if (this.serving) this.look()
@@ -153,6 +154,12 @@ export class BackupWorker {
   /** Claims of segments of this server that are not uploaded. */
   private get mine(): readonly SegmentClaim[] {
     return this.parts.state.claims.filter(({ done, serverId }) => !done && serverId === this.me)
+  }
+
+  /** Else an old failure would be an alarm for ever, and with a full disk a reason to give up what others upload. */
+  private othersDid(kind: BackupMessage['kind']): void {
+    if (kind === 'done' && this.mine.length === 0) this.jobs.settled(['claim', 'segment'])
+    if (kind === 'kept') this.jobs.settled(['claimSnapshot', 'snapshot'])
   }
 
   // ── what is due ───────────────────────────────────────────────────────────────────────────────────────────────────────
