@@ -1,8 +1,12 @@
 // A well-behaved client in a process of its own: one operation per millisecond until its stdin ends, then one line of
 // JSON with what it saw. Own process, so that the load of the test that starts it is not measured as the server's.
 //
-//   node neighbour.mjs PORT PATH
+// With the server's process id, time in which its main thread was ready to run and got no processor is no latency either: what is
+// left is what the server itself took, whether it worked or was blocked.
+//
+//   node neighbour.mjs PORT PATH [PID]
 
+import { closeSync, openSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 
 const port = Number(process.argv[2])
@@ -12,9 +16,9 @@ const OP_SET_DATA = 5
 const WRITE_EVERY = 10
 const TICK_MS = 1
 
-/** @type {Map<number, {sent: number, stalled: number}>} xid → when it was sent, and `stalledMs` by then */
+/** @type {Map<number, {sent: number, lost: number}>} xid → when it was sent, and `lostMs` by then */
 const inFlight = new Map()
-const report = { operations: 0, failures: 0, unanswered: 0, over50: 0, worstMs: 0, stalledMs: 0 }
+const report = { operations: 0, failures: 0, unanswered: 0, over50: 0, worstMs: 0, stalledMs: 0, waitedMs: 0 }
 let xid = 0
 let ended = false
 
@@ -34,11 +38,38 @@ socket.write(frame(int(0), Buffer.alloc(8), int(30_000), Buffer.alloc(8), int(16
 // Time in which this process itself did not run: no latency of the server's.
 let stalledMs = 0
 
+const schedule = openSchedule(process.argv[4])
+const line = Buffer.alloc(128)
+
+/** Linux tells of each thread how long it ran, and how long it waited for a processor; elsewhere nothing is left out. */
+function openSchedule(pid) {
+  try {
+    return pid === undefined ? undefined : openSync(`/proc/${pid}/task/${pid}/schedstat`)
+  } catch {
+    return undefined
+  }
+}
+
+/** The server's main thread, since it started. */
+function waitedMs() {
+  if (schedule === undefined) return 0
+  try {
+    return Number(line.toString('latin1', 0, readSync(schedule, line, 0, line.length, 0)).split(' ')[1]) / 1e6
+  } catch {
+    // It has ended; so does this.
+    return 0
+  }
+}
+const waitedBefore = waitedMs()
+
+/** In which the server could not have answered, or the answer not have been seen. */
+const lostMs = () => stalledMs + waitedMs()
+
 function send() {
   xid += 1
   const write = xid % WRITE_EVERY === 0
   const rest = write ? [int(4), int(xid), int(-1)] : [Buffer.alloc(1)]
-  inFlight.set(xid, { sent: performance.now(), stalled: stalledMs })
+  inFlight.set(xid, { sent: performance.now(), lost: lostMs() })
   socket.write(frame(int(xid), int(write ? OP_SET_DATA : OP_GET_DATA), int(path.length), path, ...rest))
 }
 
@@ -56,7 +87,7 @@ function answered(body) {
   const request = inFlight.get(body.readInt32BE(0))
   if (request === undefined) return
   inFlight.delete(body.readInt32BE(0))
-  const ms = performance.now() - request.sent - (stalledMs - request.stalled)
+  const ms = performance.now() - request.sent - Math.max(0, lostMs() - request.lost)
   report.operations += 1
   if (body.readInt32BE(12) !== 0) report.failures += 1
   if (ms > 50) report.over50 += 1
@@ -68,6 +99,8 @@ function finish() {
   clearTimeout(timer)
   report.unanswered = inFlight.size
   report.stalledMs = Math.round(stalledMs)
+  report.waitedMs = Math.max(0, Math.round(waitedMs() - waitedBefore))
+  if (schedule !== undefined) closeSync(schedule)
   console.log(JSON.stringify(report))
   process.exit(0)
 }

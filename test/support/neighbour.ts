@@ -14,6 +14,8 @@ export interface NeighbourReport {
   readonly worstMs: number
   /** In which the neighbour's own process did not run; left out of its latencies. */
   readonly stalledMs: number
+  /** In which the server's main thread waited for a processor; left out too, if the process is known. */
+  readonly waitedMs: number
 }
 
 /** Works on one node from the start, one operation a millisecond. */
@@ -21,9 +23,11 @@ export class Neighbour {
   private readonly child: ChildProcess
   private text = ''
 
-  constructor(port: number, path: string) {
+  /** `pid`: of the server, if a busy machine must not count. */
+  constructor(port: number, path: string, pid?: number) {
     const script = fileURLToPath(new URL('./neighbour.mjs', import.meta.url))
-    this.child = spawn(process.execPath, [script, String(port), path], {
+    const args = [script, String(port), path, ...(pid === undefined ? [] : [String(pid)])]
+    this.child = spawn(process.execPath, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.child.stdout?.on('data', (chunk: Buffer) => {
