@@ -81,7 +81,7 @@ describe('a schema', () => {
       const { rows } = await db.scan(wider, { ...scan, page: token })
       expect(rows).toEqual([{ id: '00001', name: 'n1', kind: 'a', size: 7n }])
     }
-    await db.migrate(defineTable({ ...wider, indexes: {} }), { drop: ['byName'] })
+    await db.migrate(defineTable({ ...wider, indexes: {} }))
     await db.migrate(wider)
     await db.schema.ready(wider)
     await expect(db.scan(wider, { ...scan, page })).rejects.toMatchObject({
@@ -111,6 +111,17 @@ describe('a schema', () => {
       })
     }
     expect((await db.schema.describe(first)).version).toBe(1)
+  })
+
+  it('refuses a change of a column that the filter of an index no longer fits, whoever asks for it', async () => {
+    const dated = { ...columns, at: timestamp().nullable() }
+    const recent = { recent: { columns: ['at'], where: { at: { gt: new Date(0) } } } } as const
+    await db.migrate(defineTable({ name: 'dated', columns: dated, key: ['id'], indexes: recent }))
+    const spec = timestamp({ as: 'bigint' }).nullable().spec
+    const changes = [{ kind: 'changeColumn', name: 'at', spec }] as const
+    const answer = await server.database.changeSchema({ table: 'dated', version: 1, changes })
+    expect(answer).toMatchObject({ kind: 'forbidden', reason: expect.stringContaining('column at') })
+    expect(await db.insert(first, { id: 'a', name: 'x', kind: 'a' })).toMatchObject({ ok: true })
   })
 
   it('keeps microseconds, and what rows from before a column was added show', async () => {

@@ -4,6 +4,7 @@
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import type { ReadWriteTx } from '../../store/local-store.ts'
+import { CompiledTable } from '../codec/compiled-table.ts'
 import { garbageKey, ID_MAX, violationRange } from '../codec/table-keys.ts'
 import type { SchemaAnswer, SchemaRequest } from '../messages.ts'
 import type { TableDescriptor, TableShape } from '../schema/descriptor.ts'
@@ -56,7 +57,11 @@ export class SchemaApply {
       }
       const refusal = this.refusal(before, table)
       if (refusal !== undefined) return { kind: 'forbidden', reason: refusal }
-      table = { ...table, version: version + 1 }
+      const after: TableDescriptor = { ...table, version: version + 1 }
+      // What no step has looked at, as whether the filter of an index fits its columns still, is found here: nothing is written yet.
+      const compiled = orForbidden(() => new CompiledTable(after))
+      if (compiled instanceof Forbidden) return { kind: 'forbidden', reason: compiled.reason }
+      table = after
       this.sweep(tx, before, table)
       if (notesNames && table.name !== before.name) {
         this.loseName(before)
