@@ -2,6 +2,7 @@
 // It is Delos, or with DELOS_TEST_PEER=zookeeper a real ZooKeeper, which proves that a test's claim is ZooKeeper's too.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -205,15 +206,33 @@ function zookeeperCommand(dir: string, port: number | string, options: ServerOpt
   return [...java, '-cp', ZOOKEEPER_JAR, main, file]
 }
 
-/** A port that was free a moment ago. */
+/** Below the ports that systems give to whoever asks for any: Linux from 32768 on, others from 49152. */
+const [PORT_MIN, PORT_MAX] = [16_384, 32_767]
+const PORT_ATTEMPTS = 50
+
+/**
+ * A port that was free a moment ago, and that no other program gets by chance: neither one that listens anywhere, nor a connection,
+ * whose own end would hold it. So it stays free while a server is down.
+ */
 export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = randomInt(PORT_MIN, PORT_MAX)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`no free port in ${PORT_ATTEMPTS} attempts`)
+}
+
+/** Everywhere: servers listen on all addresses. */
+async function isFree(port: number): Promise<boolean> {
   const listener = createServer()
-  listener.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const address = listener.address()
+  try {
+    listener.listen(port)
+    await once(listener, 'listening')
+  } catch {
+    return false
+  }
   await new Promise((resolve) => listener.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  return true
 }
 
 interface ReadyMessage {
