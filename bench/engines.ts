@@ -1,5 +1,6 @@
 // What the engines cost and bring: the full Zelos stack beside Base and Batching alone through real sockets, Batching beside
 // nothing over a slow log, and the utilisation of apply at a given load. Decides what runs in which order.
+import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -65,6 +66,8 @@ const KEYS = 10_000
 const ONE_KEYS = 100
 /** A pair is about 0.3 s: 25 turns of each server with 10 counted requests. */
 const PAIR = { turns: 25, requests: 10, keys: ONE_KEYS } as const
+/** Away from the first, where most systems handle their interrupts. */
+const ONE_PROCESSOR = ['taskset', '--cpu-list', String(cpus().length - 1)]
 const PAUSE_MS = 300
 const PACED_PER_SECOND = 10_000
 /** As long as the Observers look back. */
@@ -160,9 +163,14 @@ async function measureAll(run: Run): Promise<EnginesReport> {
   }
 }
 
-async function withServer(run: Run, stack: StackName, use: (server: Server) => Promise<void>): Promise<void> {
+async function withServer(
+  run: Run,
+  stack: StackName,
+  use: (server: Server) => Promise<void>,
+  wrapper: readonly string[] = [],
+): Promise<void> {
   const { directory: parent, start } = run
-  await useServer(start, { parent, wrapper: [], flags: ['--stack', stack] }, async (server) => {
+  await useServer(start, { parent, wrapper, flags: ['--stack', stack] }, async (server) => {
     run.version = server.version
     await warmUp(run, server)
     const foreign = watchForeignLoad(server.pid)
@@ -193,8 +201,9 @@ async function measureLoad({ generator, options }: Run, server: Server, stack: S
 
 /**
  * One request at a time, where a few microseconds count and a disk drifts by tens: both servers run, and are asked in turn every
- * few milliseconds. Servers anew a few times, and the other one started first: two that are alike differ by where the system
- * happened to put them.
+ * few milliseconds. Servers anew a few times, and the other one started first: two that are alike differ by where their code
+ * and data happened to come to lie. Both are bound to one processor: whether the system keeps the thread that syncs beside the
+ * one that waits for it or puts it on another decides about 15 µs each way, and differs from start to start.
  */
 async function measurePairs(run: Run): Promise<LatencyPair[]> {
   const { pairsGenerator } = run
@@ -202,16 +211,25 @@ async function measurePairs(run: Run): Promise<LatencyPair[]> {
   const all: LatencyPair[] = []
   for (let start = 0; start < starts; start++) {
     const [one, other] = start % 2 === 0 ? (['full', 'bare'] as const) : (['bare', 'full'] as const)
-    await withServer(run, one, (first) =>
-      withServer(run, other, async (second) => {
-        const [full, bare] = one === 'full' ? [first, second] : [second, first]
-        const addresses = [full.address, bare.address] as const
-        await runPairs(pairsGenerator, addresses, { ...PAIR, pairs: Math.ceil(pairs / 4) })
-        const measured = await runPairs(pairsGenerator, addresses, { ...PAIR, pairs })
-        const added = addedLatency(measured)?.median.toFixed(1)
-        progress(`${ONE}, start ${start + 1} of ${starts}: the full stack takes ${added} µs more`)
-        all.push(...measured)
-      }),
+    await withServer(
+      run,
+      one,
+      (first) =>
+        withServer(
+          run,
+          other,
+          async (second) => {
+            const [full, bare] = one === 'full' ? [first, second] : [second, first]
+            const addresses = [full.address, bare.address] as const
+            await runPairs(pairsGenerator, addresses, { ...PAIR, pairs: Math.ceil(pairs / 4) })
+            const measured = await runPairs(pairsGenerator, addresses, { ...PAIR, pairs })
+            const added = addedLatency(measured)?.median.toFixed(1)
+            progress(`${ONE}, start ${start + 1} of ${starts}: the full stack takes ${added} µs more`)
+            all.push(...measured)
+          },
+          ONE_PROCESSOR,
+        ),
+      ONE_PROCESSOR,
     )
   }
   return all

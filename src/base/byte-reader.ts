@@ -5,7 +5,7 @@ import { DelosError } from './delos-error.ts'
 const POWER_32 = 0x1_0000_0000
 
 /** Strings of `name`, at most so many and so long: a newer one takes the place of another. */
-const KNOWN_SLOTS = 64
+const KNOWN_SLOTS = 256
 const KNOWN_CHARS_MAX = 64
 const known: string[] = new Array<string>(KNOWN_SLOTS).fill('')
 
@@ -134,13 +134,21 @@ function knownString(buffer: Buffer, start: number, end: number): string {
   if (length === 0 || length > KNOWN_CHARS_MAX) return buffer.utf8Slice(start, end)
   const slot = (length * 7 + (buffer[start] as number) * 31 + (buffer[end - 1] as number)) % KNOWN_SLOTS
   const candidate = known[slot] as string
-  if (candidate.length === length) {
-    let at = 0
-    while (at < length && candidate.charCodeAt(at) === buffer[start + at]) at++
-    if (at === length) return candidate
-  }
+  if (isAt(candidate, buffer, start, length)) return candidate
+  // Two names of one slot, such as an engine's and a server's id, would else drive each other out at every entry.
+  const second = known[slot ^ 1] as string
+  if (isAt(second, buffer, start, length)) return second
   const text = buffer.utf8Slice(start, end)
   // As long as its bytes are many: ASCII. As a property name it becomes the one copy that literals are, too.
-  if (text.length === length) known[slot] = Object.keys({ [text]: 0 })[0] as string
+  if (text.length === length) {
+    known[slot ^ 1] = candidate
+    known[slot] = Object.keys({ [text]: 0 })[0] as string
+  }
   return text
+}
+
+function isAt(text: string, buffer: Buffer, start: number, length: number): boolean {
+  if (text.length !== length) return false
+  for (let at = 0; at < length; at++) if (text.charCodeAt(at) !== buffer[start + at]) return false
+  return true
 }

@@ -38,7 +38,7 @@ export class ByteWriter {
 
   /** A non-negative safe integer in 8 bytes, big-endian, so that byte order is numeric order. */
   u64(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `u64 out of range: ${value}`)
+    if (!Number.isSafeInteger(value) || value < 0) assert(false, `u64 out of range: ${value}`)
     this.reserve(8)
     this.buffer.writeUInt32BE(Math.floor(value / POWER_32), this.length)
     this.length = this.buffer.writeUInt32BE(value % POWER_32, this.length + 4)

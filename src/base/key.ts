@@ -23,7 +23,7 @@ export function textOfKey(fragment: Key): string {
 
 /** A non-negative safe integer in 8 bytes whose order is numeric order. */
 export function keyUint(value: number): Key {
-  assert(Number.isSafeInteger(value) && value >= 0, `key integer out of range: ${value}`)
+  if (!Number.isSafeInteger(value) || value < 0) assert(false, `key integer out of range: ${value}`)
   const high = Math.floor(value / POWER_32)
   const low = value % POWER_32
   return (

@@ -7,13 +7,18 @@ import type { Entry } from './entry.ts'
 
 /** Hands everything on, in both directions. Registers itself with the layer below. */
 export abstract class PassThrough implements Engine<unknown>, Applicator<unknown> {
-  protected readonly below: Engine<unknown>
+  protected below: Engine<unknown>
   /** Set by registerUpcall before anything is applied. */
   protected above!: Applicator<unknown>
 
   constructor(below: Engine<unknown>) {
     this.below = below
     below.registerUpcall(this)
+  }
+
+  /** From now on proposes to that layer. For layers between two others that come and go, and are told what goes up meanwhile. */
+  standOn(below: Engine<unknown>): void {
+    this.below = below
   }
 
   propose(entry: Entry, completion: Completion<unknown>): void {

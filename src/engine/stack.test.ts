@@ -73,8 +73,8 @@ describe('a stack', () => {
       'batching counting',
       'counting ledger',
     ])
-    // Two control entries; then two proposals, which are one below Batching.
-    expect(joints.map((joint) => joint.proposals)).toEqual([3, 3, 2])
+    // Two control entries, of which only the observer below Batching knows; then two proposals, which are one below Batching.
+    expect(joints.map((joint) => joint.proposals)).toEqual([3, 2, 2])
     // Those above it are estimated from what is timed: the first of so many, here a control entry that none of them sees.
     expect(joints[0]?.applies).toBe(3)
   })

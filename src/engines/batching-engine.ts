@@ -124,8 +124,17 @@ export class BatchingEngine extends EngineLayer {
     for (const batch of waiting) batch.rejectUnsent(closedError())
   }
 
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    return entry.headers.has(BATCHING) ? super.apply(tx, entry, pos) : this.above.apply(tx, entry, pos)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    if (entry.headers.has(BATCHING)) super.postApply(entry, pos, result)
+    else this.above.postApply(entry, pos, result)
+  }
+
   protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
-    if (own === undefined) return this.above.apply(tx, entry, pos)
+    assert(own !== undefined, 'an entry with a header of Batching')
     // A batch is a batch also where this engine is disabled.
     if (entry.payload === undefined) throw new DelosError('CORRUPT', 'a batch without payload')
     const parts = readBatch(own.bytes, entry.payload)
@@ -142,11 +151,7 @@ export class BatchingEngine extends EngineLayer {
     return new BatchResult(parts, results)
   }
 
-  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
-    if (own === undefined) {
-      this.above.postApply(entry, pos, result)
-      return
-    }
+  protected override afterCommit(_entry: Entry, pos: LogPos, result: unknown): void {
     assert(result instanceof BatchResult, 'the result of a batch comes back as apply returned it')
     const { parts, results } = result
     const { above } = this

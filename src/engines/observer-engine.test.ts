@@ -8,11 +8,13 @@ import type { LogPos } from '../log/position.ts'
 import type { Clock } from '../runtime/runtime.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
-import { ObserverEngine, type ObserverOptions, ObserverSet } from './observer-engine.ts'
+import type { ObserverEngine, ObserverOptions } from './observer-engine.ts'
+import { ObserverSet } from './observer-set.ts'
 
 const JOINT = { below: 'base', above: 'db' }
 const TX = {} as ReadWriteTx
 const POS = 7 as LogPos
+const IGNORED: Completion<unknown> = { resolve: () => undefined, reject: () => undefined }
 
 /** Time passes only where the test says so. */
 class FakeClock implements Clock {
@@ -53,7 +55,7 @@ class Below implements Engine<unknown> {
 function setUp(options: Partial<ObserverOptions> = {}) {
   const clock = new FakeClock()
   const below = new Below()
-  const observer = new ObserverEngine(below, JOINT, { clock, ...options })
+  const observer = new ObserverSet({ clock, ...options }).wrapJoint(below, JOINT) as ObserverEngine
   const applied: Entry[] = []
   observer.registerUpcall({
     apply: (_tx, entry) => {
@@ -125,7 +127,7 @@ describe('an observer', () => {
   it('leaves entries untouched unless it traces', () => {
     const { below, observer } = setUp({ sampleEvery: 1 })
     const entry = entryOf(Buffer.from('x'))
-    observer.propose(entry, { resolve: () => undefined, reject: () => undefined })
+    observer.propose(entry, IGNORED)
     expect(below.proposed[0]?.entry).toBe(entry)
     observer.setTrimPrefix(9 as LogPos)
     expect(below.trimPrefix).toBe(9)
@@ -139,8 +141,7 @@ describe('an observer', () => {
       seen: (id: string, _joint: unknown, pos: LogPos) => seen.push(`${id} ${pos}`),
     }
     const { below, observer, applied } = setUp({ trace })
-    for (let i = 0; i < 4; i++)
-      observer.propose(entryOf(Buffer.from('x')), { resolve: () => undefined, reject: () => undefined })
+    for (let i = 0; i < 4; i++) observer.propose(entryOf(Buffer.from('x')), IGNORED)
     for (const { entry } of below.proposed) observer.apply(TX, entry, POS)
     expect(applied.map((entry) => entry.headers.size)).toEqual([1, 0, 1, 0])
     expect(seen).toHaveLength(2)
@@ -158,7 +159,7 @@ describe('an observer', () => {
       sampleEvery: 1,
       trace: { random: new SeededRandom(1), every: 1, seen },
     })
-    observer.propose(entryOf(Buffer.from('x')), { resolve: () => undefined, reject: () => undefined })
+    observer.propose(entryOf(Buffer.from('x')), IGNORED)
     const { entry } = below.proposed[0] as { entry: Entry }
     const untraced = observer.apply(TX, entryOf(Buffer.from('x')), POS)
     expect(observer.apply(TX, entry, POS)).toEqual(untraced)
@@ -255,17 +256,42 @@ describe('an observer', () => {
     expect(set.snapshot().map(({ applies }) => applies)).toEqual([8, 8])
   })
 
-  it('times more of the entries below the engine that makes many one', () => {
-    const set = new ObserverSet({ clock: new FakeClock(), oftenBelow: 'batching' })
-    for (const [below, above] of [
-      ['base', 'order'],
-      ['order', 'batching'],
-      ['batching', 'time'],
-      ['time', 'db'],
-    ] as const) {
-      set.wrapJoint(new Below(), { below, above })
+  it('lets proposals that its set does not time pass it by', () => {
+    class Middle extends PassThrough {
+      get next(): Engine<unknown> {
+        return this.below
+      }
     }
-    expect(set.snapshot().map(({ sampleEvery }) => sampleEvery)).toEqual([16, 16, 32, 32])
+    const set = new ObserverSet({ clock: new FakeClock(), sampleEvery: 4 })
+    const direct: boolean[] = []
+    const bottom = new Below()
+    bottom.propose = () => direct.push(middle.next === bottom)
+    const middle = new Middle(set.wrapJoint(bottom, { below: 'base', above: 'middle' }))
+    const upper = set.wrapJoint(middle, { below: 'middle', above: 'db' })
+    for (let i = 0; i < 8; i++) upper.propose(entryOf(Buffer.alloc(0)), IGNORED)
+    expect(direct).toEqual([false, true, true, true, false, true, true, true])
+    expect(set.snapshot().map(({ proposals }) => proposals)).toEqual([8, 8])
+  })
+
+  it('decides anew below an engine that keeps proposals back and makes many one', () => {
+    class Gathering extends PassThrough {
+      private kept = 0
+
+      override propose(entry: Entry): void {
+        if (++this.kept % 4 === 0) this.below.propose(entry, IGNORED)
+      }
+    }
+    const set = new ObserverSet({ clock: new FakeClock(), sampleEvery: 2, gatheredBy: 'batching' })
+    const bottom = new Below()
+    const order = new (class extends PassThrough {})(set.wrapJoint(bottom, { below: 'base', above: 'order' }))
+    const batching = new Gathering(set.wrapJoint(order, { below: 'order', above: 'batching' }))
+    const time = new (class extends PassThrough {})(set.wrapJoint(batching, { below: 'batching', above: 'time' }))
+    const top = set.wrapJoint(time, { below: 'time', above: 'db' })
+    for (let i = 0; i < 16; i++) top.propose(entryOf(Buffer.alloc(0)), IGNORED)
+    for (const { completion } of bottom.proposed) completion.resolve(undefined)
+    const joints = set.snapshot()
+    expect(joints.map(({ proposals }) => proposals)).toEqual([4, 4, 16, 16])
+    expect(joints.slice(0, 2).map(({ propose }) => propose.count)).toEqual([2, 2])
   })
 })
 

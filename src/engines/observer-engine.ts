@@ -5,19 +5,21 @@
 import type { DelosError } from '../base/delos-error.ts'
 import { type HistogramSnapshot, LatencyHistogram } from '../base/latency-histogram.ts'
 import type { Applicator, Completion, Engine } from '../engine/engine.ts'
-import { type Entry, withHeader } from '../engine/entry.ts'
+import type { Entry } from '../engine/entry.ts'
 import { PassThrough } from '../engine/pass-through.ts'
-import type { WrapJoint } from '../engine/stack.ts'
 import type { LogPos } from '../log/position.ts'
 import type { Clock, Random } from '../runtime/runtime.ts'
 import type { ReadTx, ReadWriteTx } from '../store/local-store.ts'
+import { aloneInGroups, type SampleGroups } from './sample-group.ts'
 import { UtilisationWindow } from './utilisation-window.ts'
 
 export const OBSERVER = 'observer'
 
 /** Not every one: where requests come one at a time, all code is cold, and readings of the clock are what an Observer costs. */
-const OFTEN = 16
-const SELDOM = 32
+export const SAMPLE_EVERY = 64
+
+/** Of a countdown at somebody who is not called, or called and not to time. */
+const NEVER = 1e9
 
 /** Trace ids: for following single proposals through layers and servers. */
 export interface TraceOptions {
@@ -30,10 +32,10 @@ export interface TraceOptions {
 
 export interface ObserverOptions {
   readonly clock: Clock
-  /** One of so many is timed; all are counted. Default 32. */
+  /** One of so many is timed; all are counted. Default 64. */
   readonly sampleEvery?: number
-  /** Joints below the engine of this name time one of OFTEN: for one that makes many entries one, such as Batching. */
-  readonly oftenBelow?: string | undefined
+  /** The engine that keeps proposals back and makes many one, such as Batching: below it another Observer decides what is timed. */
+  readonly gatheredBy?: string | undefined
   /** Default: no trace ids. */
   readonly trace?: TraceOptions | undefined
 }
@@ -45,8 +47,8 @@ export interface Joint {
 }
 
 /**
- * Everything cumulative. Times and rejections cover the sample; the other counts cover all, but `applies`: where another
- * Observer decides what is timed it is estimated from the sample.
+ * Everything cumulative. Times and rejections cover the sample, the other counts all; but `applies` is estimated from the sample where
+ * another Observer decides what is timed, and `proposals` is without what engines between the two propose for themselves.
  */
 export interface ObserverSnapshot extends Joint {
   readonly sampleEvery: number
@@ -66,87 +68,19 @@ export interface ObserverSnapshot extends Joint {
   readonly applyUtilisation: number
 }
 
-/**
- * Observers that time the same entries: the lowest decides, and while it times one, so do those above it. Then a stall that hits a
- * timed entry is in all of them, and their differences, which are what an engine itself takes, hold without it. All other
- * entries pass the others by: where requests come one at a time, each call that finds nothing to do still costs half a
- * microsecond of cold code. So do readings of the clock: hence the lowest times as many entries again
- * alone, and takes utilisation from these, which no work of the others is in.
- */
-class SampleGroup {
-  timing = false
-  private readonly others: ObserverEngine[] = []
-  private isLed = false
-
-  /** Is there anybody but the lowest? */
-  get shared(): boolean {
-    return this.others.length > 0
-  }
-
-  /** True for the first. */
-  join(observer: ObserverEngine): boolean {
-    if (this.isLed) this.others.push(observer)
-    this.isLed = true
-    return this.others.length === 0
-  }
-
-  begin(): void {
-    this.timing = true
-    for (const observer of this.others) observer.stepIn()
-  }
-
-  end(): void {
-    this.timing = false
-    for (const observer of this.others) observer.stepOut()
-  }
-}
-
-/** All observers of one stack: gives `wrapJoint` for its options, and what they have seen. */
-export class ObserverSet {
-  private readonly options: ObserverOptions
-  private readonly observers: ObserverEngine[] = []
-  /** Joints are made bottom to top: the engine `oftenBelow` has been passed. */
-  private above = false
-  private group = new SampleGroup()
-
-  constructor(options: ObserverOptions) {
-    this.options = options
-  }
-
-  readonly wrapJoint: WrapJoint = (below, joint) => {
-    const { oftenBelow } = this.options
-    if (joint.below === oftenBelow) {
-      this.above = true
-      this.group = new SampleGroup()
-    }
-    const often = oftenBelow !== undefined && !this.above
-    const options = often ? { ...this.options, sampleEvery: OFTEN } : this.options
-    const observer = new ObserverEngine(below, joint, options, this.group)
-    this.observers.push(observer)
-    return observer
-  }
-
-  /** Bottom to top. */
-  snapshot(): ObserverSnapshot[] {
-    return this.observers.map((observer) => observer.snapshot())
-  }
-}
-
 export class ObserverEngine extends PassThrough {
-  // First what every entry needs, timed or not: it lies together behind the two neighbours, in what is fetched at once.
-  private readonly group: SampleGroup
-  private readonly decides: boolean
-  private readonly trace: TraceOptions | undefined
-  private proposals = 0
-  private applies = 0
-  // Countdowns to the next timed one.
-  private untilPropose = 1
+  // First what every call needs, timed or not: it lies together behind the two neighbours, in what is fetched at once. Who decides
+  // counts down to the next timed call; who does not is called only while it times.
+  protected untilPropose = 1
   private untilApply = 1
   private untilPostApply = 1
-  private untilTrace = 1
+  private readonly groups: SampleGroups
+  /** Calls until, and with, the next timed one: less what is left of the countdown, all that there were. */
+  private proposeTurns = 1
+  private applyTurns = 1
   /** Of the one that decides: whether the whole group timed the last one that it timed, in each call. */
   private readonly timedByAll = { apply: false, postApply: false }
-  private readonly joint: Joint
+  protected readonly joint: Joint
   private readonly clock: Clock
   private readonly sampleEvery: number
   private readonly proposeTimes = new LatencyHistogram()
@@ -157,53 +91,31 @@ export class ObserverEngine extends PassThrough {
   private syncs = 0
   private readonly window: UtilisationWindow
 
-  constructor(below: Engine<unknown>, joint: Joint, options: ObserverOptions, group = new SampleGroup()) {
+  constructor(below: Engine<unknown>, joint: Joint, options: ObserverOptions, groups: SampleGroups = aloneInGroups()) {
     super(below)
     this.joint = joint
-    this.group = group
-    this.decides = group.join(this)
+    this.groups = groups
     this.clock = options.clock
-    this.sampleEvery = options.sampleEvery ?? SELDOM
-    this.trace = options.trace
+    this.sampleEvery = options.sampleEvery ?? SAMPLE_EVERY
     this.window = new UtilisationWindow(this.clock.monotonicMs())
+    groups.apply.joinAbove(this)
+    groups.propose.joinOnTop(this)
   }
 
   override propose(entry: Entry, completion: Completion<unknown>): void {
-    this.proposals++
-    const traced = this.trace === undefined ? entry : this.traced(entry, this.trace)
-    if (--this.untilPropose > 0) {
-      this.below.propose(traced, completion)
-      return
-    }
-    this.untilPropose = this.sampleEvery
-    this.below.propose(traced, new TimedCompletion(this, completion, this.clock.monotonicMs()))
+    if (--this.untilPropose > 0) this.below.propose(entry, completion)
+    else this.timePropose(entry, completion)
   }
 
-  override registerUpcall(applicator: Applicator<unknown>): void {
-    super.registerUpcall(applicator)
-    if (!this.decides) this.stepOut()
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    if (--this.untilApply > 0) return this.above.apply(tx, entry, pos)
+    return this.timeApply(tx, entry, pos)
   }
 
-  /** The layers below and above call each other. */
-  stepOut(): void {
-    // Whoever traces looks at every entry.
-    if (this.trace === undefined) this.below.registerUpcall(this.above)
-  }
-
-  stepIn(): void {
-    this.below.registerUpcall(this)
-  }
-
-  private traced(entry: Entry, trace: TraceOptions): Entry {
-    if (--this.untilTrace > 0) return entry
-    this.untilTrace = trace.every ?? this.sampleEvery
-    return withTraceId(entry, trace.random)
-  }
-
-  /** A timed proposal came back, either way. */
-  proposalEnded(startMs: number, rejected: boolean): void {
-    this.proposeTimes.record(this.clock.monotonicMs() - startMs)
-    if (rejected) this.rejections++
+  // Not counted: whatever was applied comes here once, unless that was the end of the database.
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    if (--this.untilPostApply > 0) this.above.postApply(entry, pos, result)
+    else this.timePostApply(entry, pos, result)
   }
 
   override sync(): Promise<ReadTx> {
@@ -216,53 +128,109 @@ export class ObserverEngine extends PassThrough {
     return synced
   }
 
-  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
-    if (this.decides) this.applies++
-    if (this.trace !== undefined && entry.headers.size > 0) noteTraceId(this.trace, entry, this.joint, pos)
-    if (this.decides ? --this.untilApply > 0 : !this.group.timing) return this.above.apply(tx, entry, pos)
+  // ── who is called ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override registerUpcall(applicator: Applicator<unknown>): void {
+    super.registerUpcall(applicator)
+    if (!this.decidesApply) this.stepOutOfApply()
+  }
+
+  stepIntoApply(): void {
+    this.untilApply = 1
+    this.untilPostApply = 1
+    this.below.registerUpcall(this)
+  }
+
+  /** The layer below calls the layer above. */
+  stepOutOfApply(): void {
+    this.untilApply = NEVER
+    this.untilPostApply = NEVER
+    if (!this.staysIn) this.below.registerUpcall(this.above)
+  }
+
+  stepIntoPropose(): void {
+    this.untilPropose = 1
+    if (this.above instanceof PassThrough) this.above.standOn(this)
+  }
+
+  /** The layer above calls the layer below. */
+  stepOutOfPropose(): void {
+    this.untilPropose = NEVER
+    if (!this.staysIn && this.above instanceof PassThrough) this.above.standOn(this.below)
+  }
+
+  /** Is it called for every entry, also where it times none? */
+  protected get staysIn(): boolean {
+    return false
+  }
+
+  private get decidesApply(): boolean {
+    return this.groups.apply.isLedBy(this)
+  }
+
+  private get decidesPropose(): boolean {
+    return this.groups.propose.isLedBy(this)
+  }
+
+  // ── what is timed ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  protected timePropose(entry: Entry, completion: Completion<unknown>): void {
+    const { decidesPropose } = this
+    if (decidesPropose) this.groups.propose.beginPropose()
+    this.below.propose(entry, new TimedCompletion(this, completion, this.clock.monotonicMs()))
+    if (decidesPropose) this.groups.propose.endPropose()
+    this.untilPropose = decidesPropose ? this.sampleEvery : 1
+    this.proposeTurns += this.sampleEvery
+  }
+
+  /** A timed proposal came back, either way. */
+  proposalEnded(startMs: number, rejected: boolean): void {
+    this.proposeTimes.record(this.clock.monotonicMs() - startMs)
+    if (rejected) this.rejections++
+  }
+
+  private timeApply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
     const startMs = this.begin('apply')
     const result = this.above.apply(tx, entry, pos)
     this.spent('apply', startMs)
-    if (this.decides) this.untilApply = this.untilNext
+    const turns = this.untilNext
+    this.untilApply = this.decidesApply ? turns : 1
+    this.applyTurns += turns
     return result
   }
 
-  // Not counted: whatever was applied comes here once, unless that was the end of the database.
-  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
-    if (this.decides ? --this.untilPostApply > 0 : !this.group.timing) {
-      this.above.postApply(entry, pos, result)
-      return
-    }
+  private timePostApply(entry: Entry, pos: LogPos, result: unknown): void {
     const startMs = this.begin('postApply')
     this.above.postApply(entry, pos, result)
     this.spent('postApply', startMs)
-    if (this.decides) this.untilPostApply = this.untilNext
+    this.untilPostApply = this.decidesApply ? this.untilNext : 1
   }
 
   private begin(call: 'apply' | 'postApply'): number {
     const { timedByAll } = this
-    if (this.decides) {
+    if (this.decidesApply) {
       timedByAll[call] = !this.alternates || !timedByAll[call]
-      if (timedByAll[call]) this.group.begin()
+      if (timedByAll[call]) this.groups.apply.beginApply()
     }
     return this.clock.monotonicMs()
   }
 
   private spent(call: 'apply' | 'postApply', startMs: number): void {
     const nowMs = this.clock.monotonicMs()
-    const byAll = !this.decides || this.timedByAll[call]
+    const { decidesApply } = this
+    const byAll = !decidesApply || this.timedByAll[call]
     if (byAll) {
       const times = call === 'apply' ? this.applyTimes : this.postApplyTimes
       times.record(nowMs - startMs)
     }
-    if (this.decides && byAll) this.group.end()
+    if (decidesApply && byAll) this.groups.apply.endApply()
     // It stands for all that were not timed.
     if (!byAll || !this.alternates) this.window.add(nowMs, (nowMs - startMs) * this.sampleEvery)
   }
 
   /** Times one alone between any two that the whole group times. */
   private get alternates(): boolean {
-    return this.decides && this.group.shared && this.sampleEvery > 1
+    return this.decidesApply && this.groups.apply.shared && this.sampleEvery > 1
   }
 
   private get untilNext(): number {
@@ -270,23 +238,28 @@ export class ObserverEngine extends PassThrough {
   }
 
   snapshot(): ObserverSnapshot {
-    const { applyTimes, joint, postApplyTimes, sampleEvery } = this
-    const applies = this.decides ? this.applies : applyTimes.count * sampleEvery
+    const { applyTimes, joint, postApplyTimes, proposeTimes, sampleEvery } = this
+    const applies = this.decidesApply ? this.applyTurns - this.untilApply : applyTimes.count * sampleEvery
     const applyMs = estimate(applyTimes, applies) + estimate(postApplyTimes, applies)
     return {
       ...joint,
       sampleEvery,
-      proposals: this.proposals,
+      proposals: this.groups.propose.led?.proposals ?? 0,
       rejections: this.rejections,
       syncs: this.syncs,
       applies,
-      propose: this.proposeTimes.snapshot(),
+      propose: proposeTimes.snapshot(),
       sync: this.syncTimes.snapshot(),
       apply: applyTimes.snapshot(),
       postApply: postApplyTimes.snapshot(),
       applyMs,
       applyUtilisation: this.window.utilisation(this.clock.monotonicMs()),
     }
+  }
+
+  /** Of the one that decides: all that there were. */
+  get proposals(): number {
+    return this.proposeTurns - this.untilPropose
   }
 }
 
@@ -314,18 +287,4 @@ class TimedCompletion implements Completion<unknown> {
 
 function estimate(sample: LatencyHistogram, count: number): number {
   return sample.count === 0 ? 0 : (sample.sumMs / sample.count) * count
-}
-
-function withTraceId(entry: Entry, random: Random): Entry {
-  return entry.headers.has(OBSERVER) ? entry : withHeader(entry, OBSERVER, random.bytes(8))
-}
-
-function noteTraceId(trace: TraceOptions, entry: Entry, joint: Joint, pos: LogPos): void {
-  const header = entry.headers.get(OBSERVER)
-  if (header === undefined) return
-  try {
-    trace.seen(Buffer.from(header.bytes).toString('hex'), joint, pos)
-  } catch {
-    // Thrown on, it would stop this server at an entry that nothing is wrong with.
-  }
 }

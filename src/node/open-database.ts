@@ -8,7 +8,8 @@ import type { Applicator } from '../engine/engine.ts'
 import { type EngineFactory, Stack, type StackStatus } from '../engine/stack.ts'
 import { BaseEngine } from '../engines/base-engine/base-engine.ts'
 import { BATCHING } from '../engines/batching-engine.ts'
-import { OBSERVER, ObserverSet, type ObserverSnapshot, type TraceOptions } from '../engines/observer-engine.ts'
+import { OBSERVER, type ObserverSnapshot, type TraceOptions } from '../engines/observer-engine.ts'
+import { ObserverSet } from '../engines/observer-set.ts'
 import type { LogEvent } from '../log/log-options.ts'
 import { LOG_START, type LogPos } from '../log/position.ts'
 import { VirtualLog } from '../log/virtual-log.ts'
@@ -288,7 +289,7 @@ async function openParts<R>(options: DatabaseOptions, closers: Closer[]): Promis
   closers.push(() => store.close())
   await bindStore(store, identity, paths.store)
   const batches = options.engines.some(({ name }) => name === BATCHING)
-  const observers = new ObserverSet({ clock, oftenBelow: batches ? BATCHING : undefined, trace: tracing(options) })
+  const observers = new ObserverSet({ clock, gatheredBy: batches ? BATCHING : undefined, trace: tracing(options) })
   const stack = new Stack<R>({
     serverId,
     bottom: new BaseEngine({ serverId, log, store, clock, timers }),

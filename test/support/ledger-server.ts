@@ -5,8 +5,8 @@ import type { EngineFactory } from '../../src/engine/stack.ts'
 import { Stack } from '../../src/engine/stack.ts'
 import { BaseEngine } from '../../src/engines/base-engine/base-engine.ts'
 import type { BaseLimits } from '../../src/engines/base-engine/base-limits.ts'
-import { batchingEngine } from '../../src/engines/batching-engine.ts'
-import { ObserverSet } from '../../src/engines/observer-engine.ts'
+import { BATCHING, batchingEngine } from '../../src/engines/batching-engine.ts'
+import { ObserverSet } from '../../src/engines/observer-set.ts'
 import type { SharedLog } from '../../src/log/shared-log.ts'
 import type { Simulation } from '../../src/sim/simulation.ts'
 import { MemoryBackend, type MemoryStore, openMemoryStore } from '../../src/store/memory-store.ts'
@@ -63,7 +63,7 @@ export class LedgerServer {
       ...(wrapBackend === undefined ? {} : { wrap: wrapBackend }),
     })
     this.log = await openLog()
-    this.observers = new ObserverSet({ clock: runtime.clock, sampleEvery: 4 })
+    this.observers = new ObserverSet({ clock: runtime.clock, sampleEvery: 4, gatheredBy: BATCHING })
     this.ledger = new Ledger()
     const bottom = new BaseEngine({
       serverId,

@@ -5,6 +5,7 @@
 // Also in front of an entry that no server can apply: a repair names the position that it is for, is appended behind it, and counts
 // only where the log's chain has it delivered (LogEntry.repairs). Not here: who may ask (node/), and the chain (log/).
 
+import { assert } from '../../base/assert.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import type { Key } from '../../base/key.ts'
 import { EDIT_HEADER } from '../../engine/edits.ts'
@@ -109,8 +110,22 @@ export class BrainDoctorEngine extends EngineLayer {
     return { edits: this.edits }
   }
 
-  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
-    if (own === undefined) return this.above.apply(tx, entry, pos)
+  // Written out, for a call site of its own: see EngineLayer.
+  override propose(entry: Entry, completion: Completion<unknown>): void {
+    this.below.propose(entry, completion)
+  }
+
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    return entry.headers.has(BRAIN_DOCTOR) ? super.apply(tx, entry, pos) : this.above.apply(tx, entry, pos)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    if (entry.headers.has(BRAIN_DOCTOR)) super.postApply(entry, pos, result)
+    else this.above.postApply(entry, pos, result)
+  }
+
+  protected override applyEntry(tx: ReadWriteTx, _entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+    assert(own !== undefined, 'an entry with a header of BrainDoctor')
     const request = decodeEditHeader(own.bytes)
     // Found where it was appended, or once more by a retry: it counts at one place.
     if (request.repairs !== undefined && request.repairs !== pos)
@@ -118,9 +133,8 @@ export class BrainDoctorEngine extends EngineLayer {
     return this.judge(tx, request, this.flagsInApply.enabled) ?? this.write(tx, request, pos)
   }
 
-  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
-    if (own === undefined) this.above.postApply(entry, pos, result)
-    else if ((result as EditOutcome).kind === 'edited') this.edits++
+  protected override afterCommit(_entry: Entry, _pos: LogPos, result: unknown): void {
+    if ((result as EditOutcome).kind === 'edited') this.edits++
   }
 
   /** Why nothing is changed; undefined if it is. A function of content and request. */

@@ -2,7 +2,9 @@
 // to a blob store, by claims and completions in the log, and the log is kept until it is copied. Parts of this folder: the
 // replicated state, what a serving server does by itself (backup-worker.ts), and the formats.
 
+import { assert } from '../../base/assert.ts'
 import type { DelosError } from '../../base/delos-error.ts'
+import type { Completion } from '../../engine/engine.ts'
 import type { EngineFlags } from '../../engine/engine-flags.ts'
 import { type EngineContext, EngineLayer } from '../../engine/engine-layer.ts'
 import { controlEntry, type Entry, type Header } from '../../engine/entry.ts'
@@ -130,21 +132,32 @@ export class LogBackupEngine extends EngineLayer {
     this.release()
   }
 
-  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
-    if (own === undefined) return this.above.apply(tx, entry, pos)
+  // Written out, for a call site of its own: see EngineLayer.
+  override propose(entry: Entry, completion: Completion<unknown>): void {
+    this.below.propose(entry, completion)
+  }
+
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    return entry.headers.has(LOG_BACKUP) ? super.apply(tx, entry, pos) : this.above.apply(tx, entry, pos)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    this.applied = (pos + 1) as LogPos
+    const own = entry.headers.has(LOG_BACKUP)
+    this.worker?.advanced(pos, entry.payload?.length ?? 0, own)
+    if (this.passedDown < this.allowedAbove) this.release()
+    if (own) super.postApply(entry, pos, result)
+    else this.above.postApply(entry, pos, result)
+  }
+
+  protected override applyEntry(tx: ReadWriteTx, _entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+    assert(own !== undefined, 'an entry with a header of LogBackup')
     const message = decodeBackupMessage(own.bytes)
     return this.flagsInApply.enabled ? this.state.apply(tx, message, pos) : DISABLED
   }
 
-  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
-    this.applied = (pos + 1) as LogPos
-    this.worker?.advanced(pos, entry.payload?.length ?? 0, own !== undefined)
-    if (this.passedDown < this.allowedAbove) this.release()
-    if (own === undefined) {
-      this.above.postApply(entry, pos, result)
-      return
-    }
-    this.worker?.changed(decodeBackupMessage(own.bytes), result as BackupOutcome)
+  protected override afterCommit(_entry: Entry, _pos: LogPos, result: unknown, own: Header | undefined): void {
+    if (own !== undefined) this.worker?.changed(decodeBackupMessage(own.bytes), result as BackupOutcome)
   }
 
   protected override switched(_flags: EngineFlags): void {

@@ -2,15 +2,12 @@
 // here: what its apply means (sequencer.ts is told by the engine).
 
 import type { DelosError } from '../../base/delos-error.ts'
-import type { Engine } from '../../engine/engine.ts'
 import { controlEntry } from '../../engine/entry.ts'
 import type { Timer, Timers } from '../../runtime/runtime.ts'
+import type { BelowParts } from './layer-below.ts'
 import { encodeOpen } from './order-codec.ts'
 
-export interface EpochOpenerParts {
-  /** The name of the engine's header. */
-  readonly name: string
-  readonly below: Engine<unknown>
+export interface EpochOpenerParts extends BelowParts {
   readonly serverId: string
   /** Names this process in its `open`. */
   readonly life: number
@@ -63,7 +60,7 @@ export class EpochOpener {
   }
 
   private propose(): void {
-    const { below, life, name, serverId } = this.parts
+    const { life, name, serverId } = this.parts
     const attempt = {}
     this.attempt = attempt
     const ended = (then: () => void): void => {
@@ -71,7 +68,7 @@ export class EpochOpener {
       this.attempt = undefined
       if (this.wanted) then()
     }
-    below.propose(controlEntry(name, encodeOpen(serverId, this.parts.storedEpoch(), life), true), {
+    this.parts.propose(controlEntry(name, encodeOpen(serverId, this.parts.storedEpoch(), life), true), {
       // It was void, or else it would have been called off by now: another `open` came first.
       resolve: () => ended(() => this.openLater()),
       reject: (error) =>

@@ -2,25 +2,32 @@
 // one. Knows whether a layer that is full makes room by itself. Not here: numbers, and what follows from an answer.
 
 import type { DelosError } from '../../base/delos-error.ts'
-import type { Completion, Engine } from '../../engine/engine.ts'
+import type { Completion } from '../../engine/engine.ts'
 import { type Entry, withHeader } from '../../engine/entry.ts'
 import { encodeSequence } from './order-codec.ts'
 import type { OrderedProposal } from './ordered-proposal.ts'
 import { type PassedListener, PassedProposal } from './passed-proposal.ts'
+
+export interface BelowParts {
+  /** The name of the engine's header. */
+  readonly name: string
+  /** Of the layer below. */
+  propose(entry: Entry, completion: Completion<unknown>): void
+}
 
 export class LayerBelow implements PassedListener {
   /** Proposals without a number that have not come back. */
   passed = 0
   /** Copies that have not come back, also those of former epochs that nobody waits for. */
   private copies = 0
-  private readonly parts: { readonly below: Engine<unknown>; readonly name: string }
+  private readonly parts: BelowParts
   /** Something that was passed came back. */
   private readonly passedBack: () => void
   /** What is being offered at this moment, and why it was refused. */
   private offered: OrderedProposal | undefined
   private refusal: DelosError | undefined
 
-  constructor(parts: { readonly below: Engine<unknown>; readonly name: string }, passedBack: () => void) {
+  constructor(parts: BelowParts, passedBack: () => void) {
     this.parts = parts
     this.passedBack = passedBack
   }
@@ -37,11 +44,11 @@ export class LayerBelow implements PassedListener {
 
   /** Sends a copy. Returns why it was refused at once; undefined if it is under way. */
   send(proposal: OrderedProposal, epoch: number): DelosError | undefined {
-    const { below, name } = this.parts
+    const { name } = this.parts
     this.copies++
     this.offered = proposal
     this.refusal = undefined
-    below.propose(withHeader(proposal.entry, name, encodeSequence(epoch, proposal.sequence), true), proposal)
+    this.parts.propose(withHeader(proposal.entry, name, encodeSequence(epoch, proposal.sequence), true), proposal)
     this.offered = undefined
     return this.refusal
   }
@@ -62,7 +69,7 @@ export class LayerBelow implements PassedListener {
   /** Passes an entry on without a number. Its proposer is told whatever comes of it. */
   pass(entry: Entry, completion: Completion<unknown>): void {
     this.passed++
-    this.parts.below.propose(entry, new PassedProposal(this, completion))
+    this.parts.propose(entry, new PassedProposal(this, completion))
   }
 
   /** As `pass`, for one that waited. Returns why it was refused at once, of which its proposer is not told. */

@@ -29,7 +29,7 @@ function narrow(places: number) {
   const sequencer = new Sequencer({
     ...SESSION_ORDER_LIMITS,
     name: 'session-order',
-    below: below as Engine<unknown>,
+    propose: (entry, completion) => below.propose(entry, completion),
     serverId: 'a',
     life: 1,
     timers: { after: () => ({ cancel: () => undefined }), soon: (callback) => queueMicrotask(callback) },

@@ -142,7 +142,8 @@ export class Sequencer implements CopyListener, OrderRepairActions {
 
   /** postApply of an entry of the present epoch that was passed up. */
   accepted(sequence: number, result: unknown): void {
-    assert(sequence === this.lastAccepted + 1, `sequence number ${sequence} was accepted behind ${this.lastAccepted}`)
+    const former = this.lastAccepted
+    if (sequence !== former + 1) assert(false, `sequence number ${sequence} was accepted behind ${former}`)
     this.lastAccepted = sequence
     this.repair.progressed()
     const proposal = this.queue.at(0)

@@ -6,7 +6,7 @@
 // again. Here: what apply decides, and the glue; sequencer.ts has the propose half, epoch-table.ts the replicated state.
 
 import type { Completion } from '../../engine/engine.ts'
-import type { EngineFlags } from '../../engine/engine-flags.ts'
+import { type EngineFlags, isFlagHeader } from '../../engine/engine-flags.ts'
 import { type EngineContext, EngineLayer } from '../../engine/engine-layer.ts'
 import type { Entry, Header } from '../../engine/entry.ts'
 import type { EngineFactory } from '../../engine/stack.ts'
@@ -49,7 +49,7 @@ export class SessionOrderEngine extends EngineLayer {
     this.sequencer = new Sequencer({
       ...limits,
       name: SESSION_ORDER,
-      below: this.below,
+      propose: (entry, completion) => this.below.propose(entry, completion),
       serverId: context.serverId,
       life: this.life,
       timers: context.timers,
@@ -97,8 +97,20 @@ export class SessionOrderEngine extends EngineLayer {
     this.sequencer.begin()
   }
 
-  protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    const own = entry.headers.get(SESSION_ORDER)
     if (own === undefined) return this.above.apply(tx, entry, pos)
+    return isFlagHeader(own.bytes) ? super.apply(tx, entry, pos) : this.applyOrdered(tx, entry, pos, own)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    const own = entry.headers.get(SESSION_ORDER)
+    if (own === undefined) this.above.postApply(entry, pos, result)
+    else if (isFlagHeader(own.bytes)) super.postApply(entry, pos, result)
+    else this.afterOrdered(entry, pos, result, own)
+  }
+
+  private applyOrdered(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header): unknown {
     const header = this.read(own)
     const { enabled } = this.flagsInApply
     if (header.kind === 'open') return enabled && this.epochs.open(tx, pos, header.serverId, header.replaces)
@@ -108,11 +120,7 @@ export class SessionOrderEngine extends EngineLayer {
     return reason ?? this.above.apply(tx, entry, pos)
   }
 
-  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
-    if (own === undefined) {
-      this.above.postApply(entry, pos, result)
-      return
-    }
+  private afterOrdered(entry: Entry, pos: LogPos, result: unknown, own: Header): void {
     const header = this.read(own)
     if (header.kind === 'open') {
       if (result !== true || header.serverId !== this.context.serverId) return

@@ -7,6 +7,7 @@
 
 import { assert, unreachable } from '../../base/assert.ts'
 import type { DelosError } from '../../base/delos-error.ts'
+import type { Completion } from '../../engine/engine.ts'
 import { decodeFlagChange, type EngineFlags, isFlagHeader } from '../../engine/engine-flags.ts'
 import { type EngineContext, EngineLayer } from '../../engine/engine-layer.ts'
 import { controlEntry, type Entry, type Header, RAISED_HEADERS } from '../../engine/entry.ts'
@@ -174,21 +175,26 @@ export class TimeEngine extends EngineLayer implements TimerService {
 
   // ── apply ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  override propose(entry: Entry, completion: Completion<unknown>): void {
+    this.below.propose(entry, completion)
+  }
+
   override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
     this.pos = pos
-    const own = entry.headers.size === 0 ? undefined : entry.headers.get(TIME)
+    const own = entry.headers.get(TIME)
+    if (own === undefined) return this.above.apply(tx, entry, pos)
     // What it has written goes while it may still write.
-    if (own !== undefined && this.flagsInApply.enabled && switchesOff(own)) this.records.clear(tx)
+    if (this.flagsInApply.enabled && switchesOff(own)) this.records.clear(tx)
     const wasEnabled = this.flagsInApply.enabled
-    const result = own === undefined ? this.above.apply(tx, entry, pos) : super.apply(tx, entry, pos)
-    if (own !== undefined && wasEnabled !== this.flagsInApply.enabled) this.listener?.(tx, !wasEnabled)
+    const result = super.apply(tx, entry, pos)
+    if (wasEnabled !== this.flagsInApply.enabled) this.listener?.(tx, !wasEnabled)
     return result
   }
 
   override postApply(entry: Entry, pos: LogPos, result: unknown): void {
     if (this.changed.size > 0) this.settle()
-    if (entry.headers.size === 0) this.above.postApply(entry, pos, result)
-    else super.postApply(entry, pos, result)
+    if (entry.headers.has(TIME)) super.postApply(entry, pos, result)
+    else this.above.postApply(entry, pos, result)
   }
 
   protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
@@ -207,10 +213,8 @@ export class TimeEngine extends EngineLayer implements TimerService {
     }
   }
 
-  protected override afterCommit(entry: Entry, pos: LogPos, result: unknown, own: Header | undefined): void {
-    if (own === undefined) {
-      this.above.postApply(entry, pos, result)
-    } else if (result instanceof Fired) {
+  protected override afterCommit(_entry: Entry, pos: LogPos, result: unknown): void {
+    if (result instanceof Fired) {
       this.fired++
       this.above.postApply(result.entry, pos, result.result)
     }

@@ -2,6 +2,7 @@
 // servers are, how far each has durably applied and what its build knows, and lets the log be trimmed to the least of these
 // positions. Parts of this folder: the view, digests, and what a serving server does by itself (presence.ts).
 
+import { assert } from '../../base/assert.ts'
 import { DelosError } from '../../base/delos-error.ts'
 import { DIGEST_HEADER } from '../../engine/digest.ts'
 import type { Completion } from '../../engine/engine.ts'
@@ -184,8 +185,23 @@ export class ViewTrackingEngine extends EngineLayer {
     this.below.propose(stamped, completion)
   }
 
+  override apply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
+    return entry.headers.has(VIEW_TRACKING) ? super.apply(tx, entry, pos) : this.above.apply(tx, entry, pos)
+  }
+
+  override postApply(entry: Entry, pos: LogPos, result: unknown): void {
+    this.applied = (pos + 1) as LogPos
+    if (entry.headers.has(VIEW_TRACKING) || entry.payload === undefined) {
+      super.postApply(entry, pos, result)
+      return
+    }
+    this.presence.moved(pos)
+    this.release()
+    this.above.postApply(entry, pos, result)
+  }
+
   protected override applyEntry(tx: ReadWriteTx, entry: Entry, pos: LogPos, own: Header | undefined): unknown {
-    if (own === undefined) return this.above.apply(tx, entry, pos)
+    assert(own !== undefined, 'an entry with a header of ViewTracking')
     const message = decodeViewMessage(own.bytes)
     const { enabled } = this.flagsInApply
     if (message.kind === 'report') {
