@@ -630,6 +630,21 @@ describe('read levels', () => {
     await slow.close()
   })
 
+  it('count much at once where little is kept, however much less a page may hold', async () => {
+    const slow = await openTableServer({ pieceRows: 4, limits: { answerBytesMax: 200 } })
+    await slow.db.migrate(doctors)
+    await slow.db.keepChanges({ transactions: 1 })
+    for (let i = 0; i < 40; i++) await slow.db.insert(doctors, { id: `d${i}`, ward: 'x', onCall: 0n })
+    let isOver = false
+    const writing = (async () => {
+      while (!isOver) await slow.db.update(doctors, { id: 'd7' }, { increment: { onCall: 1n } })
+    })()
+    for (let n = 0; n < 5; n++) expect(await slow.db.count(doctors, { filter: { ward: 'x' } })).toBe(40)
+    isOver = true
+    await writing
+    await slow.close()
+  })
+
   it('go back as far as keepChanges says: on every server, over restarts, and what is gone says why', async () => {
     const submit = vi.spyOn(server.stack, 'submit')
     await db.keepChanges({ transactions: 4 })

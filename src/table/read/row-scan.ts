@@ -36,7 +36,7 @@ export class Page {
   private readonly found: RowData[] = []
   /** Of what was found, as it is stored. */
   private bytes = 0
-  private examined = 0
+  private seen = 0
   /** After so many this section is over. */
   private sectionTo = 0
   /** What was looked at last. */
@@ -50,6 +50,11 @@ export class Page {
     this.bytesMax = limits.answerBytesMax
     this.digest = evidence ? new RangeDigest() : undefined
     this.project = projection(plan)
+  }
+
+  /** Rows or entries that were looked at. */
+  get examined(): number {
+    return this.seen
   }
 
   /** Nothing more comes into it. */
@@ -139,7 +144,7 @@ export class Page {
       this.found.push(this.project(row))
       this.bytes += bytes
     }
-    this.examined++
+    this.seen++
     this.last = key
     return this.isFull || this.examined >= this.sectionTo
   }

@@ -4,12 +4,10 @@
 import type { DelosError } from '../../base/delos-error.ts'
 import { requireArray } from '../codec/check-request.ts'
 import type { CompiledTable } from '../codec/compiled-table.ts'
-import { filterColumns } from '../codec/filter.ts'
-import type { RowData } from '../codec/row-codec.ts'
 import type { StoredRow } from '../codec/stored-row.ts'
 import type { CountRequest, KeyData, RowAnswer } from '../messages.ts'
 import { limitExceeded, type TableLimits } from '../table-limits.ts'
-import { runScan } from './row-scan.ts'
+import { Page } from './row-scan.ts'
 import { CommittedRows, type RowSource } from './row-source.ts'
 import { planScan } from './scan-plan.ts'
 
@@ -76,12 +74,14 @@ export function countPage(
   keysMax: number,
 ): { readonly count: number; readonly examined: number; readonly page: string | undefined } {
   const limit = Math.min(keysMax, limits.countedMax + 1)
-  const matches = table.filter(filter)
-  const select = filter === undefined ? table.primary.map(({ name }) => name) : [...new Set(filterColumns(filter))]
-  const request = { table: table.name, index, prefix, select, page, limit }
-  const most = { ...limits, pageExaminedMax: limit, pageRowsMax: limit }
-  const { page: next, rows } = runScan(planScan(table, request, most), source, most, false)
-  return { count: rows.filter((row) => matches(row as RowData)).length, examined: rows.length, page: next }
+  const request = { table: table.name, index, prefix, filter, select: [], page, limit }
+  // Nothing is kept of its rows: all at once it is also where they are large.
+  const answerBytesMax = keysMax === Number.POSITIVE_INFINITY ? keysMax : limits.answerBytesMax
+  const most = { ...limits, answerBytesMax, pageExaminedMax: limit, pageRowsMax: limit }
+  const counted = new Page(planScan(table, request, most), most, false)
+  counted.look(source, Number.POSITIVE_INFINITY)
+  const { page: next, rows } = counted.answer(source)
+  return { count: rows.length, examined: counted.examined, page: next }
 }
 
 export function tooManyCounted({ countedMax }: TableLimits): DelosError {
