@@ -44,6 +44,8 @@ export interface JobsParts {
 
 /** After a failure, before the same is tried again. */
 const RETRY_MS = 1_000
+/** What takes so long hangs: a call of a blob store that answers or fails at all does so within half of it. */
+const HANGS_MS = 180_000
 
 export class BackupJobs {
   private readonly parts: JobsParts
@@ -51,6 +53,8 @@ export class BackupJobs {
   private readonly troubles = new Map<JobKind, BackupTrouble>()
   /** By kind and claim, so that nothing is under way twice. */
   private readonly running = new Map<string, Promise<void>>()
+  /** Those of them that neither have ended nor pause, by the same, and since when nothing of the kind has worked. */
+  private readonly busy = new Map<string, { readonly kind: JobKind; readonly sinceMs: number }>()
   /** What is to be told of the end. */
   private readonly waiting = new Set<() => void>()
 
@@ -65,18 +69,19 @@ export class BackupJobs {
 
   /** What has failed for the longest time, and has not worked since. */
   get trouble(): BackupTrouble | undefined {
-    return oldestOf([...this.troubles.values()])
+    return oldestOf([...this.troubles.values(), ...this.hanging])
   }
 
   /** As `trouble`, of what the log is kept for. */
   get uploadTrouble(): BackupTrouble | undefined {
     const all = [...this.troubles].filter(([kind]) => JOBS[kind].failure === 'keeps the log')
-    return oldestOf(all.map(([, trouble]) => trouble))
+    return oldestOf([...all.map(([, trouble]) => trouble), ...this.hanging])
   }
 
   /** Those jobs are no longer this server's to do, and others have done them: that they failed here says nothing any more. */
   settled(kinds: readonly JobKind[]): void {
     for (const kind of kinds) this.troubles.delete(kind)
+    for (const [key, { kind }] of this.busy) if (kinds.includes(kind)) this.busy.delete(key)
   }
 
   /** Is that one, which there is only one of, under way or pausing? */
@@ -88,12 +93,15 @@ export class BackupJobs {
   start(kind: JobKind, work: () => Promise<void>, claim?: LogPos): void {
     const key = keyOf(kind, claim)
     if (this.running.has(key) || this.signal.aborted) return
+    this.busy.set(key, { kind, sinceMs: this.parts.clock.monotonicMs() })
     const job = work().then(
       () => {
         this.running.delete(key)
+        this.busy.delete(key)
         this.done(kind)
       },
       async (thrown: unknown) => {
+        this.busy.delete(key)
         this.failed(kind, thrown)
         await this.pause()
         this.running.delete(key)
@@ -117,8 +125,19 @@ export class BackupJobs {
     await Promise.allSettled(this.running.values())
   }
 
+  /** What the log is kept for, and neither works nor fails: a directory on another machine's disk that is away. */
+  private get hanging(): BackupTrouble[] {
+    const nowMs = this.parts.clock.monotonicMs()
+    const hang = [...this.busy.values()].filter(
+      ({ kind, sinceMs }) => JOBS[kind].failure === 'keeps the log' && nowMs - sinceMs >= HANGS_MS,
+    )
+    return hang.map(({ kind, sinceMs }) => ({ message: `${kind}: no answer for ${HANGS_MS / 1000} s`, sinceMs }))
+  }
+
   private done(kind: JobKind): void {
     this.troubles.delete(kind)
+    const sinceMs = this.parts.clock.monotonicMs()
+    for (const [key, other] of this.busy) if (other.kind === kind) this.busy.set(key, { kind, sinceMs })
     if (this.signal.aborted) return
     this.parts.ended(true)
     if (JOBS[kind].leadsOn) this.parts.due()

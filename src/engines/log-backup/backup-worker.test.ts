@@ -209,6 +209,41 @@ describe('the worker of backups', () => {
     await worker.end()
   })
 
+  it('takes a place that does not answer at all for one where uploads fail', async () => {
+    let free = 2_000
+    const { go, said, state, store, upTo, worker } = withWorker(everything, 50_000, {
+      options: { freeBytesMin: 1_000, holdMs: 0, tickMs: 1_000, silentMs: 1e9 },
+      freeBytes: async () => free,
+    })
+    upTo(500)
+    worker.begin(at(500))
+    await go(3_000)
+    const put = store.put.bind(store)
+    store.put = (_name, _bytes, { signal } = {}) =>
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('ended'))))
+    worker.advanced(at(500), 10, false)
+    upTo(600)
+    await go(100_000)
+    expect(worker.trouble).toBeUndefined()
+    await go(100_000)
+    expect(worker.trouble?.message).toBe('segment: no answer for 180 s')
+    expect(said.filter(({ kind }) => kind === 'skip')).toEqual([])
+    free = 10
+    await go(3_000)
+    expect(said.filter(({ kind }) => kind === 'skip')).toMatchObject([{ from: 500, to: 501 }])
+    // One call that never ends is no trouble while others work.
+    store.put = put
+    free = 2_000
+    for (let position = 600; position < 603; position++) {
+      worker.advanced(at(position), 10, false)
+      upTo(position + 1)
+      await go(1_000)
+    }
+    expect(worker.trouble).toBeUndefined()
+    expect(state.end).toBe(603)
+    await worker.end()
+  })
+
   it('reads on while the log grows, and claims without reading anything twice', async () => {
     const MB = 1_000_000
     const reads: { from: number; to: number }[] = []
