@@ -69,9 +69,14 @@ export class ByteWriter {
 
   /** Bytes without a length (copied). */
   raw(value: Uint8Array): void {
-    this.reserve(value.length)
-    this.buffer.set(value, this.length)
-    this.length += value.length
+    const { length } = value
+    this.reserve(length)
+    if (length > COPIED_BYTES_MAX) {
+      this.buffer.set(value, this.length)
+      this.length += length
+      return
+    }
+    for (let i = 0; i < length; i++) this.buffer[this.length++] = value[i] as number
   }
 
   /** As `bytes`, of what another writer holds. */
@@ -121,6 +126,14 @@ export class ByteWriter {
       buffer.copy(bytes, 0, 0, length)
       return bytes
     }
+    for (let i = 0; i < length; i++) bytes[i] = buffer[i] as number
+    return bytes
+  }
+
+  /** As `toBytes`, for what stays in JavaScript and is below 64 bytes: V8 keeps that in its own heap, for less than a Buffer costs. */
+  toSmall(): Uint8Array {
+    const { buffer, length } = this
+    const bytes = new Uint8Array(length)
     for (let i = 0; i < length; i++) bytes[i] = buffer[i] as number
     return bytes
   }

@@ -10,7 +10,7 @@ import { assert } from '../base/assert.ts'
 import { ByteReader } from '../base/byte-reader.ts'
 import { ByteWriter } from '../base/byte-writer.ts'
 import { DelosError } from '../base/delos-error.ts'
-import { type Entry, type Header, HeaderList, NO_HEADERS } from './entry.ts'
+import { type Entry, HeaderList, NO_HEADERS } from './entry.ts'
 
 const VERSION = 0xd1
 const HAS_PAYLOAD = 1
@@ -87,33 +87,56 @@ function writeStamped(
   stampName: string | undefined,
   stampBytes: Uint8Array | undefined,
 ): void {
-  const headers = HeaderList.of(entry.headers)
   writer.u8(VERSION)
-  if (stampName === undefined) {
-    writeBody(writer, headers, entry.payload)
-    return
-  }
-  assert(!headers.has(stampName), `header ${stampName} is stamped twice`)
-  const stamp: Header = { bytes: stampBytes as Uint8Array, mustUnderstand: false }
-  writeBody(writer, headers.with(stampName, stamp), entry.payload)
+  writeBody(writer, HeaderList.of(entry.headers), entry.payload, stampName, stampBytes)
 }
 
-function writeBody(writer: ByteWriter, headers: HeaderList, payload: Uint8Array | undefined): void {
-  const { size } = headers
+// The stamp is written in its place among the headers: a list with one more would be made for that alone.
+function writeBody(
+  writer: ByteWriter,
+  headers: HeaderList,
+  payload: Uint8Array | undefined,
+  stampName?: string,
+  stampBytes?: Uint8Array,
+): void {
+  const size = headers.size + (stampName === undefined ? 0 : 1)
   writer.u8((payload === undefined ? 0 : HAS_PAYLOAD) | (size === 0 ? 0 : HAS_HEADERS))
   if (size > 0) {
     writer.varint(size)
-    writeHeaders(writer, headers)
+    const behind = stampName === undefined ? undefined : lessThan(headers, stampName)
+    writeHeaders(writer, headers, behind, stampName, stampBytes)
   }
   if (payload !== undefined) writer.raw(payload)
 }
 
-function writeHeaders(writer: ByteWriter, { header, lesser, name }: HeaderList): void {
-  if (lesser === undefined) return
-  writeHeaders(writer, lesser)
+/** Those of the list whose names are less. */
+function lessThan(headers: HeaderList, name: string): HeaderList {
+  let at = headers
+  while (at.lesser !== undefined && at.name > name) at = at.lesser
+  assert(at.name !== name, 'no header is stamped twice')
+  return at
+}
+
+/** Ascending, and the stamp right behind the list `behind`. */
+function writeHeaders(
+  writer: ByteWriter,
+  list: HeaderList,
+  behind: HeaderList | undefined,
+  stampName: string | undefined,
+  stampBytes: Uint8Array | undefined,
+): void {
+  const { header, lesser, name } = list
+  if (lesser !== undefined) {
+    writeHeaders(writer, lesser, behind, stampName, stampBytes)
+    writeHeader(writer, name, header.mustUnderstand, header.bytes)
+  }
+  if (list === behind) writeHeader(writer, stampName as string, false, stampBytes as Uint8Array)
+}
+
+function writeHeader(writer: ByteWriter, name: string, mustUnderstand: boolean, bytes: Uint8Array): void {
   writer.string(name)
-  writer.u8(header.mustUnderstand ? MUST_UNDERSTAND : 0)
-  writer.bytes(header.bytes)
+  writer.u8(mustUnderstand ? MUST_UNDERSTAND : 0)
+  writer.bytes(bytes)
 }
 
 function readHeaders(reader: ByteReader): HeaderList {
@@ -126,7 +149,7 @@ function readHeaders(reader: ByteReader): HeaderList {
     if (name <= headers.name) throw new DelosError('CORRUPT', `header ${JSON.stringify(name)} is out of order`)
     const flags = reader.u8()
     if (flags > MUST_UNDERSTAND) throw new DelosError('CORRUPT', `header ${name} has unknown flags ${flags}`)
-    headers = headers.with(name, { bytes: reader.bytes(), mustUnderstand: flags === MUST_UNDERSTAND })
+    headers = headers.withNext(name, { bytes: reader.bytes(), mustUnderstand: flags === MUST_UNDERSTAND })
   }
   return headers
 }

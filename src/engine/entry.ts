@@ -53,6 +53,11 @@ export class HeaderList implements Headers {
     return new HeaderList(this.name, this.header, lesser.with(name, header))
   }
 
+  /** As `with`, of a name that is greater than all of these. */
+  withNext(name: string, header: Header): HeaderList {
+    return new HeaderList(name, header, this)
+  }
+
   get(name: string): Header | undefined {
     let at: HeaderList = this
     while (at.lesser !== undefined) {

@@ -43,6 +43,7 @@ export const CLOSED = new Filtered('closed')
 
 /** A row of the transaction being applied, as memory keeps it: changed in place, and written anew each time. */
 interface KnownRow {
+  readonly epoch: number
   readonly key: Key
   readonly serverId: string
   last: number
@@ -56,6 +57,8 @@ export class EpochTable {
    * transaction ends the database. Nobody else writes this range without telling (`forget`).
    */
   private readonly known = new Map<number, KnownRow>()
+  /** The one of the last entry: usually that of the next, too. */
+  private latest: KnownRow | undefined
 
   constructor(enginePrefix: Key) {
     this.prefix = `${enginePrefix}epoch\x00`
@@ -64,6 +67,7 @@ export class EpochTable {
   /** What the store holds may be anything by now. */
   forget(): void {
     this.known.clear()
+    this.latest = undefined
   }
 
   /** The open epoch of a server, if it has one. A scan of at most EPOCHS_KEPT rows. */
@@ -90,7 +94,7 @@ export class EpochTable {
       const quietest = all.reduce((least, other) => (other.heardPos < least.heardPos ? other : least))
       this.delete(tx, quietest.epoch)
     }
-    const row = { key: this.keyOf(pos), serverId, last: 0 }
+    const row = { epoch: pos, key: this.keyOf(pos), serverId, last: 0 }
     this.known.set(pos, row)
     this.write(tx, row, pos)
     return true
@@ -98,8 +102,9 @@ export class EpochTable {
 
   /** undefined if this entry is the next of its epoch, which is noted: pass it up. Otherwise why it must not be. */
   accept(tx: ReadWriteTx, epoch: number, sequence: number, pos: LogPos): Filtered | undefined {
-    const row = this.known.get(epoch) ?? this.read(tx, epoch)
+    const row = this.latest?.epoch === epoch ? this.latest : (this.known.get(epoch) ?? this.read(tx, epoch))
     if (row === undefined) return CLOSED
+    this.latest = row
     if (sequence <= row.last) return DUPLICATE
     if (sequence > row.last + 1) return EARLY
     row.last = sequence
@@ -117,7 +122,7 @@ export class EpochTable {
     const value = tx.get(key)
     if (value === undefined) return undefined
     const { last, serverId } = decode(epoch, value)
-    const row = { key, serverId, last }
+    const row = { epoch, key, serverId, last }
     this.known.set(epoch, row)
     return row
   }
@@ -134,6 +139,7 @@ export class EpochTable {
 
   private delete(tx: ReadWriteTx, epoch: number): void {
     this.known.delete(epoch)
+    if (this.latest?.epoch === epoch) this.latest = undefined
     tx.delete(this.keyOf(epoch))
   }
 

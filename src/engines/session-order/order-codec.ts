@@ -47,7 +47,7 @@ export function encodeSequence(epoch: number, sequence: number): Uint8Array {
   scratch.u8(FORMAT)
   scratch.varint(epoch)
   scratch.varint(sequence)
-  return scratch.toBytes()
+  return scratch.toSmall()
 }
 
 /** CORRUPT if damaged, FORMAT if of a newer version. */
