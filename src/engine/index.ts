@@ -19,6 +19,7 @@ export {
   withHeader,
 } from './entry.ts'
 export { decodeEntry, encodeEntry } from './entry-codec.ts'
+export { type Forward, proposeForwarding } from './forwarding.ts'
 export { type LeasedReads, LeaseHeld, type LeaseHolder } from './leased-reads.ts'
 export { type EngineLevels, type Membership, SoloMembership } from './membership.ts'
 export type { Neighbours } from './neighbours.ts'

@@ -3,7 +3,9 @@
 // what anybody has been shown anywhere is a floor for every read that begins later.
 
 import { DelosError } from '../../../base/delos-error.ts'
-import { LeaseHeld } from '../../../engine/leased-reads.ts'
+import { type Entry, entryOf } from '../../../engine/entry.ts'
+import { proposeForwarding } from '../../../engine/forwarding.ts'
+import type { LeaseHolder } from '../../../engine/leased-reads.ts'
 import type { LeaseEngine } from '../../../engines/lease/lease-engine.ts'
 import { LEASE } from '../../../engines/lease/lease-engine.ts'
 import type { ReadTx } from '../../../store/local-store.ts'
@@ -108,15 +110,21 @@ export class LeaseRun {
     this.load.done++
   }
 
-  private async write(server: LeaseServer, forwarded = false): Promise<void> {
+  private async write(server: LeaseServer): Promise<void> {
     const { counters, random } = this.world
-    const { life } = server
-    // Whoever is cut off is read from: what it could not log would keep it from answering.
-    if (life === undefined || !server.isUp || life.cut.paused) return
+    if (!isOnline(server)) return
     const began = this.floor
-    const arms = random.chance(0.2) ? random.integer(20, 400) : undefined
+    const entry = entryOf(updateBytes(random.chance(0.2) ? random.integer(20, 400) : undefined))
+    let forwarded = false
+    const forward = async (holder: LeaseHolder, update: Entry): Promise<number> => {
+      forwarded = true
+      counters.bump('update refused: LEASE_HELD')
+      const other = this.servers.find(({ name }) => name === holder.address)
+      if (other === undefined || !isOnline(other)) throw new DelosError('NOT_READY', 'the holder is away')
+      return await proposed(other, update)
+    }
     try {
-      const version = await Promise.race([life.stack.propose(updateBytes(arms)), life.ended])
+      const version = await proposeForwarding({ propose: (update) => proposed(server, update) }, entry, forward)
       check(version > began.version, `update ${version} came after one with ${began.version} had been shown`)
       counters.bump('update')
       if (forwarded) counters.bump('forwarded')
@@ -126,9 +134,6 @@ export class LeaseRun {
       if (error instanceof ProcessEnded) return
       if (!(error instanceof DelosError)) throw error
       counters.bump(`update refused: ${error.code}`)
-      if (!(error instanceof LeaseHeld) || forwarded) return
-      const holder = this.servers.find(({ name }) => name === error.holder.address)
-      if (holder !== undefined) await this.write(holder, true)
     }
   }
 
@@ -250,4 +255,15 @@ export class LeaseRun {
     }
     counters.bump('reign', this.holders.size)
   }
+}
+
+// Whoever is cut off is read from: what it could not log would keep it from answering.
+function isOnline(server: LeaseServer): boolean {
+  return server.isUp && server.life?.cut.paused === false
+}
+
+/** Rejects with ProcessEnded if the server dies meanwhile. */
+function proposed(server: LeaseServer, update: Entry): Promise<number> {
+  const { ended, stack } = server.life as LeaseLife
+  return Promise.race([stack.propose(update), ended])
 }
