@@ -11,8 +11,8 @@ import type { LogPos } from '../../log/position.ts'
 import type { OpenBlobs } from '../open-blob-store.ts'
 import { type BackupHistory, isDamage, type ListedSegment, readManifest, readPart } from './backup-catalog.ts'
 
-/** What a history may have given out that is not in its backup, and more: half an hour at two million a second. */
-const UNSEEN = 2 ** 32
+/** What a history may have given out that is not in its backup, and more: a month and a half at sixty thousand a second. */
+const UNSEEN = 2 ** 38
 /** Of what is damaged: a chunk of the envelope has 14 bytes at least, and 2^20 inside. */
 const PACKED_MAX = 2 ** 17
 
