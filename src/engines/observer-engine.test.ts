@@ -273,6 +273,27 @@ describe('an observer', () => {
     expect(set.snapshot().map(({ proposals }) => proposals)).toEqual([8, 8])
   })
 
+  it('times the next proposal where a layer in between keeps one back', () => {
+    class Opening extends PassThrough {
+      isOpen = false
+
+      override propose(entry: Entry): void {
+        if (this.isOpen) this.below.propose(entry, IGNORED)
+      }
+    }
+    const set = new ObserverSet({ clock: new FakeClock(), sampleEvery: 8 })
+    const bottom = new Below()
+    const opening = new Opening(set.wrapJoint(bottom, { below: 'base', above: 'order' }))
+    const top = set.wrapJoint(opening, { below: 'order', above: 'db' })
+    for (let i = 0; i < 4; i++) {
+      opening.isOpen = i === 3
+      top.propose(entryOf(Buffer.alloc(0)), IGNORED)
+    }
+    for (const { completion } of bottom.proposed) completion.resolve(undefined)
+    expect(set.snapshot().map(({ propose }) => propose.count)).toEqual([1, 0])
+    expect(set.snapshot().map(({ proposals }) => proposals)).toEqual([4, 4])
+  })
+
   it('decides anew below an engine that keeps proposals back and makes many one', () => {
     class Gathering extends PassThrough {
       private kept = 0

@@ -18,6 +18,9 @@ export const OBSERVER = 'observer'
 /** Not every one: where requests come one at a time, all code is cold, and readings of the clock are what an Observer costs. */
 export const SAMPLE_EVERY = 64
 
+/** Instead of a proposal that was kept back the next one is timed, but for one of so many. */
+const KEPT_BACK_MAX = 16
+
 /** Of a countdown at somebody who is not called, or called and not to time. */
 const NEVER = 1e9
 
@@ -76,7 +79,9 @@ export class ObserverEngine extends PassThrough {
   private untilPostApply = 1
   private readonly groups: SampleGroups
   /** Calls until, and with, the next timed one: less what is left of the countdown, all that there were. */
-  private proposeTurns = 1
+  proposeTurns = 1
+  /** Timed proposals that a layer in between kept back. */
+  private keptBack = 0
   private applyTurns = 1
   /** Of the one that decides: whether the whole group timed the last one that it timed, in each call. */
   private readonly timedByAll = { apply: false, postApply: false }
@@ -178,9 +183,11 @@ export class ObserverEngine extends PassThrough {
     const { decidesPropose } = this
     if (decidesPropose) this.groups.propose.beginPropose()
     this.below.propose(entry, new TimedCompletion(this, completion, this.clock.monotonicMs()))
-    if (decidesPropose) this.groups.propose.endPropose()
-    this.untilPropose = decidesPropose ? this.sampleEvery : 1
-    this.proposeTurns += this.sampleEvery
+    const isThrough = !decidesPropose || this.groups.propose.endPropose()
+    // Else the next one, instead of the one after so many; but not for ever.
+    const turns = isThrough || ++this.keptBack % KEPT_BACK_MAX === 0 ? this.sampleEvery : 1
+    this.untilPropose = decidesPropose ? turns : 1
+    this.proposeTurns += turns
   }
 
   /** A timed proposal came back, either way. */
@@ -190,7 +197,7 @@ export class ObserverEngine extends PassThrough {
   }
 
   private timeApply(tx: ReadWriteTx, entry: Entry, pos: LogPos): unknown {
-    const startMs = this.begin('apply')
+    const startMs = this.begin('apply', entry)
     const result = this.above.apply(tx, entry, pos)
     this.spent('apply', startMs)
     const turns = this.untilNext
@@ -200,16 +207,17 @@ export class ObserverEngine extends PassThrough {
   }
 
   private timePostApply(entry: Entry, pos: LogPos, result: unknown): void {
-    const startMs = this.begin('postApply')
+    const startMs = this.begin('postApply', entry)
     this.above.postApply(entry, pos, result)
     this.spent('postApply', startMs)
     this.untilPostApply = this.decidesApply ? this.untilNext : 1
   }
 
-  private begin(call: 'apply' | 'postApply'): number {
+  private begin(call: 'apply' | 'postApply', { payload }: Entry): number {
     const { timedByAll } = this
     if (this.decidesApply) {
-      timedByAll[call] = !this.alternates || !timedByAll[call]
+      // A control entry gets to none but the lowest.
+      timedByAll[call] = !this.alternates || (!timedByAll[call] && payload !== undefined)
       if (timedByAll[call]) this.groups.apply.beginApply()
     }
     return this.clock.monotonicMs()

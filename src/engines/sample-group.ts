@@ -3,6 +3,8 @@
 /** An observer that is called only while it times. */
 export interface Sampled {
   readonly proposals: number
+  /** Grows with each proposal that it times. */
+  readonly proposeTurns: number
   stepIntoPropose(): void
   stepOutOfPropose(): void
   stepIntoApply(): void
@@ -17,6 +19,7 @@ export interface Sampled {
  */
 export class SampleGroup {
   private leader: Sampled | undefined
+  private lowestTurns = 0
   private readonly others: Sampled[] = []
 
   /** Is there anybody but the one who decides? */
@@ -49,11 +52,14 @@ export class SampleGroup {
   }
 
   beginPropose(): void {
+    this.lowestTurns = this.others[0]?.proposeTurns ?? 0
     for (const other of this.others) other.stepIntoPropose()
   }
 
-  endPropose(): void {
+  /** False if it did not get to the lowest: a layer in between keeps it back. */
+  endPropose(): boolean {
     for (const other of this.others) other.stepOutOfPropose()
+    return this.others[0]?.proposeTurns !== this.lowestTurns
   }
 
   beginApply(): void {
